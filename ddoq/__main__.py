@@ -1,0 +1,40 @@
+"""`python -m ddoq` lists the commands; `ddoq COMMAND ...` is `python -m ddoq.COMMAND ...`."""
+
+import importlib
+import sys
+
+from ddoq import command
+from ddoq.component import nearest
+from ddoq.errors import UsageError
+
+COMMANDS = {
+    "fit": "distill, train students, compare: the whole program",
+    "encode": "encode a recipe's images into a store of latents",
+    "pretrain": "train a recipe's autoencoder, prior and teacher",
+    "recipes": "list the recipes",
+}
+
+
+def dispatch(argv: list[str]) -> None:
+    """Run the command that the first argument names, or list them all."""
+    name = argv[0] if argv else "--help"
+    if name in ("--help", "-h", "help"):
+        lines = [f"  ddoq {n:9} {text}" for n, text in COMMANDS.items()]
+        lines += ["", "each takes recipe=NAME and key=value, for example:"]
+        lines += ["  ddoq fit recipe=digits distiller.images_per_class=10 dry_run=true"]
+        sys.stdout.write("\n".join(lines) + "\n")
+        return
+    if name not in COMMANDS:
+        raise UsageError(
+            f"there is no command {name!r}{nearest(name, COMMANDS)}", f"use {', '.join(COMMANDS)}"
+        )
+    importlib.import_module(f"ddoq.{name}").main(argv[1:])
+
+
+def main() -> None:
+    """Run as the console script `ddoq`."""
+    command.run(dispatch)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""What do the commands call, from Python? Distill, evaluate, load."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddoq import recipe as recipes
+from ddoq.synthetic import SyntheticSet
+
+if TYPE_CHECKING:
+    from ddoq.component import Block
+    from ddoq.evaluation.score import Result
+
+
+def distill(recipe: str = "digits", *overrides: str) -> SyntheticSet:
+    """Return the synthetic set of a recipe, from the cache where its stages are finished.
+
+    >>> import ddoq
+    >>> small = ddoq.distill("digits", "decoder=plain", "distiller.images_per_class=2")
+    >>> len(small), small.class_names[:3], round(float(small.weights.sum()), 6)
+    (20, ('0', '1', '2'), 20.0)
+    """
+    from ddoq.evaluation.grid import draw, entries
+    from ddoq.run import Run
+
+    invocation = recipes.read([f"recipe={recipe}", *overrides])
+    run = Run(invocation.recipe)
+    return draw(run, entries(invocation.recipe)[0], 0)
+
+
+def evaluate(
+    synthetic: SyntheticSet,
+    *,
+    recipe: str = "digits",
+    students: Sequence["str | Block"] | None = None,
+    protocol: str | None = None,
+    seeds: int = 3,
+    overrides: Sequence[str] = (),
+) -> list["Result"]:
+    """Train students on a set and measure them on a recipe's real test images.
+
+    The recipe gives the test images and the teacher; any set of the same classes will do.
+
+    >>> import ddoq
+    >>> small = ddoq.distill("digits", "decoder=plain")
+    >>> student = {"name": "convnet", "depth": 2, "width": 8}
+    >>> results = ddoq.evaluate(small, students=[student], protocol="small_hard", seeds=2)
+    >>> [r.student for r in results], all(r.top1 > 0.5 for r in results)
+    (['convnet', 'convnet'], True)
+    """
+    from ddoq.evaluation.cell import Cell
+    from ddoq.evaluation.grid import foreign_entry, result_of, student_name
+    from ddoq.run import Run
+
+    wanted = recipes.read([f"recipe={recipe}", *overrides]).recipe
+    changes: dict[str, Any] = {}
+    if students is not None:
+        changes["students"] = list(students)
+    if protocol is not None:
+        changes["protocols"] = [protocol]
+    wanted = recipes.change(wanted, changes)
+    run = Run(wanted)
+    entry = foreign_entry(synthetic, wanted)
+    measured = run.make("protocol", wanted.protocols[0])
+    return [
+        result_of(run, entry, Cell(synthetic, block, measured, seed), student_name(wanted, block))
+        for seed in range(wanted.seed, wanted.seed + seeds)
+        for block in wanted.students
+    ]
+
+
+def load(folder: str | Path) -> SyntheticSet:
+    """Load a saved set: a run's `synthetic/` folder, or the run's folder itself.
+
+    >>> import ddoq, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ddoq.distill("digits", "decoder=plain").save(f"{folder}/synthetic")
+    ...     len(ddoq.load(folder))
+    10
+    """
+    inner = Path(folder) / "synthetic"
+    return SyntheticSet.load(inner if inner.is_dir() else folder)

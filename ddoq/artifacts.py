@@ -1,0 +1,236 @@
+"""How does a result get a name, and how is it never half there?
+
+The only place that publishes files. A stage builds in a workspace beside its final place, which
+survives a kill so that the next call goes on; a finished stage is renamed into place as a whole,
+with the SHA-256 of every file in its manifest.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from torch import Tensor
+
+from ddoq.errors import IntegrityError
+from ddoq.world import World
+
+SCHEMA = 1
+_MANIFEST = "manifest.json"
+
+
+def fingerprint(value: Any) -> str:
+    """Hash plain data (mappings, lists, numbers, strings) to 20 hex digits.
+
+    >>> fingerprint({"a": 1, "b": [2.0, None]}) == fingerprint({"b": [2.0, None], "a": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that results depend on."""
+    return {p: importlib.metadata.version(p) for p in ("torch", "timm", "diffusers")}
+
+
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """Hash the names and contents of all files in a folder (or of one file)."""
+    files = [folder] if folder.is_file() else sorted(f for f in folder.rglob("*") if f.is_file())
+    return fingerprint([[f.relative_to(folder).as_posix(), sha256(f)] for f in files])
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Write JSON so that the file is complete or absent."""
+    with replacing(file) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `file`; publish it under `file` when all went well."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_json(file: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file so that it is complete or absent."""
+    from safetensors.torch import save_file
+
+    with replacing(file) as temporary:
+        save_file({k: t.contiguous().cpu() for k, t in tensors.items()}, temporary)
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Read a safetensors file; the tensors are mapped from the disk, not copied."""
+    from safetensors.torch import load_file
+
+    return load_file(file)
+
+
+def commit(work: Path, final: Path, about: Mapping[str, Any] | None = None) -> None:
+    """Publish a finished workspace under its final name, with checksums.
+
+    What the workspace's own `manifest.json` says of its content is kept.
+    """
+    files = sorted(f for f in work.rglob("*") if f.is_file() and f.name != _MANIFEST)
+    listing = {
+        f.relative_to(work).as_posix(): {"sha256": sha256(f), "bytes": f.stat().st_size}
+        for f in files
+    }
+    for file in files:
+        _sync(file)
+    own = read_json(work / _MANIFEST) if (work / _MANIFEST).exists() else {}
+    manifest = {**own, "schema": SCHEMA, **(about or {}), "files": listing}
+    write_json(work / _MANIFEST, manifest)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if final.exists():
+        aside = final.with_name(f".{final.name}.{os.getpid()}.old")
+        final.replace(aside)
+        work.replace(final)
+        shutil.rmtree(aside)
+    else:
+        work.replace(final)
+    _sync(final.parent)
+
+
+def damage(folder: Path) -> str | None:
+    """Say what is wrong with a published folder; None if it is as it was written."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        listing = manifest["files"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"its manifest is unreadable ({type(error).__name__})"
+    if manifest.get("schema") != SCHEMA:
+        return f"it has schema {manifest.get('schema')}, this program reads {SCHEMA}"
+    for name, entry in listing:
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != entry["bytes"]:
+            return f"{name} is missing or has another size"
+        if sha256(file) != entry["sha256"]:
+            return f"{name} has another checksum"
+    return None
+
+
+def verify(folder: Path) -> None:
+    """Refuse a published folder that the user gave and that is damaged."""
+    wrong = damage(folder)
+    if wrong:
+        raise IntegrityError(f"{folder}: {wrong}", "copy it again, or make it anew")
+
+
+@dataclass
+class StageRecord:
+    """What became of one stage of a run."""
+
+    stage: str
+    fingerprint: str
+    cached: bool
+    seconds: float
+    peak_memory_mb: float
+
+
+@dataclass
+class Cache:
+    """Finished stages by fingerprint, shared by all runs and safe for several at once."""
+
+    root: Path
+    world: World = field(default_factory=World)
+    on_start: Callable[[str], None] = lambda _: None
+    on_finish: Callable[[StageRecord], None] = lambda _: None
+
+    def place(self, stage: str, key: Mapping[str, Any]) -> Path:
+        """Return where the result of a stage lies, or will lie."""
+        return self.root / stage / fingerprint({"stage": stage, "versions": versions(), **key})
+
+    def has(self, stage: str, key: Mapping[str, Any]) -> bool:
+        """Say whether a stage is finished, without checking its bytes."""
+        return (self.place(stage, key) / _MANIFEST).is_file()
+
+    def stage(
+        self, stage: str, key: Mapping[str, Any], build: Callable[[Path], None]
+    ) -> Path:
+        """Return the folder of a stage's result, building it if it is not there yet.
+
+        All ranks call this together. `build` runs on all of them in one workspace; what an
+        earlier, interrupted call left there, it may go on with.
+        """
+        final = self.place(stage, key)
+        start = time.perf_counter()
+        with self._lock(final):
+            cached = self.world.broadcast(self.world.is_first and self._is_intact(final))
+            if not cached:
+                self.on_start(stage)
+                self._build(stage, key, final, build)
+        seconds = time.perf_counter() - start
+        self.on_finish(StageRecord(stage, final.name, cached, seconds, peak_memory_mb()))
+        return final
+
+    def _lock(self, final: Path) -> contextlib.AbstractContextManager[Any]:
+        if not self.world.is_first:
+            return contextlib.nullcontext()
+        final.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(final.with_name(f".{final.name}.lock"))
+
+    def _is_intact(self, final: Path) -> bool:
+        if not final.exists():
+            return False
+        wrong = damage(final)
+        if wrong:
+            warnings.warn(f"{final}: {wrong}; it is built again", stacklevel=4)
+        return wrong is None
+
+    def _build(
+        self, stage: str, key: Mapping[str, Any], final: Path, build: Callable[[Path], None]
+    ) -> None:
+        work = self.root / ".work" / f"{stage.replace('/', '-')}-{final.name}"
+        if self.world.is_first:
+            work.mkdir(parents=True, exist_ok=True)
+        self.world.barrier()
+        build(work)
+        self.world.barrier()
+        if self.world.is_first:
+            commit(work, final, {"stage": stage, "key": key, "versions": versions()})
+        self.world.barrier()
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory this process has had."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

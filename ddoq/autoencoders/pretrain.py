@@ -1,0 +1,173 @@
+"""Train an autoencoder on the recipe's own images, as a folder that diffusers itself loads."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from lightning import LightningModule
+from torch import Tensor
+from torch.optim.lr_scheduler import OneCycleLR
+
+from ddoq import keyed
+from ddoq.callbacks.finite_guard import FiniteGuard
+from ddoq.callbacks.progress import Progress
+from ddoq.card import write_card
+from ddoq.data.images import Images
+from ddoq.errors import UsageError
+from ddoq.evaluation.protocols import Protocol
+from ddoq.students.feed import Batch, Feed
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+
+class AutoencoderTraining(LightningModule):
+    """Absolute error of the reconstruction and, where there is a posterior, a little KL."""
+
+    def __init__(self, model: Any, *, kl_weight: float, lr: float, steps: int) -> None:
+        super().__init__()
+        self.model, self.kl_weight, self.lr, self.steps = model, kl_weight, lr, steps
+
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        """Leave a step where the feed made it: on the device already."""
+        return batch
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of one step."""
+        x = batch.images * 2 - 1
+        latents, divergence = encoded(self.model, x)
+        return F.l1_loss(self.model.decode(latents).sample, x) + self.kl_weight * divergence
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW under a one-cycle schedule."""
+        optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.lr, fused=True)
+        schedule = OneCycleLR(optimizer, self.lr, total_steps=self.steps + 1, pct_start=0.05)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def encoded(
+    model: Any, x: Float[Tensor, "n c h w"]
+) -> tuple[Float[Tensor, "n d g g"], Float[Tensor, ""]]:
+    """Return latents to train the decoder with, and the KL per dimension (0 without posterior)."""
+    output = model.encode(x)
+    if "latent_dist" in output:
+        posterior = output.latent_dist
+        return posterior.sample(), posterior.kl().mean() / posterior.mean[0].numel()
+    return output.latents, x.new_zeros(())
+
+
+def train_autoencoder(
+    run: "Run",
+    work: Path,
+    *,
+    steps: int = 1500,
+    batch_size: int = 32,
+    width: int = 32,
+    downsamplings: int = 3,
+    latent_channels: int = 4,
+    kl_weight: float = 1e-2,
+    lr: float = 2e-3,
+    flip: bool = True,
+) -> None:
+    """Train the recipe's kind of autoencoder from scratch and save it to `work`."""
+    start = time.perf_counter()
+    images = run.images
+    torch.manual_seed(keyed.seed_of("autoencoder", run.seed))
+    model = _new(run.recipe.autoencoder["name"], images, width, downsamplings, latent_channels)
+    protocol = Protocol(
+        id="autoencoder",
+        source="ddoq",
+        labels="hard",
+        loss="ce",
+        steps=steps,
+        batch_size=batch_size,
+        optimizer="adamw",
+        lr=lr,
+        weight_decay=0.0,
+        flip=flip,
+    )
+    whole = images.subset(torch.arange(len(images.train)))
+    world = run.world
+    feed = Feed(whole, protocol, run.seed, images.image_size, world.device, world.rank, world.size)
+    with run.console.stage(f"autoencoder: {steps} steps of {batch_size} images", steps) as bar:
+        module = AutoencoderTraining(model, kl_weight=kl_weight, lr=lr, steps=steps)
+        guard = FiniteGuard("pretrain autoencoder")
+        run.trainer(max_epochs=1, callbacks=[guard, Progress(bar)]).fit(module, feed)
+    if run.world.is_first:
+        _finish(model.eval().cpu(), images, work, steps, batch_size, time.perf_counter() - start)
+
+
+def _new(
+    kind: str, images: Images, width: int, downsamplings: int, latent_channels: int
+) -> Any:
+    side = images.image_size
+    if side % 2**downsamplings:
+        raise UsageError(
+            f"pretrain.autoencoder: {side} pixels cannot be halved {downsamplings} times",
+            "choose data.image_size or pretrain.autoencoder.downsamplings to fit",
+        )
+    levels = downsamplings + 1
+    sizes: dict[str, Any] = {
+        "in_channels": images.channels,
+        "out_channels": images.channels,
+        "latent_channels": latent_channels,
+    }
+    if kind == "tiny":
+        from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+
+        return AutoencoderTiny(
+            **sizes,
+            encoder_block_out_channels=(width,) * levels,
+            decoder_block_out_channels=(width,) * levels,
+            num_encoder_blocks=(1,) * levels,
+            num_decoder_blocks=(1,) * levels,
+        )
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    return AutoencoderKL(
+        **sizes,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=tuple(width * min(2**i, 4) for i in range(levels)),
+        layers_per_block=1,
+        norm_num_groups=min(8, width),
+        sample_size=side,
+        scaling_factor=1.0,
+    )
+
+
+def _finish(
+    model: Any, images: Images, work: Path, steps: int, batch_size: int, seconds: float
+) -> None:
+    """Scale the latents to unit variance, measure on the validation images, save."""
+    with torch.inference_mode():
+        latents = torch.cat(
+            [_mean(model, x) for x, _ in images.batches("train")][:8]
+        )
+        model.register_to_config(scaling_factor=1 / float(latents.std()))
+        errors = [
+            (model.decode(_mean(model, x)).sample / 2 + 0.5 - x).square().mean((1, 2, 3))
+            for x, _ in images.batches("val")
+        ]
+    psnr = -10 * torch.cat(errors).clamp_min(1e-10).log10()
+    model.save_pretrained(work, safe_serialization=True)
+    write_card(
+        work,
+        title="Autoencoder",
+        images=images,
+        how=f"{steps} steps of {batch_size} images, absolute error",
+        seconds=seconds,
+        quality={
+            "reconstruction PSNR on validation, dB": float(psnr.mean()),
+            "latent shape": list(latents.shape[1:]),
+            "parameters": sum(p.numel() for p in model.parameters()),
+        },
+    )
+
+
+def _mean(model: Any, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d g g"]:
+    output = model.encode(x * 2 - 1)
+    return output.latent_dist.mean if "latent_dist" in output else output.latents

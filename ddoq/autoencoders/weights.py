@@ -1,0 +1,37 @@
+"""Where do a diffusers model's weights come from: a local folder, or a pinned Hub revision?"""
+
+from typing import Any
+
+from ddoq import shipped
+from ddoq.errors import ResourceError, UsageError
+
+
+def load_diffusers(model: Any, source: str, *, revision: str | None, subfolder: str | None) -> Any:
+    """Load a diffusers model from safetensors; never pickle, never remote code."""
+    folder = shipped.locate(source)
+    if not folder.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") != 1):
+        raise ResourceError(
+            f"there are no weights at {source}",
+            "give a save_pretrained folder, a Hub id with its revision, or source=pretrain",
+        )
+    if not folder.is_dir() and revision is None:
+        raise UsageError(
+            f"{source} is on the Hub, where it may change",
+            "pin it: revision=<commit hash>, as shown on the model's page",
+        )
+    try:
+        loaded = model.from_pretrained(
+            folder if folder.is_dir() else source,
+            revision=revision,
+            subfolder=subfolder,
+            use_safetensors=True,
+            # Otherwise diffusers asks for the package accelerate, which loading does not need.
+            low_cpu_mem_usage=False,
+        )
+    except OSError as error:
+        raise ResourceError(
+            f"{source} (revision {revision}): {str(error).splitlines()[0]}",
+            "check the id and revision; offline, download it once with `hf download` "
+            "(weights that exist only as pickle files must be converted to safetensors first)",
+        ) from error
+    return loaded.eval().requires_grad_(False)

@@ -1,0 +1,1 @@
+"""Lightning callbacks that observe: cross-architecture evaluation and the finite guard."""

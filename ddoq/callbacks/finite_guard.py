@@ -1,0 +1,27 @@
+"""Is the loss still a number? A stock run trains on with NaN, and ends with exit code 0."""
+
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from ddoq.errors import IntegrityError
+
+
+class FiniteGuard(Callback):
+    """Stop a training whose loss is not finite, looking at every `every`-th step and the last."""
+
+    def __init__(self, what: str, *, every: int = 25) -> None:
+        self._what, self._every = what, every
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look at the loss now and then: each look waits for the device."""
+        if trainer.global_step % self._every == 0 or trainer.global_step == trainer.max_steps:
+            loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+            if not bool(torch.isfinite(loss).all()):
+                raise IntegrityError(
+                    f"{self._what}: the loss is not finite at step {trainer.global_step}",
+                    "lower the learning rate, or use full precision",
+                )

@@ -1,0 +1,18 @@
+"""How far is a training? One bar for each, drawn by the run's console."""
+
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+
+class Progress(Callback):
+    """Advance a console's bar by one at every training step."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Advance the bar."""
+        self._bar.advance()

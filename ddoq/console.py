@@ -1,0 +1,167 @@
+"""What does a person see while it runs? Lines, tables, and one progress bar per stage."""
+
+import contextlib
+import json
+import math
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console as Terminal
+from rich.console import RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+# Where there is no terminal, a stage speaks at most this often.
+_PAUSE_SECONDS = 10.0
+
+
+class Stage:
+    """A stage that is going on; it is told how far it has come."""
+
+    def __init__(self, on_advance: Callable[[int], None]) -> None:
+        self._on_advance = on_advance
+        self.done = 0
+
+    def advance(self, n: int = 1) -> None:
+        """Say that `n` more steps are done."""
+        self.done += n
+        self._on_advance(self.done)
+
+
+class Console:
+    """The voice of a run: the terminal, and `log.jsonl`.
+
+    Args:
+        is_silent: Say, show and log nothing; so are ranks above 0.
+        terminal: Where to write; rich's view of standard output by default.
+        clock: Seconds since any fixed moment.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_silent: bool = False,
+        terminal: Terminal | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._terminal = terminal or Terminal(highlight=False)
+        self._is_silent = is_silent
+        self._clock = clock
+        self._start = clock()
+        self._progress: Progress | None = None
+        self._log: Path | None = None
+        self._unlogged: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Print a line of text as it is."""
+        if not self._is_silent:
+            self._terminal.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, renderable: RenderableType) -> None:
+        """Print a table, or anything else that rich can show."""
+        if not self._is_silent:
+            self._terminal.print(renderable)
+
+    def open_log(self, path: Path) -> None:
+        """Append events to this file from now on, those logged before first."""
+        self._log = path
+        self._flush()
+
+    def log(self, event: dict[str, Any]) -> None:
+        """Append an event to the log, with the seconds since the start."""
+        if self._is_silent:
+            return
+        seconds = round(self._clock() - self._start, 3)
+        plain = {key: _finite(value) for key, value in event.items()}
+        self._unlogged.append(json.dumps({"seconds": seconds, **plain}, default=str))
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._log is None or not self._unlogged:
+            return
+        with self._log.open("a", encoding="utf-8") as stream:
+            stream.writelines(f"{line}\n" for line in self._unlogged)
+        self._unlogged.clear()
+
+    @contextlib.contextmanager
+    def stage(self, name: str, total: int | None = None) -> Generator[Stage]:
+        """Show how far a stage has come, and say how long it took; stages may be nested."""
+        start = self._clock()
+        shown = self._bar if self._terminal.is_terminal else self._lines
+        try:
+            with (self._nothing if self._is_silent else shown)(name, total) as stage:
+                yield stage
+        except BaseException:
+            self.say(f"{name}: stopped after {self._clock() - start:.1f} s")
+            raise
+        self.say(f"{name}: done in {self._clock() - start:.1f} s")
+
+    @contextlib.contextmanager
+    def _bar(self, name: str, total: int | None) -> Generator[Stage]:
+        """Show a bar; all bars share one live display, as rich allows no second."""
+        outermost = self._progress is None
+        progress = self._progress or _new_progress(self._terminal)
+        with progress if outermost else contextlib.nullcontext():
+            self._progress = progress
+            task = progress.add_task(name, total=total)
+            try:
+                yield Stage(lambda done: progress.update(task, completed=done))
+            finally:
+                progress.refresh()
+                progress.remove_task(task)
+                self._progress = None if outermost else progress
+
+    @contextlib.contextmanager
+    def _lines(self, name: str, total: int | None) -> Generator[Stage]:
+        start = spoken = self._clock()
+
+        def speak(done: int) -> None:
+            nonlocal spoken
+            now = self._clock()
+            if now - spoken >= _PAUSE_SECONDS and done != total:
+                spoken = now
+                self.say(f"{name}: {_state(done, total, now - start)}")
+
+        self.say(f"{name}: started")
+        yield Stage(speak)
+
+    @contextlib.contextmanager
+    def _nothing(self, name: str, total: int | None) -> Generator[Stage]:
+        yield Stage(lambda done: None)
+
+
+class _Rate(ProgressColumn):
+    """Steps per second, which rich does not show by itself."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate of the last steps."""
+        return Text(f"{task.speed:.1f}/s" if task.speed else "", style="dim")
+
+
+def _new_progress(terminal: Terminal) -> Progress:
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    return Progress(*columns, console=terminal, transient=True)
+
+
+def _state(done: int, total: int | None, seconds: float) -> str:
+    """Say how far a stage has come: `30/120, 2.5/s, 36 s left`."""
+    rate = done / seconds
+    if total is None or not done:
+        return f"{done}, {rate:.1f}/s"
+    return f"{done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left"
+
+
+def _finite(value: Any) -> Any:
+    """Turn a float that JSON does not know into its name."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,193 @@
+"""A folder with one folder of pictures per class, the way ImageNet and most people keep them."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from ddoq.artifacts import fingerprint, read_json
+from ddoq.component import nearest
+from ddoq.data.images import Split
+from ddoq.data.pictures import NORMALIZATION, SUFFIXES, Fit, pictures
+from ddoq.data.survey import divided, natural_order, stamp, survey
+from ddoq.errors import DataError
+
+_PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+class ImageFolder:
+    """Pictures in class folders, which stand in `root` itself or in `root/train`.
+
+    Beside `train` there may be `test` and `val` (or `valid`, `validation`). What is missing is
+    carved out of train, class by class, by seed; but `val` without `test`, as in ImageNet, is the
+    test split, and only a new val is carved. Labels follow the natural order of the folders'
+    names ("2" before "10"), and these are the class ids. Hidden files and files without a
+    picture's suffix are ignored; folders further down belong to the class they are in.
+
+    Args:
+        fit: Scale the short side and cut out the center, or squash both sides.
+        channels: 1 for gray, 3 for color.
+        classes: The folders to use, all if None.
+        class_names: A JSON file {folder: readable name}; the folders' names if None.
+        test_share: Of each class, if there is neither test nor val.
+        val_share: Of each class of the remaining train, if val is missing or is the test split.
+        on_bad: Whether an unreadable picture is an error or is left out with a warning.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        image_size: int = 64,
+        fit: Literal["crop", "squash"] = "crop",
+        channels: Literal[1, 3] = 3,
+        classes: list[str] | None = None,
+        class_names: str | None = None,
+        test_share: float = 0.2,
+        val_share: float = 0.1,
+        split_seed: int = 0,
+        on_bad: Literal["error", "skip"] = "error",
+    ) -> None:
+        folder = Path(root).expanduser()
+        layout = _layout(folder)
+        self.class_ids = _class_ids(layout, classes)
+        self.class_names = _class_names(self.class_ids, class_names)
+        found = _find(folder, layout, self.class_ids)
+        stamps = [str(folder.resolve()), [stamp(file) for file in found.files]]
+        seen = survey(found.load, found.names, stamps, on_bad=on_bad, where=root)
+        self.train, self.val, self.test = divided(
+            found.split(channels, fit),
+            found.parts,
+            seen.kept,
+            self.class_ids,
+            test_share=test_share,
+            val_share=val_share,
+            seed=split_seed,
+            where=root,
+        )
+        self.channels, self.image_size = channels, image_size
+        self.mean, self.std = NORMALIZATION[channels]
+        self.skipped = seen.skipped
+        self.fingerprint = fingerprint(
+            {
+                "source": "imagefolder",
+                "content": seen.content,
+                "classes": [self.class_ids, self.class_names],
+                "pixels": [image_size, fit, channels],
+                "split": [test_share, val_share, split_seed],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The picture files of a folder, with their part and label."""
+
+    parts: list[str]
+    labels: list[int]
+    files: list[str]
+    names: list[str]
+    """The files relative to the root, the same on every machine."""
+
+    def load(self, index: int) -> bytes:
+        with open(self.files[index], "rb") as stream:
+            return stream.read()
+
+    def split(self, channels: int, fit: Fit) -> Split:
+        file = self.files.__getitem__
+        return Split(
+            torch.tensor(self.labels, dtype=torch.int64),
+            lambda i, size: pictures(self.load, file, i, size, channels=channels, fit=fit),
+            file,
+        )
+
+
+def _layout(root: Path) -> dict[str, Path]:
+    """Return the folders that hold class folders, by part."""
+    if not root.is_dir():
+        raise DataError(
+            f"{root}: there is no such folder", "set data.root to a folder of class folders"
+        )
+    given = {part: root / name for name, part in _PARTS.items() if (root / name).is_dir()}
+    flat = [place for place in given.values() if not _folders(place)]
+    if "train" in given and given["train"] not in flat:
+        if flat:
+            raise DataError(
+                f"{flat[0]}: there are no class folders in it",
+                "sort its pictures into one folder per class, as in train, or move it away",
+            )
+        return given
+    # A class may well be called "train", or "test".
+    if given and (len(flat) < len(given) or set(_folders(root)) <= set(_PARTS)):
+        raise DataError(
+            f"{root / 'train'}: there are no class folders in it, but there is"
+            f" {', '.join(place.name for place in given.values())}",
+            "put one folder of pictures per class into train",
+        )
+    return {"train": root}
+
+
+def _folders(place: Path) -> list[str]:
+    return [f.name for f in place.iterdir() if f.is_dir() and not f.name.startswith(".")]
+
+
+def _class_ids(layout: dict[str, Path], classes: Sequence[str] | None) -> tuple[str, ...]:
+    present = _folders(layout["train"])
+    if not present:
+        raise DataError(
+            f"{layout['train']}: there are no class folders in it",
+            "sort the pictures into one folder per class",
+        )
+    for name in classes or ():
+        if name not in present:
+            raise DataError(
+                f"{layout['train']}: there is no class folder {name!r}{nearest(name, present)}",
+                "correct data.classes",
+            )
+    for part, place in layout.items():
+        strange = natural_order(list(set(_folders(place)) - set(present)))
+        if strange and classes is None:
+            raise DataError(
+                f"{place / strange[0]}: this class is in {part} but not in train",
+                "add its pictures to train, or name the classes to use in data.classes",
+            )
+    return tuple(natural_order(list(set(classes or present))))
+
+
+def _class_names(class_ids: Sequence[str], file: str | None) -> tuple[str, ...]:
+    if file is None:
+        return tuple(class_ids)
+    try:
+        names = read_json(Path(file).expanduser())
+        return tuple(str(names[name]) for name in class_ids)
+    except KeyError as error:
+        raise DataError(f"{file}: there is no name for class {error}", "add it") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(
+            f"{file}: it cannot be read as class names ({error})",
+            'give data.class_names a JSON file such as {"n01440764": "tench"}',
+        ) from error
+
+
+def _find(root: Path, layout: dict[str, Path], class_ids: Sequence[str]) -> _Found:
+    found = _Found([], [], [], [])
+    for part, place in layout.items():
+        for label, name in enumerate(class_ids):
+            files = _picture_files(place / name)
+            found.parts.extend([part] * len(files))
+            found.labels.extend([label] * len(files))
+            found.files.extend(files)
+    found.names.extend(Path(os.path.relpath(file, root)).as_posix() for file in found.files)
+    return found
+
+
+def _picture_files(folder: Path) -> list[str]:
+    found: list[str] = []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        shown = [name for name in files if not name.startswith(".")]
+        found += [os.path.join(place, n) for n in shown if n.lower().endswith(SUFFIXES)]
+    return sorted(found)

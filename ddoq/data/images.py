@@ -1,0 +1,215 @@
+"""Which real labeled images is a run about? Train, validation and test, with stable class ids."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ddoq import keyed
+from ddoq.errors import DataError
+from ddoq.synthetic import SyntheticSet
+
+_IN_MEMORY_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labeled images that are read when asked for, by index and at a size."""
+
+    labels: Int[Tensor, " n"]
+    read: Callable[[Int[Tensor, " m"], int], UInt8[Tensor, "m channels size size"]]
+    names: Callable[[int], str] = str
+    """What to call an image in a message: its file, if it has one."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, indices: Int[Tensor, " m"]) -> "Split":
+        """Return the part of this split at some indices."""
+        return Split(
+            self.labels[indices],
+            lambda i, size: self.read(indices[i], size),
+            lambda i: self.names(int(indices[i])),
+        )
+
+    def of_class(self, label: int) -> Int[Tensor, " m"]:
+        """Return the indices of a class, in order."""
+        return torch.nonzero(self.labels == label).flatten()
+
+
+def carve(labels: Int[Tensor, " n"], share: float, *, seed: int, what: str) -> tuple[Tensor, Tensor]:
+    """Split indices into (kept, carved), a share of every class, by seed.
+
+    A class of one image stays whole in the kept part: a class that cannot be trained on is worse
+    than one that is not validated.
+    """
+    carved: list[Tensor] = []
+    for label in labels.unique().tolist():
+        of_class = torch.nonzero(labels == label).flatten()
+        order = keyed.permutation(len(of_class), "carve", what, seed, label)
+        carved.append(of_class[order[: min(round(share * len(order)), len(order) - 1)]])
+    taken = torch.cat(carved).sort().values
+    is_kept = torch.ones(len(labels), dtype=torch.bool)
+    is_kept[taken] = False
+    return torch.nonzero(is_kept).flatten(), taken
+
+
+@runtime_checkable
+class Source(Protocol):
+    """What a data component provides; any class with these attributes will do."""
+
+    train: Split
+    val: Split
+    test: Split
+    class_names: tuple[str, ...]
+    class_ids: tuple[str, ...]
+    """Stable ids, such as WordNet's, by which teachers and priors know a class."""
+    channels: int
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+
+
+class Images(LightningDataModule):
+    """Real labeled images, as the rest of the program sees them."""
+
+    def __init__(self, source: Source, *, batch_size: int = 256) -> None:
+        super().__init__()
+        for name in ("train", "test"):
+            if len(getattr(source, name)) == 0:
+                raise DataError(f"the {name} split has no images", "check data.root")
+        self.train, self.val, self.test = source.train, source.val, source.test
+        self.class_names, self.class_ids = source.class_names, source.class_ids
+        self.channels, self.image_size = source.channels, source.image_size
+        self.mean, self.std = source.mean, source.std
+        self.fingerprint = source.fingerprint
+        self._batch_size = batch_size
+        self._pixels: dict[str, Tensor] = {}
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_ids)
+
+    def split(self, name: str) -> Split:
+        """Return the train, val or test split."""
+        return {"train": self.train, "val": self.val, "test": self.test}[name]
+
+    def pixels(self, name: str) -> UInt8[Tensor, "n channels size size"]:
+        """Return all images of a split, decoded once and kept."""
+        if name not in self._pixels:
+            split = self.split(name)
+            self._pixels[name] = split.read(torch.arange(len(split)), self.image_size)
+        return self._pixels[name]
+
+    def fits_in_memory(self, name: str) -> bool:
+        """Say whether a whole split may be decoded at once."""
+        size = len(self.split(name)) * self.channels * self.image_size**2
+        return size <= _IN_MEMORY_BYTES
+
+    def class_batch(self, label: int, num: int, generator: torch.Generator) -> Tensor:
+        """Return `num` random training images of a class, as floats in [0, 1]."""
+        indices = self.train.of_class(label)
+        chosen = indices[torch.randperm(len(indices), generator=generator)[:num]]
+        return as_floats(self.train.read(chosen, self.image_size))
+
+    def subset(
+        self, indices: Int[Tensor, " m"], weights: Tensor | None = None, *, distiller: str = "subset"
+    ) -> SyntheticSet:
+        """Return some training images as a set, each of weight 1 unless told."""
+        return SyntheticSet(
+            images=self.pixels("train")[indices]
+            if self.fits_in_memory("train")
+            else self.train.read(indices, self.image_size),
+            labels=self.train.labels[indices],
+            weights=torch.ones(len(indices)) if weights is None else weights,
+            class_names=self.class_names,
+            class_ids=self.class_ids,
+            columns={"source": indices.tolist()},
+            provenance={"distiller": distiller, "images": self.fingerprint},
+        )
+
+    def batches(self, name: str, *, rank: int = 0, world_size: int = 1) -> "Batches":
+        """Return a rank's part of a split, each image once over all ranks."""
+        return Batches(self, name, self._batch_size, rank, world_size)
+
+    def train_dataloader(self) -> "DataLoader[tuple[Tensor, Tensor]]":
+        """Return shuffled training batches."""
+        split, size = self.train, self.image_size
+
+        def collate(indices: list[int]) -> tuple[Tensor, Tensor]:
+            chosen = torch.tensor(indices)
+            return as_floats(split.read(chosen, size)), split.labels[chosen]
+
+        return DataLoader(
+            range(len(split)),  # type: ignore[arg-type] # a range is a dataset
+            batch_size=self._batch_size,
+            shuffle=True,
+            collate_fn=collate,
+        )
+
+    def val_dataloader(self) -> "Batches":
+        """Return this rank's part of the validation images."""
+        return self.batches("val", **self._ranks())
+
+    def test_dataloader(self) -> "Batches":
+        """Return this rank's part of the test images."""
+        return self.batches("test", **self._ranks())
+
+    def _ranks(self) -> dict[str, int]:
+        trainer = self.trainer
+        return (
+            {"rank": trainer.global_rank, "world_size": trainer.world_size} if trainer else {}
+        )
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Iterate over a rank's part of a split in order: nothing padded, nothing counted twice."""
+
+    images: Images
+    name: str
+    batch_size: int
+    rank: int = 0
+    world_size: int = 1
+
+    def _indices(self) -> Int[Tensor, " m"]:
+        return torch.arange(self.rank, len(self.images.split(self.name)), self.world_size)
+
+    def __len__(self) -> int:
+        return -(-len(self._indices()) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        split = self.images.split(self.name)
+        for indices in self._indices().split(self.batch_size):
+            if self.images.fits_in_memory(self.name):
+                pixels = self.images.pixels(self.name)[indices]
+            else:
+                pixels = split.read(indices, self.images.image_size)
+            yield as_floats(pixels), split.labels[indices]
+
+
+def as_floats(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return 8-bit images as floats in [0, 1]."""
+    return images.to(torch.float32) / 255
+
+
+def as_bytes(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
+    """Return floats in [0, 1] as 8-bit images, rounded."""
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def resized(images: UInt8[Tensor, "n c h w"], size: int) -> UInt8[Tensor, "n c size size"]:
+    """Return square images at another size, antialiased."""
+    if images.shape[-2:] == (size, size):
+        return images
+    scaled = torch.nn.functional.interpolate(
+        as_floats(images), size=(size, size), mode="bilinear", antialias=True
+    )
+    return as_bytes(scaled)

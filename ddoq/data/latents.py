@@ -1,0 +1,301 @@
+"""Where do latents lie on disk, and how are they streamed?
+
+A `LatentStore` is a folder: `manifest.json` and safetensors shards of whole classes, in which each
+class is one contiguous slice, beside the source index of every row. Any program can read it.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from lightning import LightningDataModule
+from torch import Tensor
+
+from ddoq import keyed
+from ddoq.artifacts import read_json, read_tensors, write_json, write_tensors
+from ddoq.data.images import Images, as_floats
+from ddoq.errors import IntegrityError
+from ddoq.world import World
+
+_DTYPES = {"float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class LatentStore:
+    """Latents on disk, grouped by class and memory-mapped."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> "LatentStore":
+        """Open a finished store."""
+        return cls(folder, read_json(folder / "manifest.json"))
+
+    @property
+    def counts(self) -> list[int]:
+        """The number of latents of each class."""
+        return [c["count"] for c in self.manifest["classes"]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one latent."""
+        return tuple(self.manifest["shape"])
+
+    @functools.cached_property
+    def _shards(self) -> dict[str, dict[str, Tensor]]:
+        return {}
+
+    def _slice(self, label: int, tensor: str) -> Tensor:
+        entry = self.manifest["classes"][label]
+        shard = entry["shard"]
+        if shard not in self._shards:
+            self._shards[shard] = read_tensors(self.folder / shard)
+        return self._shards[shard][tensor][entry["start"] : entry["start"] + entry["count"]]
+
+    def latents(self, label: int) -> Tensor:
+        """Return the latents of a class: one zero-copy slice."""
+        return self._slice(label, "latents")
+
+    def index(self, label: int) -> Int[Tensor, " n"]:
+        """Return which training image each latent of a class comes from."""
+        return self._slice(label, "index")
+
+    def gather(self, rows: Int[Tensor, " m"]) -> tuple[Tensor, Int[Tensor, " m"]]:
+        """Return (latents, labels) of rows counted over all classes in order."""
+        bounds = torch.tensor([0, *self.counts]).cumsum(0)
+        labels = torch.searchsorted(bounds, rows, right=True) - 1
+        out = torch.empty(len(rows), *self.shape)
+        for label in labels.unique().tolist():
+            where = torch.nonzero(labels == label).flatten()
+            out[where] = self.latents(label)[rows[where] - bounds[label]].float()
+        return out, labels
+
+
+def encode(
+    images: Images,
+    autoencoder: Any,
+    work: Path,
+    *,
+    seed: int,
+    world: World,
+    shard_bytes: int = 256 * 2**20,
+    batch_size: int = 64,
+) -> None:
+    """Write the training images' latents; shards are shared among the ranks.
+
+    A shard that is already there is kept, so an interrupted call goes on where it stopped.
+    Batches never cross a class, so a latent does not depend on how classes are spread.
+    """
+    autoencoder.to(world.device).eval()
+    size = autoencoder.image_size or images.image_size
+    shape = autoencoder.latent_shape(images.channels, size)
+    dtype = _DTYPES[autoencoder.dtype]
+    counts = torch.bincount(images.train.labels, minlength=images.num_classes).tolist()
+    latent_bytes = torch.Size(shape).numel() * dtype.itemsize
+    shards = _shards(counts, per_shard=max(1, shard_bytes // latent_bytes))
+    names = [f"shard-{number:05d}.safetensors" for number in range(len(shards))]
+    for number in world.share(range(len(shards))):
+        if (work / names[number]).exists():
+            continue
+        parts = [
+            _encode_class(images, autoencoder, c, size, shape, seed, batch_size, world)
+            for c in shards[number]
+        ]
+        index = torch.cat([images.train.of_class(c) for c in shards[number]])
+        latents = torch.cat(parts).to(dtype)
+        write_tensors(work / names[number], {"latents": latents, "index": index})
+    if world.is_first:
+        _write_manifest(images, autoencoder, work, shape, shards, names, counts)
+
+
+def _shards(counts: Sequence[int], *, per_shard: int) -> list[list[int]]:
+    """Group whole classes, in order, into shards of about `per_shard` latents."""
+    shards: list[list[int]] = []
+    filled = per_shard
+    for label, count in enumerate(counts):
+        if filled + count > per_shard:
+            shards.append([])
+            filled = 0
+        shards[-1].append(label)
+        filled += count
+    return shards
+
+
+def _encode_class(
+    images: Images,
+    autoencoder: Any,
+    label: int,
+    size: int,
+    shape: tuple[int, ...],
+    seed: int,
+    batch_size: int,
+    world: World,
+) -> Tensor:
+    encoded = [torch.empty(0, *shape)]
+    for indices in images.train.of_class(label).split(batch_size):
+        pixels = as_floats(images.train.read(indices, size)).to(world.device)
+        noise = None
+        if autoencoder.samples:
+            # Keyed by image: the same draw on any rank and in any batch.
+            noise = keyed.normal(keyed.seed_of("posterior", seed), indices, shape).to(pixels)
+        with torch.inference_mode():
+            latents = autoencoder.encode(pixels, noise).float().cpu()
+        if not bool(latents.isfinite().all()):
+            raise IntegrityError(
+                f"encode: class {images.class_names[label]!r} has latents that are not finite",
+                "check the autoencoder's weights, or use dtype=float32",
+            )
+        encoded.append(latents)
+    return torch.cat(encoded)
+
+
+def _write_manifest(
+    images: Images,
+    autoencoder: Any,
+    work: Path,
+    shape: tuple[int, ...],
+    shards: list[list[int]],
+    names: list[str],
+    counts: list[int],
+) -> None:
+    classes: dict[int, dict[str, Any]] = {}
+    for name, labels in zip(names, shards, strict=True):
+        start = 0
+        for label in labels:
+            classes[label] = {
+                "id": images.class_ids[label],
+                "name": images.class_names[label],
+                "count": counts[label],
+                "shard": name,
+                "start": start,
+            }
+            start += counts[label]
+    manifest = {
+        "kind": "latents",
+        "images": images.fingerprint,
+        "shape": list(shape),
+        "dtype": autoencoder.dtype,
+        "scale": autoencoder.scale,
+        "shift": autoencoder.shift,
+        "classes": [classes[label] for label in range(len(counts))],
+    }
+    write_json(work / "manifest.json", manifest)
+
+
+@dataclass(frozen=True)
+class ClassLatents:
+    """All latents of one class."""
+
+    label: int
+    latents: Tensor
+
+
+class Latents(LightningDataModule):
+    """Streams a store: by class for a quantizer, as an endless shuffled stream for a prior."""
+
+    def __init__(
+        self,
+        store: LatentStore,
+        *,
+        batch_size: int = 256,
+        seed: int = 0,
+        skip: Sequence[int] = (),
+    ) -> None:
+        super().__init__()
+        self.store, self.batch_size, self.seed = store, batch_size, seed
+        self._skip = frozenset(skip)
+
+    def _ranks(self) -> tuple[int, int]:
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+
+    def predict_dataloader(self) -> "ByClass":
+        """Return this rank's classes, the largest first."""
+        rank, size = self._ranks()
+        labels = [c for c in deal(self.store.counts, size)[rank] if c not in self._skip]
+        return ByClass(self.store, labels)
+
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        """Leave a whole class where it is: it may be larger than the device."""
+        if isinstance(batch, ClassLatents):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def train_dataloader(self) -> "ShuffledStream":
+        """Return this rank's part of an endless stream of shuffled epochs."""
+        rank, size = self._ranks()
+        return ShuffledStream(self.store, self.batch_size, self.seed, rank, size)
+
+
+def deal(counts: Sequence[int], num_ranks: int) -> list[list[int]]:
+    """Share classes among ranks, the largest first, each to the rank with the least so far.
+
+    >>> deal([5, 9, 5, 1], 2)
+    [[1, 3], [0, 2]]
+    """
+    hands: list[list[int]] = [[] for _ in range(num_ranks)]
+    loads = [0] * num_ranks
+    for label in sorted(range(len(counts)), key=lambda c: (-counts[c], c)):
+        rank = loads.index(min(loads))
+        hands[rank].append(label)
+        loads[rank] += counts[label]
+    return hands
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """Iterate over classes, each as one slice of the store."""
+
+    store: LatentStore
+    labels: list[int]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[ClassLatents]:
+        for label in self.labels:
+            yield ClassLatents(label, self.store.latents(label))
+
+
+@dataclass(frozen=True)
+class ShuffledStream:
+    """Concatenated shuffled epochs, dealt out so that ranks together see every latent once.
+
+    Position p of the stream belongs to epoch p // n. Rank r of R takes positions r, r + R, ...:
+    within an epoch nothing is repeated or dropped, and all ranks get batches of one size for ever.
+    """
+
+    store: LatentStore
+    batch_size: int
+    seed: int
+    rank: int = 0
+    world_size: int = 1
+
+    def positions(self, step: int) -> Int[Tensor, " batch"]:
+        """Return the positions of this rank's batch at a step."""
+        first = step * self.batch_size * self.world_size + self.rank
+        return torch.arange(self.batch_size) * self.world_size + first
+
+    def rows(self, step: int) -> Int[Tensor, " batch"]:
+        """Return the rows of the store of this rank's batch at a step."""
+        num = sum(self.store.counts)
+        positions = self.positions(step)
+        rows = torch.empty_like(positions)
+        for epoch in (positions // num).unique().tolist():
+            inside = positions // num == epoch
+            rows[inside] = self._order(epoch)[positions[inside] % num]
+        return rows
+
+    def _order(self, epoch: int) -> Int[Tensor, " n"]:
+        return keyed.permutation(sum(self.store.counts), "latents", self.seed, epoch)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Int[Tensor, " batch"]]]:
+        step = 0
+        while True:
+            yield self.store.gather(self.rows(step))
+            step += 1

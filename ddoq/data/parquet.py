@@ -1,0 +1,249 @@
+"""Parquet files with encoded pictures and labels, as the Hub keeps image data sets."""
+
+import bisect
+import functools
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ddoq.artifacts import fingerprint
+from ddoq.component import nearest
+from ddoq.data.images import Split
+from ddoq.data.pictures import NORMALIZATION, Fit, pictures
+from ddoq.data.survey import divided, natural_order, stamp, survey
+from ddoq.errors import DataError
+
+_IMAGE_COLUMNS = ("image", "img")
+_LABEL_COLUMNS = ("label", "labels", "fine_label")
+
+
+class Parquet:
+    """Pictures in Parquet files: a folder of shards, or one file that is split by seed.
+
+    A shard is of train, val or test by which of these words its path in the folder has last;
+    shards are joined in the order of their names, and files with none of the words are ignored.
+    What is missing is carved out of train, class by class, by seed; but val without test is the
+    test split, and only a new val is carved. All encoded bytes stay in memory.
+
+    Pictures are bytes, or the Hub's struct of `bytes` and `path`. Integer labels get their names
+    from the files' metadata: `classes`, separated by commas, or the Hub's own. Without it, and for
+    labels that are strings, the classes are the labels of train in natural order.
+
+    Args:
+        root: The folder or the file.
+        fit: Scale the short side and cut out the center, or squash both sides.
+        channels: 1 for gray, 3 for color.
+        image: The column of pictures; image or img if None.
+        label: The column of labels; label, labels or fine_label if None.
+        test_share: Of each class, if there is neither test nor val.
+        val_share: Of each class of the remaining train, if val is missing or is the test split.
+        on_bad: Whether an unreadable picture is an error or is left out with a warning.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        image_size: int = 32,
+        fit: Literal["crop", "squash"] = "crop",
+        channels: Literal[1, 3] = 3,
+        image: str | None = None,
+        label: str | None = None,
+        test_share: float = 0.2,
+        val_share: float = 0.1,
+        split_seed: int = 0,
+        on_bad: Literal["error", "skip"] = "error",
+    ) -> None:
+        rows = _Rows([_shard(*f, image, label) for f in _files(Path(root).expanduser())])
+        self.class_names, labels = _classes(rows)
+        is_unique = len(set(self.class_names)) == len(self.class_names)
+        numbers = tuple(str(i) for i in range(len(self.class_names)))
+        self.class_ids = self.class_names if is_unique else numbers
+        names = [rows.name(i) for i in range(len(labels))]
+        seen = survey(rows.load, names, rows.stamps(), on_bad=on_bad, where=root)
+        self.train, self.val, self.test = divided(
+            rows.split(labels, channels, fit),
+            rows.parts(),
+            seen.kept,
+            self.class_ids,
+            test_share=test_share,
+            val_share=val_share,
+            seed=split_seed,
+            where=root,
+        )
+        self.channels, self.image_size = channels, image_size
+        self.mean, self.std = NORMALIZATION[channels]
+        self.skipped = seen.skipped
+        self.fingerprint = fingerprint(
+            {
+                "source": "parquet",
+                "content": [seen.content, labels[seen.kept].tolist()],
+                "classes": self.class_names,
+                "pixels": [image_size, fit, channels],
+                "split": [test_share, val_share, split_seed],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """The columns of one file."""
+
+    file: Path
+    name: str
+    """The file relative to the root."""
+    part: str
+    column: str
+    images: pa.ChunkedArray
+    labels: pa.ChunkedArray
+    class_names: list[str] | None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of all shards, one after the other."""
+
+    shards: list[_Shard]
+
+    @functools.cached_property
+    def _starts(self) -> list[int]:
+        ends = torch.tensor([0] + [len(shard.labels) for shard in self.shards]).cumsum(0)
+        return ends[:-1].tolist()
+
+    def _at(self, index: int) -> tuple[_Shard, int]:
+        number = bisect.bisect_right(self._starts, index) - 1
+        return self.shards[number], index - self._starts[number]
+
+    def load(self, index: int) -> bytes:
+        shard, row = self._at(index)
+        return shard.images[row].as_py() or b""
+
+    def name(self, index: int) -> str:
+        shard, row = self._at(index)
+        return f"{shard.name}: row {row} of column {shard.column!r}"
+
+    def label_values(self) -> list[int | str | None]:
+        return [value for shard in self.shards for value in shard.labels.to_pylist()]
+
+    def parts(self) -> list[str]:
+        return [shard.part for shard in self.shards for _ in range(len(shard.labels))]
+
+    def stamps(self) -> list[Any]:
+        files = [(shard.file, shard.column) for shard in self.shards]
+        return [[str(file.resolve()), column, stamp(str(file))] for file, column in files]
+
+    def split(self, labels: Int[Tensor, " n"], channels: int, fit: Fit) -> Split:
+        return Split(
+            labels,
+            lambda i, size: pictures(self.load, self.name, i, size, channels=channels, fit=fit),
+            self.name,
+        )
+
+
+def _files(root: Path) -> list[tuple[Path, str, str]]:
+    """Return (file, relative name, part) of each shard."""
+    if root.is_file():
+        return [(root, root.name, "train")]
+    named = {f.relative_to(root).as_posix(): f for f in root.rglob("*.parquet")}
+    words = {name: re.findall(r"train|val|test", name.lower()) for name in named}
+    found = [(named[n], n, words[n][-1]) for n in natural_order(list(named)) if words[n]]
+    if not any(part == "train" for _, _, part in found):
+        raise DataError(
+            f"{root}: there is no Parquet file whose name contains 'train'",
+            "set data.root to a Parquet file, or to a folder with files such as"
+            " train-0.parquet and test-0.parquet",
+        )
+    return found
+
+
+def _shard(file: Path, name: str, part: str, image: str | None, label: str | None) -> _Shard:
+    try:
+        schema = pq.read_schema(file, memory_map=True)
+        columns = [
+            _column(file, schema, "image", image, _IMAGE_COLUMNS),
+            _column(file, schema, "label", label, _LABEL_COLUMNS),
+        ]
+        table = pq.read_table(file, columns=columns, memory_map=True)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file}: it cannot be read as Parquet ({error})", "replace it") from error
+    images, labels = table[columns[0]], table[columns[1]]
+    if pa.types.is_dictionary(labels.type):
+        labels = labels.cast(labels.type.value_type)
+    if not (pa.types.is_integer(labels.type) or _is_text(labels.type)):
+        raise DataError(
+            f"{file}: column {columns[1]!r} holds {labels.type}, not labels",
+            "set data.label to a column of integers or strings",
+        )
+    names = None if _is_text(labels.type) else _written_names(schema, columns[1])
+    return _Shard(file, name, part, columns[0], _binary(file, columns[0], images), labels, names)
+
+
+def _column(
+    file: Path, schema: pa.Schema, setting: str, asked: str | None, usual: Sequence[str]
+) -> str:
+    for name in [asked] if asked else usual:
+        if name in schema.names:
+            return name
+    hint = nearest(asked, schema.names) if asked else ""
+    raise DataError(
+        f"{file}: there is no column {asked or ' or '.join(usual)}{hint}",
+        f"set data.{setting} to one of {', '.join(schema.names)}",
+    )
+
+
+def _binary(file: Path, column: str, images: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = images.type
+    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        images = images.flatten()[kind.get_field_index("bytes")]
+    if not (pa.types.is_binary(images.type) or pa.types.is_large_binary(images.type)):
+        raise DataError(
+            f"{file}: column {column!r} holds {kind}, not the bytes of picture files",
+            "set data.image to a column of bytes, or of structs with a field 'bytes'",
+        )
+    return images
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _written_names(schema: pa.Schema, column: str) -> list[str] | None:
+    """Return the class names that a file's metadata gives, if any."""
+    metadata: dict[bytes, bytes] = schema.metadata or {}
+    if b"classes" in metadata:
+        return metadata[b"classes"].decode().split(",")
+    hub = json.loads(metadata.get(b"huggingface", b"{}"))
+    return hub.get("info", {}).get("features", {}).get(column, {}).get("names")
+
+
+def _classes(rows: _Rows) -> tuple[tuple[str, ...], Int[Tensor, " n"]]:
+    """Return the class names and the label of every row."""
+    values, names = rows.label_values(), rows.shards[0].class_names
+    for shard in rows.shards:
+        if shard.class_names != rows.shards[0].class_names:
+            raise DataError(
+                f"{shard.file}: its metadata names other classes than {rows.shards[0].name}",
+                "write the same metadata into all files",
+            )
+    if names is None:
+        of_train = zip(values, rows.parts(), strict=True)
+        names = natural_order(list({str(v) for v, part in of_train if part == "train"}))
+        known = {name: label for label, name in enumerate(names)}
+    else:
+        known = {str(label): label for label in range(len(names))}
+    for row, value in enumerate(values):
+        if value is None or str(value) not in known:
+            raise DataError(
+                f"{rows.name(row)}: its label {value!r} is none of the {len(names)} classes",
+                "correct or remove the row; labels count from 0, and all must occur in train",
+            )
+    return tuple(names), torch.tensor([known[str(v)] for v in values], dtype=torch.int64)

@@ -1,0 +1,220 @@
+"""Which of a source's picture files are readable, and which split does each go to?"""
+
+import contextlib
+import hashlib
+import os
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Int
+from PIL import __version__ as pillow_version
+from torch import Tensor
+
+from ddoq.artifacts import fingerprint, read_json, write_json
+from ddoq.data.images import Split, carve
+from ddoq.data.pictures import REMEDY, converted, in_order, opened, reason
+from ddoq.errors import DataError
+
+_SMALL = 20_000
+
+OnBad = Literal["error", "skip"]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What reading all pictures once has shown."""
+
+    kept: Int[Tensor, " n"]
+    """The indices of the readable ones."""
+    skipped: tuple[str, ...]
+    """The names of the others."""
+    content: str
+    """A hash over the names and bytes of the kept ones."""
+
+
+def survey(
+    load: Callable[[int], bytes],
+    names: Sequence[str],
+    stamps: Any,
+    *,
+    on_bad: OnBad,
+    where: str,
+    memo: Path | None = None,
+) -> Survey:
+    """Read every picture once: hash it and find out whether it is readable.
+
+    Up to 20,000 pictures are decoded, and so are more where unreadable ones are to be skipped;
+    of more, otherwise, only the headers are checked, and the rest when a picture is used.
+
+    Args:
+        load: Reads the file of an index.
+        names: What the pictures are called, in an order that is the same on every machine.
+        stamps: Plain data that changes whenever a file does; the result is remembered by it.
+        on_bad: Whether an unreadable picture is an error or is left out with a warning.
+        where: The folder or file of them all.
+        memo: Where results are remembered; the user's cache folder if None.
+    """
+    is_thorough = on_bad == "skip" or len(names) < _SMALL
+    known = remembered(
+        [where, stamps, is_thorough, pillow_version],
+        lambda: _looked_through(load, names, is_thorough),
+        memo=memo,
+    )
+    unreadable = known["unreadable"]
+    if unreadable:
+        _report(unreadable, on_bad, where)
+    kept = [i for i, name in enumerate(names) if name not in unreadable]
+    return Survey(torch.tensor(kept, dtype=torch.int64), tuple(unreadable), known["content"])
+
+
+def _looked_through(
+    load: Callable[[int], bytes], names: Sequence[str], is_thorough: bool
+) -> dict[str, Any]:
+    def look(index: int) -> tuple[str, str | None]:
+        try:
+            content = load(index)
+            image = opened(content)
+            if is_thorough:
+                converted(image, "RGB")
+        except Exception as error:  # Decoders raise anything on hostile bytes.
+            return "", reason(error)
+        return hashlib.sha256(content).hexdigest(), None
+
+    digest, unreadable = hashlib.sha256(), dict[str, str]()
+    for name, (own, wrong) in zip(names, in_order(look, range(len(names))), strict=True):
+        if wrong is None:
+            digest.update(f"{name}\0{own}\n".encode(errors="surrogateescape"))
+        else:
+            unreadable[name] = wrong
+    return {"content": digest.hexdigest(), "unreadable": unreadable}
+
+
+def _report(unreadable: Mapping[str, str], on_bad: OnBad, where: str) -> None:
+    listed = "; ".join(f"{name}: {wrong}" for name, wrong in list(unreadable.items())[:3])
+    rest = f"; and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
+    if on_bad == "error":
+        raise DataError(f"{where}: cannot read {listed}{rest}", REMEDY)
+    text = f"{where}: left out {len(unreadable)} unreadable pictures: {listed}{rest}"
+    warnings.warn(text, stacklevel=4)
+
+
+def remembered(
+    key: Any, compute: Callable[[], dict[str, Any]], *, memo: Path | None = None
+) -> dict[str, Any]:
+    """Return what was computed for the same key before; else compute it and write it down.
+
+    A memo that cannot be read or written only costs the time to compute again.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    file = (memo or Path(cache) / "ddoq") / f"pictures-{fingerprint(key)}.json"
+    with contextlib.suppress(OSError, ValueError):
+        return read_json(file)
+    value = compute()
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, value)
+    return value
+
+
+def stamp(file: str) -> tuple[int, int]:
+    """Return a file's size and time of change; (0, 0) if it is not there."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def natural_order(names: Sequence[str]) -> list[str]:
+    """Sort names with their numbers by value.
+
+    >>> natural_order(["10", "2", "b1", "a10", "a9"])
+    ['2', '10', 'a9', 'a10', 'b1']
+    """
+
+    def key(name: str) -> tuple[list[str | int], str]:
+        parts = re.split(r"([0-9]+)", name)
+        return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+    return sorted(names, key=key)
+
+
+def divided(
+    whole: Split,
+    parts: Sequence[str],
+    kept: Int[Tensor, " m"],
+    class_ids: Sequence[str],
+    *,
+    test_share: float,
+    val_share: float,
+    seed: int,
+    where: str,
+) -> tuple[Split, Split, Split]:
+    """Return train, val and test; carve those that are not given out of train.
+
+    If there is a val part but no test part, as in ImageNet, then val is the test split.
+
+    Args:
+        whole: All pictures, the unreadable ones among them.
+        parts: For each of them `train`, `val` or `test`.
+        kept: The indices of the readable ones.
+        class_ids: All classes, by label.
+        test_share: How much of each class to carve if neither test nor val is given.
+        val_share: How much of each class of the remaining train part to carve for val.
+        seed: Of the carving.
+        where: The folder or file of them all.
+    """
+    train, val, test = (_of_part(name, parts, kept) for name in ("train", "val", "test"))
+    if train is None or len(class_ids) < 2:
+        listed = f"only one class, {class_ids[0]!r}" if class_ids else "nothing to train on"
+        raise DataError(f"{where}: there is {listed}", "give at least two classes to train on")
+    _require_all(whole.labels[train], class_ids, f"{where}: in train")
+    if test is None:
+        test, val = val, None
+    if test is None:
+        _require_enough(whole.labels[train], class_ids, test_share, where)
+        train, test = _carved(whole, train, test_share, seed, "test")
+    if val is None:
+        train, val = _carved(whole, train, val_share, seed, "val")
+    _require_all(whole.labels[test], class_ids, f"{where}: in the test split")
+    return whole.select(train), whole.select(val), whole.select(test)
+
+
+def _of_part(name: str, parts: Sequence[str], kept: Int[Tensor, " m"]) -> Tensor | None:
+    if name not in parts:
+        return None
+    return kept[torch.tensor([parts[i] == name for i in kept.tolist()], dtype=torch.bool)]
+
+
+def _carved(
+    whole: Split, indices: Int[Tensor, " n"], share: float, seed: int, what: str
+) -> tuple[Tensor, Tensor]:
+    rest, carved = carve(whole.labels[indices], share, seed=seed, what=what)
+    return indices[rest], indices[carved]
+
+
+def _require_all(labels: Int[Tensor, " n"], class_ids: Sequence[str], where: str) -> None:
+    counts = labels.bincount(minlength=len(class_ids)).tolist()
+    if 0 in counts:
+        raise DataError(
+            f"{where}, class {class_ids[counts.index(0)]!r} has no readable pictures",
+            "add some, or take the class away everywhere",
+        )
+
+
+def _require_enough(
+    labels: Int[Tensor, " n"], class_ids: Sequence[str], share: float, where: str
+) -> None:
+    counts = labels.bincount(minlength=len(class_ids)).tolist()
+    for name, count in zip(class_ids, counts, strict=True):
+        if min(round(share * count), count - 1) < 1:
+            raise DataError(
+                f"{where}: class {name!r} has {count} pictures,"
+                f" and a test share of {share} leaves none of them to test on",
+                "add pictures, raise data.test_share, or give a test part beside train",
+            )

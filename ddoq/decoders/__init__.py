@@ -1,0 +1,7 @@
+"""From points to images."""
+
+DECODERS = {
+    "plain": "ddoq.decoders.plain:Plain",
+    "nearest": "ddoq.decoders.nearest:Nearest",
+    "dit": "ddoq.decoders.dit:DiT",
+}

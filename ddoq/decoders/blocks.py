@@ -1,0 +1,92 @@
+"""How are points decoded: in padded blocks of one shape, laid out by class and number."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from ddoq.artifacts import read_tensors, write_tensors
+from ddoq.data.images import as_bytes, resized
+from ddoq.errors import IntegrityError
+from ddoq.quantize.quantization import Quantization
+from ddoq.world import World
+
+
+@dataclass(frozen=True)
+class Block:
+    """Points to decode together."""
+
+    points: Float[Tensor, "block ..."]
+    labels: Int[Tensor, " block"]
+    ranks: Int[Tensor, " block"]
+    """Each point's number within its class, by which its noise is drawn."""
+
+    @property
+    def keys(self) -> Int[Tensor, " block"]:
+        """One number for each (class, k)."""
+        return self.labels * 2**24 + self.ranks
+
+
+class Decoder(Protocol):
+    """Turns points into images; a function of (seed, class, k) and nothing else."""
+
+    block: int
+
+    def decode(self, block: Block) -> Float[Tensor, "block c h w"]:
+        """Return images in [0, 1]."""
+        ...
+
+
+def layout(quantization: Quantization, size: int) -> list[Block]:
+    """Cut all points into blocks of `size`, the last one padded with its own first point."""
+    num = len(quantization.labels)
+    blocks: list[Block] = []
+    for start in range(0, num, size):
+        rows = torch.arange(start, start + size)
+        rows = torch.where(rows < num, rows, start)
+        q = quantization
+        blocks.append(Block(q.points[rows].float(), q.labels[rows], q.ranks[rows]))
+    return blocks
+
+
+def decode(
+    quantization: Quantization, decoder: Decoder, work: Path, *, image_size: int, world: World
+) -> None:
+    """Decode every point into `work`; ranks share the blocks, finished ones are kept."""
+    blocks = layout(quantization, decoder.block)
+    parts = [work / f"block-{number:05d}.safetensors" for number in range(len(blocks))]
+    for part, block in world.share(list(zip(parts, blocks, strict=True))):
+        if not part.exists():
+            with torch.inference_mode():
+                images = decoder.decode(block).float().cpu()
+            _refuse_non_finite(images, block)
+            write_tensors(part, {"images": resized(as_bytes(images), image_size)})
+    world.barrier()
+    if world.is_first:
+        every = torch.cat([read_tensors(p)["images"] for p in parts])
+        write_images(work, every[: len(quantization.labels)])
+        for part in parts:
+            part.unlink()
+
+
+def _refuse_non_finite(images: Tensor, block: Block) -> None:
+    is_bad = ~images.flatten(1).isfinite().all(1)
+    if bool(is_bad.any()):
+        label, rank = int(block.labels[is_bad][0]), int(block.ranks[is_bad][0])
+        raise IntegrityError(
+            f"decode: point {rank} of class {label} became an image that is not finite",
+            "lower decoder.guidance, or use full precision",
+        )
+
+
+def write_images(folder: Path, images: UInt8[Tensor, "n c h w"]) -> None:
+    """Write decoded images into a stage's folder."""
+    write_tensors(folder / "images.safetensors", {"images": images})
+
+
+def read_images(folder: Path) -> UInt8[Tensor, "n c h w"]:
+    """Read what `decode` wrote."""
+    return read_tensors(folder / "images.safetensors")["images"]

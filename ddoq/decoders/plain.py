@@ -1,0 +1,21 @@
+"""The point itself, decoded by the autoencoder alone."""
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ddoq.decoders.blocks import Block
+
+
+class Plain:
+    """Decode points with no generative model: quick, and blurred where a point is an average."""
+
+    def __init__(self, autoencoder: Any, *, block: int = 64) -> None:
+        self.block = block
+        self._autoencoder = autoencoder
+
+    def decode(self, block: Block) -> Float[Tensor, "block c h w"]:
+        """Return the autoencoder's image of each point."""
+        device = next(iter(self._autoencoder.parameters()), block.points).device
+        return self._autoencoder.decode(block.points.to(device))

@@ -1,0 +1,28 @@
+"""The baseline that every method must beat: random real images, as many per class."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from ddoq import keyed
+from ddoq.data.images import Images
+from ddoq.synthetic import SyntheticSet
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+
+class Random:
+    """Draw real training images of each class without replacement, anew for each seed."""
+
+    def __init__(self, *, images_per_class: int = 10) -> None:
+        self.images_per_class = images_per_class
+
+    def distill(self, images: Images, run: "Run") -> SyntheticSet:
+        """Return the subset of `run.seed`."""
+        chosen: list[torch.Tensor] = []
+        for label in range(images.num_classes):
+            members = images.train.of_class(label)
+            order = keyed.permutation(len(members), "random real", run.seed, label)
+            chosen.append(members[order[: self.images_per_class]])
+        return images.subset(torch.cat(chosen), distiller="random")

@@ -1,0 +1,246 @@
+"""What is a method's accuracy, and is it better than another's?
+
+Intervals are Student's: mean ± t(0.975, n - 1) s / √n over seeds ("The probable error of a mean",
+1908). Differences are paired by seed, and their p values corrected over a table by Holm's step-down
+method ("A simple sequentially rejective multiple test procedure", 1979). Accuracies are fractions;
+texts are in percent.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+from ddoq.errors import UsageError
+
+ABSENT = "-"
+LEVEL = 0.95
+# Below this, a spread of accuracies is the rounding of floats.
+_NO_SPREAD = 1e-12
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one row of a results table is about."""
+
+    distiller: str
+    images_per_class: int
+    weighting: str = ABSENT
+    decoder: str = ABSENT
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """The row in words, without its size."""
+        details = [d for d in (self.weighting, self.decoder, self.note) if d not in ("", ABSENT)]
+        return f"{self.distiller} ({', '.join(details)})" if details else self.distiller
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One training run: a tidy row of `results.csv`."""
+
+    distiller: str
+    images_per_class: int
+    weighting: str = ABSENT
+    decoder: str = ABSENT
+    teacher: str = ABSENT
+    student: str
+    protocol: str
+    seed: int
+    top1: float
+    top5: float
+    loss: float
+    seconds: float
+    peak_memory_mb: float
+    labels: str
+    set_seed: int
+    """Which draw of the set the student was trained on."""
+    note: str = ""
+    """For example `same updates`, or `quoted`."""
+
+    @property
+    def row(self) -> Row:
+        """The row of a table that this run belongs to."""
+        parts = self.distiller, self.images_per_class, self.weighting, self.decoder, self.note
+        return Row(*parts)
+
+
+@dataclass(frozen=True)
+class Score:
+    """The mean of some runs, with its 95 % interval and every value behind it."""
+
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("a score needs at least one value")
+
+    @property
+    def n(self) -> int:
+        """The number of runs."""
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        """The mean over the runs."""
+        return fmean(self.values)
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the 95 % Student-t interval; None for a single run, which has none."""
+        if self.n == 1:
+            return None
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.n - 1, (1 + LEVEL) / 2)) * stdev(self.values) / self.n**0.5
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The ends of the 95 % interval; None for a single run."""
+        half = self.half_width
+        return None if half is None else (self.mean - half, self.mean + half)
+
+    @property
+    def text(self) -> str:
+        """The score in percent: `96.0 ± 0.4`, or `98.1 (n=1)`."""
+        return f"{100 * self.mean:.1f} {self.margin}"
+
+    @property
+    def signed(self) -> str:
+        """The score as a difference, in percentage points: `+2.0 ± 0.4`."""
+        return f"{100 * self.mean:+.1f} {self.margin}"
+
+    @property
+    def margin(self) -> str:
+        """What follows the mean: `± 0.4`, or `(n=1)`."""
+        half = self.half_width
+        return "(n=1)" if half is None else f"± {100 * half:.1f}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much better one row is than another, paired over their common seeds.
+
+    With fewer than two seeds, or when all differences are equal, nothing tells their spread:
+    there is no p value, the verdict is undecided, and Holm's correction does not count the pair.
+    """
+
+    a: Row
+    b: Row
+    difference: Score
+    p: float | None
+    adjusted: float | None = None
+    """The p value after Holm's correction over the table."""
+
+    @property
+    def verdict(self) -> Literal["better", "worse", "undecided"]:
+        """Whether the 95 % interval of the difference lies above 0, below it, or around it."""
+        interval = self.difference.interval
+        if self.p is None or interval is None or interval[0] <= 0 <= interval[1]:
+            return "undecided"
+        return "better" if interval[0] > 0 else "worse"
+
+
+def refuse_mixed_protocols(results: Iterable[Result]) -> None:
+    """Refuse to put runs of different protocols into one table."""
+    ids = sorted({r.protocol for r in results})
+    if len(ids) > 1:
+        raise UsageError(
+            f"runs under the protocols {', '.join(ids)} cannot be compared",
+            "make one table per protocol",
+        )
+
+
+def summarize(results: Sequence[Result]) -> dict[tuple[Row, str], Score]:
+    """Return the score over seeds of every row and student."""
+    return {
+        (row, student): Score(tuple(seeds.values()))
+        for row, students in _runs(results).items()
+        for student, seeds in students.items()
+    }
+
+
+def summarize_means(results: Sequence[Result]) -> dict[Row, Score]:
+    """Return the score of every row's mean over its architectures.
+
+    Only seeds at which all of the row's architectures ran count; a row without one is left out.
+    """
+    means = {row: _means(students, students) for row, students in _runs(results).items()}
+    return {row: Score(tuple(seeds.values())) for row, seeds in means.items() if seeds}
+
+
+def compare(results: Sequence[Result], row: Row, baselines: Sequence[Row]) -> list[Comparison]:
+    """Compare a row with others, on the mean over the architectures that both have.
+
+    A baseline that shares no seed and architecture with the row is left out.
+    """
+    return compare_pairs(results, [(row, baseline) for baseline in baselines])
+
+
+def compare_pairs(results: Sequence[Result], pairs: Sequence[tuple[Row, Row]]) -> list[Comparison]:
+    """Compare pairs of rows, with Holm's correction over all of them."""
+    runs = _runs(results)
+    found = [(a, b, _differences(runs.get(a, {}), runs.get(b, {}))) for a, b in pairs]
+    tests = [(a, b, Score(values), _p_value(values)) for a, b, values in found if values]
+    adjusted = iter(holm([p for *_, p in tests if p is not None]))
+    return [Comparison(*test, None if test[-1] is None else next(adjusted)) for test in tests]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p values for their number, by Holm's step-down method.
+
+    The i-th smallest of m, counted from 0, is multiplied by m - i; none falls below a smaller one.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+# What a row's runs gave: top1 by student, then by seed.
+_Runs = Mapping[str, Mapping[int, float]]
+
+
+def _runs(results: Iterable[Result]) -> dict[Row, _Runs]:
+    results = list(results)
+    refuse_mixed_protocols(results)
+    runs: dict[Row, dict[str, dict[int, float]]] = {}
+    for result in results:
+        seeds = runs.setdefault(result.row, {}).setdefault(result.student, {})
+        if result.seed in seeds:
+            raise UsageError(
+                f"{result.row.name}, {result.student}, seed {result.seed} is listed twice",
+                "keep one of the two runs; counted twice it would narrow the interval",
+            )
+        seeds[result.seed] = result.top1
+    return dict(runs)
+
+
+def _means(runs: _Runs, students: Iterable[str]) -> dict[int, float]:
+    """Average over some students, at each seed at which all of them ran."""
+    chosen = [runs[s] for s in students]
+    seeds = sorted(set(chosen[0]).intersection(*chosen)) if chosen else []
+    return {seed: fmean(c[seed] for c in chosen) for seed in seeds}
+
+
+def _differences(a: _Runs, b: _Runs) -> tuple[float, ...]:
+    students = [s for s in a if s in b]
+    first, second = _means(a, students), _means(b, students)
+    return tuple(first[seed] - second[seed] for seed in first if seed in second)
+
+
+def _p_value(differences: Sequence[float]) -> float | None:
+    """Return the two-sided p value of the paired t test, or None where there is no spread."""
+    if len(differences) < 2 or stdev(differences) < _NO_SPREAD:
+        return None
+    from scipy.special import stdtr
+
+    n = len(differences)
+    t = fmean(differences) * n**0.5 / stdev(differences)
+    return 2 * float(stdtr(n - 1, -abs(t)))

@@ -1,0 +1,46 @@
+"""The whole program: images to latents to points to a synthetic set to a cross-architecture table.
+
+    python -m ddoq.fit recipe=NAME [key=value ...] [dry_run=true]
+"""
+
+from pathlib import Path
+
+from ddoq import command, recipe
+
+
+def fit(invocation: recipe.Invocation) -> Path:
+    """Run a recipe and return its folder: the set, the results, the report."""
+    from ddoq import plan
+    from ddoq.evaluation.grid import draw, entries, fill
+    from ddoq.report.folder import write_report
+    from ddoq.run import Run
+
+    wanted = invocation.recipe
+    run = Run(wanted)
+    if invocation.dry_run:
+        run.console.show(plan.table(plan.plan(run)))
+        return Path()
+
+    folder = run.open_folder(invocation.digest)
+    rows = entries(wanted)
+    sets = [draw(run, entry, 0) for entry in rows if entry.is_method]
+
+    results = []
+    for block in wanted.protocols:
+        protocol = run.make("protocol", block)
+        total = sum(entry.num_seeds * entry.num_students for entry in rows)
+        with run.console.stage(f"students, protocol {protocol.id}", total) as bar:
+            results += fill(run, rows, protocol, on_result=lambda _: bar.advance())
+
+    write_report(run, folder, results, sets)
+    run.console.say(f"report: {folder / 'report.html'}")
+    return folder
+
+
+def main(argv: list[str]) -> None:
+    """Read the command line and run."""
+    fit(recipe.read(argv))
+
+
+if __name__ == "__main__":
+    command.run(main)

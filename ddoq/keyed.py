@@ -1,0 +1,72 @@
+"""Randomness as a function of what it is for, never of rank or call order.
+
+A seed is hashed from its purpose; numbers for many items at once come from a counter-based
+generator (SplitMix64), so that item 17 draws the same whichever batch or rank it is in.
+"""
+
+import hashlib
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_MASK = (1 << 64) - 1
+
+
+def seed_of(*purpose: int | str) -> int:
+    """Hash a purpose such as ("decode", seed, class) to a 63-bit seed.
+
+    >>> seed_of("decode", 0) == seed_of("decode", 0) != seed_of("decode", 1)
+    True
+    """
+    digest = hashlib.blake2b(repr(purpose).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def generator(*purpose: int | str) -> torch.Generator:
+    """Return a CPU generator for a purpose."""
+    return torch.Generator().manual_seed(seed_of(*purpose))
+
+
+def _signed(value: int) -> int:
+    value &= _MASK
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _bits(seed: int, ids: Int[Tensor, " n"], count: int) -> Int[Tensor, "n count"]:
+    """Hash (seed, id, position) with the finalizer of SplitMix64, twice."""
+    golden = _signed(0x9E3779B97F4A7C15)
+    x = ids.to(torch.int64)[:, None] * golden + _signed(seed)
+    for offset in (torch.zeros(1, dtype=torch.int64), torch.arange(1, count + 1) * golden):
+        x = x + offset
+        x = (x ^ _shift(x, 30)) * _signed(0xBF58476D1CE4E5B9)
+        x = (x ^ _shift(x, 27)) * _signed(0x94D049BB133111EB)
+        x = x ^ _shift(x, 31)
+    return x
+
+
+def uniform(seed: int, ids: Int[Tensor, " n"], count: int) -> Float[Tensor, "n count"]:
+    """Draw `count` numbers in [0, 1) for each id."""
+    return _shift(_bits(seed, ids, count), 40).to(torch.float32) * 2.0**-24
+
+
+def normal(seed: int, ids: Int[Tensor, " n"], shape: tuple[int, ...]) -> Float[Tensor, "n ..."]:
+    """Draw a standard normal tensor of `shape` for each id (Box-Muller)."""
+    size = math.prod(shape)
+    pairs = -(-size // 2)
+    u = uniform(seed, ids, 2 * pairs)
+    # 1 - u lies in (0, 1], where the logarithm is finite.
+    radius = torch.sqrt(-2 * torch.log(1 - u[:, :pairs]))
+    angle = 2 * math.pi * u[:, pairs:]
+    both = torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=1)
+    return both[:, :size].reshape(len(ids), *shape)
+
+
+def permutation(num: int, *purpose: int | str) -> Int[Tensor, " num"]:
+    """Return a random order of `num` items for a purpose."""
+    return torch.randperm(num, generator=generator(*purpose))

@@ -1,0 +1,125 @@
+"""What would a run do, what is there already, and what will it need? Asked by `dry_run=true`."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from ddoq import shipped
+from ddoq.evaluation.cell import Cell, cell_key
+from ddoq.evaluation.grid import Entry, draw, entries
+from ddoq.kinds import PRETRAINERS
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a run would do."""
+
+    what: str
+    state: str
+    """`cached`, `given`, `to do`, or `download`."""
+    needs: str
+
+
+def plan(run: "Run") -> list[Step]:
+    """Return every step of a run, in order, without running any."""
+    images = run.images
+    counts = f"{len(images.train)} train, {len(images.val)} val, {len(images.test)} test images"
+    steps = [Step("images", "given", f"{counts}, {images.num_classes} classes")]
+    steps += [_weights(run, part) for part in PRETRAINERS if part in _parts(run)]
+    rows = entries(run.recipe)
+    methods = [e for e in rows if hasattr(_distiller(run, e), "decoded_key")]
+    if methods:
+        done = run.is_done("latents", run.latents_key)
+        steps.append(_step("latents", done, f"encode {len(images.train)} images"))
+    for entry in methods:
+        steps += _sets(run, entry)
+    return steps + [_students(run, rows, number) for number in range(len(run.recipe.protocols))]
+
+
+def _parts(run: "Run") -> list[str]:
+    """Return the parts that this recipe reads: a prior only where a decoder asks for one."""
+    recipe = run.recipe
+    decoders = [recipe.decoder, *recipe.evaluation.decoders]
+    asked = {noun for d in decoders for noun in run.asks_for("decoder", d)}
+    soft = any(run.make("protocol", p).labels == "soft" for p in recipe.protocols)
+    return ["autoencoder", *(["prior"] if "prior" in asked else []), *(["teacher"] if soft else [])]
+
+
+def _step(what: str, is_done: bool, needs: str) -> Step:
+    return Step(what, "cached" if is_done else "to do", "" if is_done else needs)
+
+
+def _weights(run: "Run", part: str) -> Step:
+    block = getattr(run.recipe, part)
+    source = block.get("source")
+    if source == "pretrain":
+        settings = run.recipe.pretrain[part]
+        needs = f"train {settings['steps']} steps of {settings['batch_size']}"
+        return _step(f"pretrain {part}", run.is_done(f"pretrain/{part}", run.pretrain_key(part)), needs)
+    if source is None:
+        return Step(part, "given", block["name"])
+    is_here = shipped.locate(source).exists()
+    return Step(part, "given" if is_here else "download", f"{source} {block.get('revision') or ''}")
+
+
+def _distiller(run: "Run", entry: Entry) -> Any:
+    nouns = {"decoder": entry.decoder, "weighting": entry.weighting}
+    return run.make("distiller", entry.distiller, **nouns)
+
+
+def _sets(run: "Run", entry: Entry) -> list[Step]:
+    numbers = range(entry.num_seeds if run.recipe.evaluation.redraw else 1)
+    distiller = _distiller(run, entry)
+    done = {"quantization": 0, "decoded": 0}
+    for number in numbers:
+        with run.seeded(run.recipe.seed + number):
+            done["quantization"] += run.is_done("quantization", distiller.quantization_key(run))
+            done["decoded"] += run.is_done("decoded", distiller.decoded_key(run))
+    num_points = distiller.images_per_class * run.images.num_classes
+    what = f"{entry.decoder['name']}, {entry.weighting['name']}"
+    return [
+        _step(
+            f"{stage} ({what})",
+            done[stage] == len(numbers),
+            f"{len(numbers) - done[stage]} of {len(numbers)} sets, {num_points} points each",
+        )
+        for stage in done
+    ]
+
+
+def _students(run: "Run", rows: list[Entry], number: int) -> Step:
+    protocol = run.make("protocol", run.recipe.protocols[number])
+    total = sum(e.num_seeds * e.num_students for e in rows)
+    done = sum(_num_trained(run, entry, protocol) for entry in rows)
+    needs = f"{total - done} of {total} trainings of {protocol.steps or protocol.epochs} "
+    return _step(
+        f"students ({protocol.id})", done == total, needs + ("steps" if protocol.steps else "epochs")
+    )
+
+
+def _num_trained(run: "Run", entry: Entry, protocol: Any) -> int:
+    """Count the finished trainings of an entry whose sets are there to be named."""
+    done = 0
+    for number in range(entry.num_seeds):
+        with run.seeded(run.recipe.seed + number):
+            distiller = _distiller(run, entry)
+            key = getattr(distiller, "decoded_key", None)
+            if key is not None and not run.is_done("decoded", key(run)):
+                continue
+        synthetic = draw(run, entry, number)
+        for block in run.recipe.students[: entry.num_students]:
+            cell = Cell(synthetic, block, protocol, run.recipe.seed + number)
+            done += run.is_done("cell", cell_key(run, cell))
+    return done
+
+
+def table(steps: list[Step]) -> Table:
+    """Return the steps as a table for the terminal."""
+    shown = Table("stage", "state", "needs", title="what this run would do", title_justify="left")
+    for step in steps:
+        shown.add_row(step.what, step.state, step.needs)
+    return shown

@@ -1,0 +1,5 @@
+"""The generative models behind decoders."""
+
+PRIORS = {
+    "dit": "ddoq.priors.dit:DiTPrior",
+}

@@ -1,0 +1,98 @@
+"""A class-conditional diffusion transformer (DiT, Peebles and Xie 2023) in latent space."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ddoq import shipped
+from ddoq.artifacts import read_json
+from ddoq.autoencoders.weights import load_diffusers
+from ddoq.errors import DataError, ResourceError
+
+CLASSES = "classes.json"
+
+
+class DiTPrior:
+    """A diffusers DiT pipeline's transformer and noise schedule, with the classes it knows.
+
+    `source` is a folder in the layout of diffusers' DiTPipeline, a Hub id with its `revision`, or
+    `pretrain`: trained on the recipe's own latents. A folder's `classes.json` lists the class ids
+    in the order of its labels; without one, the labels are ImageNet-1K's.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str = "pretrain",
+        revision: str | None = None,
+        subfolder: str = "transformer",
+    ) -> None:
+        from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
+
+        self.transformer: Any = load_diffusers(
+            DiTTransformer2DModel, source, revision=revision, subfolder=subfolder
+        )
+        self.schedule = _schedule(source, revision)
+        self.null_label = int(self.transformer.config.num_embeds_ada_norm)
+        classes = shipped.locate(source) / CLASSES
+        self.class_ids = tuple(read_json(classes)) if classes.is_file() else imagenet_ids()
+
+    def to(self, device: torch.device) -> "DiTPrior":
+        """Move the transformer; the schedule's tables stay on the CPU."""
+        self.transformer.to(device)
+        return self
+
+    def labels_of(self, class_ids: tuple[str, ...]) -> Int[Tensor, " classes"]:
+        """Return this prior's label for each class id; by id, never by position."""
+        missing = [c for c in class_ids if c not in self.class_ids]
+        if missing:
+            raise DataError(
+                f"the prior does not know the classes {', '.join(missing[:5])}",
+                "use a prior trained on them: prior.source=pretrain",
+            )
+        return torch.tensor([self.class_ids.index(c) for c in class_ids])
+
+    def guided_noise(
+        self,
+        x: Float[Tensor, "n c h w"],
+        time: Int[Tensor, ""],
+        labels: Int[Tensor, " n"],
+        guidance: float,
+    ) -> Float[Tensor, "n c h w"]:
+        """Predict the noise with classifier-free guidance, both halves in one doubled batch."""
+        null = torch.full_like(labels, self.null_label)
+        times = time.to(x.device).expand(2 * len(x))
+        both = self.transformer(
+            torch.cat([x, x]), timestep=times, class_labels=torch.cat([labels, null])
+        ).sample
+        # A learned variance, where there is one, fills the second half of the channels.
+        conditional, unconditional = both[:, : x.shape[1]].chunk(2)
+        return unconditional + guidance * (conditional - unconditional)
+
+
+def _schedule(source: str, revision: str | None) -> dict[str, Any]:
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    folder = shipped.locate(source)
+    try:
+        return dict(
+            DDIMScheduler.load_config(
+                folder if folder.is_dir() else source, revision=revision, subfolder="scheduler"
+            )
+        )
+    except OSError as error:
+        raise ResourceError(
+            f"{source} has no scheduler: {str(error).splitlines()[0]}",
+            "give a folder in the layout of diffusers' DiTPipeline",
+        ) from error
+
+
+def imagenet_ids() -> tuple[str, ...]:
+    """Return ImageNet-1K's WordNet ids in the order of everyone's labels, from timm's list."""
+    import timm.data
+
+    folder = Path(timm.data.__file__).parent / "_info"
+    return tuple((folder / "imagenet_synsets.txt").read_text(encoding="utf-8").split())

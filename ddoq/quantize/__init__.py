@@ -1,0 +1,6 @@
+"""From the latents of a class to a few weighted points."""
+
+SOLVERS = {
+    "lloyd": "ddoq.quantize.lloyd:Lloyd",
+    "clvq": "ddoq.quantize.clvq:CLVQ",
+}

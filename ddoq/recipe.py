@@ -1,0 +1,320 @@
+"""Which run does the user want? The schema of recipes, and how they are read.
+
+`recipe=NAME [key=value ...]` is merged as schema < base < recipe < command line. Components are
+blocks `{name: ..., settings}`; a layer that names another component starts its block afresh.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from ddoq import shipped
+from ddoq.component import (
+    Block,
+    check_settings,
+    complete,
+    defaults,
+    nearest,
+    required,
+    signature,
+)
+from ddoq.component import build as build_component
+from ddoq.errors import UsageError
+from ddoq.kinds import KINDS, PRETRAINERS
+
+_TRAINER = "lightning.pytorch.trainer.trainer:Trainer"
+# One block each; `students` and `protocols` are lists of blocks.
+_SINGLE = ("data", "autoencoder", "prior", "distiller", "decoder", "weighting", "teacher")
+_PLURAL = {"students": "student", "protocols": "protocol"}
+_FLAGS = ("dry_run", "allow_code", "debug")
+
+
+def _block(name: str) -> Any:
+    return field(default_factory=lambda: {"name": name})
+
+
+@dataclass
+class Evaluation:
+    """How the synthetic set is measured, and what stands beside it."""
+
+    seeds: int = 3
+    redraw: bool = True
+    """Draw the distilled set anew for each seed; otherwise the table says "one set"."""
+    decoders: list[Any] = field(default_factory=list[Any])
+    """Further decoders of the same points, each a row of its own."""
+    baselines: list[str] = field(default_factory=lambda: ["uniform", "random", "full"])
+    full_seeds: int = 1
+    full_students: int = 1
+    quoted: list[Any] = field(default_factory=list[Any])
+    """Published numbers shown beside ours: {distiller, student, top1, protocol, source}."""
+
+
+@dataclass
+class Recipe:
+    """One run, completely described."""
+
+    name: str
+    data: dict[str, Any] = _block("digits")
+    autoencoder: dict[str, Any] = _block("identity")
+    prior: dict[str, Any] = _block("dit")
+    distiller: dict[str, Any] = _block("ddoq")
+    decoder: dict[str, Any] = _block("plain")
+    weighting: dict[str, Any] = _block("root")
+    teacher: dict[str, Any] = _block("trained")
+    students: list[Any] = field(default_factory=lambda: [{"name": "convnet"}])
+    protocols: list[Any] = field(default_factory=lambda: [{"name": "small"}])
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    pretrain: dict[str, Any] = field(default_factory=dict[str, Any])
+    trainer: dict[str, Any] = field(default_factory=dict[str, Any])
+    seed: int = 0
+    threads: int | None = None
+    """Threads of the CPU kernels; null leaves it to torch."""
+    cache: str = "checkpoints/cache"
+    out: str | None = None
+
+    def build(self, kind: str, block: Block | None = None, **supplied: Any) -> Any:
+        """Make a component of this recipe, or of another block of the same kind."""
+        return build_component(KINDS, kind, block or getattr(self, kind), **supplied)
+
+    def save(self, file: Path) -> None:
+        """Write the recipe so that `recipe=<that file>` repeats the run."""
+        file.write_text(OmegaConf.to_yaml(dataclasses.asdict(self)), encoding="utf-8")
+
+
+@dataclass
+class Invocation:
+    """A command line, read: the recipe, and how to go about it."""
+
+    recipe: Recipe
+    digest: str
+    dry_run: bool = False
+    debug: bool = False
+
+
+def names() -> dict[str, str]:
+    """Return every shipped recipe with the first line of its header."""
+    root = shipped.recipes()
+    files = sorted(root.rglob("*.yaml"))
+    return {str(f.relative_to(root).with_suffix("")): _headline(f) for f in files}
+
+
+def _headline(file: Path) -> str:
+    first = file.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix("#").strip()
+
+
+def read(argv: Sequence[str], *, must_be_complete: bool = True) -> Invocation:
+    """Read `recipe=NAME key=value ...` into a checked recipe."""
+    pairs = [_pair(a) for a in argv]
+    wanted = dict(pairs).get("recipe")
+    if wanted is None:
+        raise UsageError(
+            "no recipe was given", f"add recipe=NAME, one of {', '.join(names())}, or a path"
+        )
+    flags = {k: _flag(k, v) for k, v in pairs if k in _FLAGS}
+    overrides = [f"{k}={v}" for k, v in pairs if k != "recipe" and k not in _FLAGS]
+    layers = _file_layers(wanted)
+    _refuse_code(layers, allowed=flags.pop("allow_code", False))
+    name = next((layer["name"] for layer in layers if "name" in layer), None)
+    recipe = merge([*layers, *map(_parsed, overrides)], name=name or _name_of(wanted))
+    if must_be_complete:
+        refuse_missing(recipe)
+    where = ("out", "cache")
+    telling = sorted(o for o in overrides if o.split("=")[0] not in where)
+    digest = hashlib.sha256("\n".join([wanted, *telling]).encode()).hexdigest()[:10]
+    return Invocation(recipe, digest, **flags)
+
+
+def _pair(argument: str) -> tuple[str, str]:
+    key, equals, value = argument.partition("=")
+    if not equals or not key:
+        raise UsageError(f"{argument!r} is not key=value", "write for example seed=1")
+    return ("students" if key == "student" else "protocols" if key == "protocol" else key), value
+
+
+def _flag(key: str, value: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise UsageError(f"{key}={value}", f"{key} is true or false")
+    return value.lower() == "true"
+
+
+def _name_of(wanted: str) -> str:
+    path = Path(wanted)
+    return path.stem if path.suffix in (".yaml", ".yml") else wanted
+
+
+def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Return the recipe file's layers, its bases first."""
+    if wanted in seen:
+        raise UsageError(f"recipe {wanted} is its own base", f"break the ring {seen}")
+    file = Path(wanted).expanduser()
+    if file.suffix not in (".yaml", ".yml"):
+        file = shipped.recipes() / f"{wanted}.yaml"
+    if not file.is_file():
+        raise UsageError(
+            f"there is no recipe {wanted!r}{nearest(wanted, names())}",
+            f"use one of {', '.join(names())}, or the path of a .yaml file",
+        )
+    try:
+        layer = _plain(OmegaConf.load(file), str(file))
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file} is not plain YAML: {str(error).splitlines()[0]}", "mend the file"
+        ) from error
+    base = layer.pop("base", None)
+    return [*(_file_layers(str(base), (*seen, wanted)) if base else []), layer]
+
+
+def _parsed(override: str) -> dict[str, Any]:
+    try:
+        return _plain(OmegaConf.from_dotlist([override]), override)
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise UsageError(
+            f"{override!r} cannot be read: {str(error).splitlines()[0]}", "quote the value"
+        ) from error
+
+
+def _plain(config: Any, source: str) -> dict[str, Any]:
+    layer = OmegaConf.to_container(config, resolve=False)
+    if not isinstance(layer, dict):
+        raise UsageError(f"{source} is not a mapping", "a recipe is made of key: value")
+    if "${" in json.dumps(layer, default=str):
+        raise UsageError(f"{source} contains ${{...}}", "recipes are data: write the value itself")
+    return {str(k): v for k, v in layer.items()}
+
+
+def _refuse_code(layers: list[dict[str, Any]], *, allowed: bool) -> None:
+    """Refuse a user's own code named in a file, unless the command line allows it."""
+    for name in [n for layer in layers for n in _component_names(layer)]:
+        if ":" in name and not allowed:
+            raise UsageError(
+                f"the recipe file names code to run: {name}",
+                "if you trust it, add allow_code=true on the command line",
+            )
+
+
+def _component_names(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["name"]] if isinstance(value.get("name"), str) else []
+        return own + [n for v in value.values() for n in _component_names(v)]
+    if isinstance(value, list):
+        return [n for v in value for n in _component_names(v)]
+    # A bare string may name a component too; a path or URL never has the form module:Name.
+    is_code = isinstance(value, str) and value.replace(":", ".").replace(".", "a").isidentifier()
+    return [value] if is_code else []
+
+
+def change(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
+    """Return a recipe with some of its blocks replaced, checked again."""
+    return merge([{**dataclasses.asdict(recipe), **changes}], name=recipe.name)
+
+
+def merge(layers: Sequence[dict[str, Any]], *, name: str) -> Recipe:
+    """Merge layers of a recipe, later ones winning, and check the result."""
+    merged = OmegaConf.structured(Recipe(name=name))
+    for layer in layers:
+        merged = _merged(merged, layer)
+    recipe = OmegaConf.to_object(merged)
+    assert isinstance(recipe, Recipe)
+    return _checked(recipe)
+
+
+def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
+    known = [f.name for f in dataclasses.fields(Recipe)]
+    for key in layer:
+        if key not in known:
+            raise UsageError(
+                f"there is no key {key!r}{nearest(key, [*known, 'student', 'protocol'])}",
+                f"a recipe has {', '.join(known)}",
+            )
+    layer = {k: _normal(k, v) for k, v in layer.items()}
+    for key in _SINGLE:
+        if "name" in layer.get(key, {}) and layer[key]["name"] != merged[key].get("name"):
+            merged[key] = {}
+    try:
+        return OmegaConf.merge(merged, layer)  # type: ignore[return-value] # two mappings give one
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or ", ".join(layer)
+        raise UsageError(
+            f"{key}: {str(error).splitlines()[0]}", "see docs/recipes.md for the schema"
+        ) from error
+
+
+def _normal(key: str, value: Any) -> Any:
+    """Turn the short forms of a block into the long one."""
+    if key in _SINGLE:
+        return {"name": value} if isinstance(value, str) else value
+    if key in _PLURAL and isinstance(value, dict) and "name" not in value:
+        raise UsageError(
+            f"{key}: {value} names nothing",
+            f"give the whole list: '{key}=[{{name: NAME, ...}}]'",
+        )
+    if key in _PLURAL:
+        listed = value if isinstance(value, list) else [value]
+        return [{"name": v} if isinstance(v, str) else v for v in listed]
+    return value
+
+
+def _checked(recipe: Recipe) -> Recipe:
+    for kind in _SINGLE:
+        setattr(recipe, kind, complete(KINDS, kind, getattr(recipe, kind)))
+    for plural, kind in _PLURAL.items():
+        done = [complete(KINDS, kind, block) for block in getattr(recipe, plural)]
+        setattr(recipe, plural, done)
+    recipe.evaluation.decoders = [
+        complete(KINDS, "decoder", d, place="evaluation.decoders")
+        for d in recipe.evaluation.decoders
+    ]
+    _check_pretrain(recipe)
+    trainer = signature(_TRAINER)
+    check_settings({}, trainer, recipe.trainer, place="trainer", target="lightning's Trainer")
+    return recipe
+
+
+def _check_pretrain(recipe: Recipe) -> None:
+    for part, block in recipe.pretrain.items():
+        if part not in PRETRAINERS:
+            raise UsageError(
+                f"pretrain: nothing called {part!r} is trained{nearest(part, PRETRAINERS)}",
+                f"it trains {', '.join(PRETRAINERS)}",
+            )
+        _pretrain_signature(part)
+        check_settings(
+            KINDS, _pretrain_signature(part), block, place=f"pretrain.{part}", target=part
+        )
+    recipe.pretrain = {
+        part: _complete_pretrain(part, recipe.pretrain.get(part, {})) for part in PRETRAINERS
+    }
+
+
+def _pretrain_signature(part: str) -> Any:
+    settable = signature(PRETRAINERS[part])
+    for supplied in ("work", "run"):
+        settable.parameters.pop(supplied, None)
+    return settable
+
+
+def _complete_pretrain(part: str, block: Block) -> Block:
+    settable = _pretrain_signature(part)
+    checked = check_settings(KINDS, settable, block, place=f"pretrain.{part}", target=part)
+    return {**defaults(settable), **checked}
+
+
+def refuse_missing(recipe: Recipe) -> None:
+    """Refuse a recipe in which a component lacks a setting it cannot do without."""
+    blocks = [(k, k, getattr(recipe, k)) for k in _SINGLE]
+    blocks += [(p, k, b) for p, k in _PLURAL.items() for b in getattr(recipe, p)]
+    for place, kind, block in blocks:
+        missing = required(KINDS, kind, block)
+        if missing:
+            raise UsageError(
+                f"{place}.{missing[0]} is missing", f"add {place}.{missing[0]}=... to the command"
+            )

@@ -1,0 +1,148 @@
+"""What do other programs read of a run? `results.csv` and `summary.json`."""
+
+import csv
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ddoq.artifacts import replacing, write_json
+from ddoq.errors import DataError
+from ddoq.evaluation.score import ABSENT, Comparison, Result, Score, summarize_means
+from ddoq.report.table import Sheet, in_words, sheets
+
+_FIELDS = {f.name: f for f in dataclasses.fields(Result)}
+# In this order they open the file; what else a result knows follows.
+_FIRST = (
+    *("distiller", "images_per_class", "weighting", "decoder", "teacher", "student", "protocol"),
+    *("seed", "top1", "top5", "loss", "seconds", "peak_memory_mb"),
+)
+_COLUMNS = (*_FIRST, *(name for name in _FIELDS if name not in _FIRST))
+# A spreadsheet would take a cell that begins so for a formula.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def write_results(folder: Path, results: Iterable[Result]) -> None:
+    """Write `results.csv` (RFC 4180): one run per row, accuracies as fractions.
+
+    Strings that a spreadsheet would run as a formula get a leading apostrophe.
+    """
+    with (
+        replacing(folder / "results.csv") as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        rows = csv.writer(stream)
+        rows.writerow(_COLUMNS)
+        rows.writerows([_escaped(getattr(r, c)) for c in _COLUMNS] for r in results)
+
+
+def read_results(folder: Path) -> list[Result]:
+    """Read what `write_results` wrote."""
+    file = folder / "results.csv"
+    with file.open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        return [_result(row, f"{file}, line {reader.line_num}") for row in reader]
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str) and value != ABSENT and _FORMULA.match(value):
+        return f"'{value}"
+    return value
+
+
+def _result(row: Mapping[str, str], place: str) -> Result:
+    try:
+        return Result(**{name: _parsed(field.type, row[name]) for name, field in _FIELDS.items()})
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{place} is no result ({type(error).__name__}: {error})",
+            f"its columns are {', '.join(_COLUMNS)}",
+        ) from error
+
+
+def _parsed(kind: Any, cell: str) -> Any:
+    if kind is not str:
+        return kind(cell)
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def write_summary(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write `summary.json`."""
+    write_json(folder / "summary.json", content)
+
+
+def summary(
+    results: Sequence[Result],
+    *,
+    stages: Sequence[Mapping[str, Any]],
+    certificates: Sequence[Mapping[str, Any]],
+    recipe_name: str,
+    set_info: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Collect a run's scores, comparisons, costs and certificates as plain data."""
+    found = sheets(results, data="", num_test_images=0)
+    return {
+        "recipe": recipe_name,
+        "set": dict(set_info),
+        "groups": [group for sheet in found for group in _groups(sheet)],
+        "means": [mean for sheet in found for mean in _means(sheet, results)],
+        "comparisons": [
+            {"protocol": sheet.protocol, **_comparison(c)}
+            for sheet in found
+            for c in sheet.comparisons
+        ],
+        "stages": [dict(stage) for stage in stages],
+        "certificates": [dict(certificate) for certificate in certificates],
+    }
+
+
+def _groups(sheet: Sheet) -> list[dict[str, Any]]:
+    return [
+        {
+            "protocol": sheet.protocol,
+            **dataclasses.asdict(line.row),
+            "student": student,
+            **_score(score),
+        }
+        for line in sheet.lines
+        for student, score in zip(sheet.students, line.scores, strict=True)
+        if score
+    ]
+
+
+def _means(sheet: Sheet, results: Sequence[Result]) -> list[dict[str, Any]]:
+    scores = summarize_means([r for r in results if r.protocol == sheet.protocol])
+    return [
+        {
+            "protocol": sheet.protocol,
+            **dataclasses.asdict(line.row),
+            "students": [s for s, x in zip(sheet.students, line.scores, strict=True) if x],
+            **_score(scores[line.row]),
+        }
+        for line in sheet.lines
+        if line.row in scores
+    ]
+
+
+def _score(score: Score) -> dict[str, Any]:
+    interval = score.interval
+    return {
+        "mean": score.mean,
+        "half_width": score.half_width,
+        "interval": list(interval) if interval else None,
+        "n": score.n,
+        "values": list(score.values),
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "a": dataclasses.asdict(comparison.a),
+        "b": dataclasses.asdict(comparison.b),
+        "difference": _score(comparison.difference),
+        "p": comparison.p,
+        "p_holm": comparison.adjusted,
+        "verdict": comparison.verdict,
+        "words": in_words(comparison),
+    }

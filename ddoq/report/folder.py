@@ -1,0 +1,87 @@
+"""What does a run leave behind? The set, every result, a summary, and one page for people."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddoq.artifacts import StageRecord
+from ddoq.evaluation.score import Result
+from ddoq.report.files import summary, write_results, write_summary
+from ddoq.report.page import Gallery, write_page
+from ddoq.report.table import sheets
+from ddoq.synthetic import SyntheticSet
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+
+def write_report(
+    run: "Run", folder: Path, results: Sequence[Result], sets: Sequence[SyntheticSet]
+) -> None:
+    """Show the tables and write `synthetic/`, `results.csv`, `summary.json`, `report.html`.
+
+    The first set is the method's; the others stand beside it in the pictures.
+    """
+    tables = sheets(
+        results, data=run.recipe.data["name"], num_test_images=len(run.images.test)
+    )
+    for table in tables:
+        run.console.show(table)
+    if not run.world.is_first:
+        return
+    first = sets[0]
+    certificates: list[dict[str, Any]] = first.provenance.get("certificates", [])
+    costs = stage_costs(run.records)
+    first.save(folder / "synthetic")
+    write_results(folder, results)
+    write_summary(
+        folder,
+        summary(
+            results,
+            stages=costs,
+            certificates=certificates,
+            recipe_name=run.recipe.name,
+            set_info={"images": len(first), "fingerprint": first.fingerprint},
+        ),
+    )
+    write_page(
+        folder / "report.html",
+        title=f"{run.recipe.name}, {first.images_per_class} images per class",
+        recipe_yaml=(folder / "recipe.yaml").read_text(encoding="utf-8"),
+        sheets=tables,
+        pictures=_galleries(sets),
+        stages=costs,
+        certificates=certificates,
+    )
+
+
+def _galleries(sets: Sequence[SyntheticSet]) -> list[Gallery]:
+    """Return one gallery per decoder: weights change no picture."""
+    shown: dict[str, Gallery] = {}
+    for s in sets:
+        name = s.provenance.get("decoder", {}).get("name", s.provenance.get("distiller", "set"))
+        gallery = Gallery(name, s.class_names, s.images, s.labels, s.weights)
+        shown.setdefault(name, gallery)
+    return list(shown.values())
+
+
+def stage_costs(records: Sequence[StageRecord]) -> list[dict[str, Any]]:
+    """Add up what each kind of stage cost; one that was used twice counts once."""
+    first = {(r.stage, r.fingerprint): r for r in reversed(records)}
+    names = dict.fromkeys(r.stage for r in records)
+    costs: list[dict[str, Any]] = []
+    for name in names:
+        own = [r for (stage, _), r in first.items() if stage == name]
+        hits = sum(r.cached for r in own)
+        costs.append(
+            {
+                "stage": name if len(own) == 1 else f"{name} x {len(own)}",
+                "seconds": sum(asdict(r)["seconds"] for r in own),
+                "peak_memory_mb": max(r.peak_memory_mb for r in own),
+                "cached": hits == len(own),
+                "cache_hits": hits,
+                "runs": len(own),
+            }
+        )
+    return costs

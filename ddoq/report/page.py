@@ -1,0 +1,200 @@
+"""How does one show a run to somebody else? One offline HTML page, without script."""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from ddoq.artifacts import replacing
+from ddoq.evaluation.score import Score
+from ddoq.report.table import Line, Sheet, in_words, p_text
+
+_CLASSES, _IMAGES = 20, 10
+# Larger images are embedded at this size, in pixels; smaller ones as they are.
+_EMBEDDED = 96
+# Images smaller than they are shown keep their pixels visible.
+_SHOWN = 64
+# The plot, in its own units: where the axis begins and ends.
+_LEFT, _RIGHT, _WIDTH = 240.0, 740.0, 760.0
+_ROW, _LANE, _TOP = 22.0, 9.0, 12.0
+# How many characters of a label fit left of the axis.
+_LABEL = 36
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of one synthetic set, as one decoder made them."""
+
+    title: str
+    class_names: tuple[str, ...]
+    images: UInt8[Tensor, "n channels height width"]
+    labels: Int[Tensor, " n"]
+    weights: Float[Tensor, " n"]
+
+
+def write_page(
+    file: Path,
+    *,
+    title: str,
+    recipe_yaml: str,
+    sheets: Sequence[Sheet],
+    pictures: Sequence[Gallery],
+    stages: Sequence[Mapping[str, Any]],
+    certificates: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write the page; `stages` and `certificates` are the rows of `summary.json`."""
+    text = _template().render(
+        title=title,
+        recipe_yaml=recipe_yaml,
+        sheets=[(sheet, plot(sheet)) for sheet in sheets],
+        galleries=[(gallery, _tiles(gallery)) for gallery in pictures],
+        images_shown=_IMAGES,
+        stages=stages,
+        certificates=certificates,
+    )
+    with replacing(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _template() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("ddoq.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(duration=duration, words=in_words, p=p_text)
+    return environment.get_template("page.html.j2")
+
+
+def duration(seconds: int | float) -> str:
+    """Return a time as people say it.
+
+    >>> duration(4.25), duration(200), duration(7260)
+    ('4.2 s', '3 min 20 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _tiles(gallery: Gallery) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return, for the first classes, their name and their heaviest images."""
+    present = [int(label) for label in gallery.labels.unique()][:_CLASSES]
+    return [(gallery.class_names[label], _class_tiles(gallery, label)) for label in present]
+
+
+def _class_tiles(gallery: Gallery, label: int) -> list[dict[str, Any]]:
+    (members,) = torch.nonzero(gallery.labels == label, as_tuple=True)
+    weights = gallery.weights[members].double()
+    shares = weights / weights.sum()
+    heaviest = torch.argsort(weights, descending=True, stable=True)[:_IMAGES].tolist()
+    return [
+        {
+            "source": _png(gallery.images[members[i]]),
+            "is_small": max(gallery.images.shape[-2:]) < _SHOWN,
+            "weight": float(weights[i]),
+            "share": float(shares[i]),
+            "relative": float(weights[i] / weights.max()),
+        }
+        for i in heaviest
+    ]
+
+
+def _png(image: UInt8[Tensor, "channels height width"]) -> str:
+    """Return an image as a data URL; of more than three channels, the first three."""
+    from PIL import Image
+
+    channels = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
+    picture = Image.fromarray(channels.permute(1, 2, 0).contiguous().cpu().numpy())
+    if max(picture.size) > _EMBEDDED:
+        picture.thumbnail((_EMBEDDED, _EMBEDDED), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def plot(sheet: Sheet) -> dict[str, Any]:
+    """Lay out a plot of all scores: a row per line, a dot with its interval per student."""
+    scores = [s for line in sheet.lines for s in line.scores if s]
+    ticks = _ticks(
+        100 * min(s.interval[0] if s.interval else s.mean for s in scores),
+        100 * max(s.interval[1] if s.interval else s.mean for s in scores),
+    )
+    height = _ROW + _LANE * len(sheet.students)
+    rows = [
+        _plot_row(line, sheet.students, ticks, _TOP + height * i, height)
+        for i, line in enumerate(sheet.lines)
+    ]
+    return {
+        "width": _WIDTH,
+        "left": _LEFT,
+        "right": _RIGHT,
+        "top": _TOP,
+        "bottom": _TOP + height * len(rows),
+        "ticks": [(_x(t, ticks), f"{t:g}") for t in ticks],
+        "rows": rows,
+    }
+
+
+def _plot_row(
+    line: Line, students: Sequence[str], ticks: Sequence[float], top: float, height: float
+) -> dict[str, Any]:
+    label = line.row.name
+    size = "all images" if line.size == "all" else f"{line.size} per class"
+    marks = [
+        {
+            "student": i,
+            "y": top + (_ROW + _LANE) / 2 + _LANE * i,
+            "x": _x(100 * score.mean, ticks),
+            "ends": [_x(100 * end, ticks) for end in score.interval or ()],
+            "text": f"{label}, {size}, {students[i]}: {line.text(score)}",
+        }
+        for i, score in enumerate(line.scores)
+        if score
+    ]
+    return {
+        "label": label,
+        "squeezed": len(label) > _LABEL,
+        "size": size,
+        "top": top,
+        "bottom": top + height,
+        "starts_section": line.starts_section,
+        "marks": marks,
+        "mean": _mean_mark(line.mean, ticks),
+    }
+
+
+def _mean_mark(mean: Score | None, ticks: Sequence[float]) -> dict[str, Any] | None:
+    if mean is None:
+        return None
+    return {"x": _x(100 * mean.mean, ticks), "text": f"mean over students: {mean.text}"}
+
+
+def _x(percent: float, ticks: Sequence[float]) -> float:
+    """Return where an accuracy lies in the plot; an interval may end beyond 0 or 100 %."""
+    share = (percent - ticks[0]) / (ticks[-1] - ticks[0])
+    return round(_LEFT + min(1.0, max(0.0, share)) * (_RIGHT - _LEFT), 1)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return about five round percentages that enclose a range, from 0 to 100 at most."""
+    low, high = max(0.0, low), min(100.0, high)
+    raw = max(high - low, 1.0) / 5
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * m for m in (1, 2, 5, 10) if power * m >= raw)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    if last == first:
+        first, last = first - 1, last + 1
+    return [step * i for i in range(first, last + 1)]

@@ -1,0 +1,237 @@
+"""What does one look at first? The table of results, and what may be concluded from it."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console, ConsoleOptions
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from ddoq.evaluation.score import (
+    ABSENT,
+    LEVEL,
+    Comparison,
+    Result,
+    Row,
+    Score,
+    compare_pairs,
+    summarize,
+    summarize_means,
+)
+
+RANDOM, FULL, QUOTED = "random", "full", "quoted"
+# How wide a column of words may be where the terminal is narrow, and where it is very narrow.
+_NARROW, _NARROWEST = 9, 6
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table with its scores; a mean only where all students ran."""
+
+    row: Row
+    scores: tuple[Score | None, ...]
+    mean: Score | None
+    starts_section: bool = False
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the row is real data: random images, or all of them."""
+        return self.row.distiller in (RANDOM, FULL)
+
+    @property
+    def name(self) -> str:
+        """The distiller, with what has to be known about its numbers."""
+        return f"{self.row.distiller} ({self.row.note})" if self.row.note else self.row.distiller
+
+    @property
+    def size(self) -> str:
+        """The images per class."""
+        return "all" if self.row.distiller == FULL else str(self.row.images_per_class)
+
+    @property
+    def runs(self) -> str:
+        """The number of runs behind each score; a range where they differ."""
+        counts = sorted({score.n for score in self.scores if score})
+        if self.row.note == QUOTED:
+            return ABSENT
+        return str(counts[0]) if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
+
+    def text(self, score: Score | None) -> str:
+        """Return a score as it stands in the table; a quoted one has no interval of ours."""
+        if score is None:
+            return ABSENT
+        return f"{100 * score.mean:.1f}" if self.row.note == QUOTED else score.text
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The results under one protocol: what the terminal, the JSON and the page all show."""
+
+    data: str
+    protocol: str
+    labels: str
+    caption: str
+    students: tuple[str, ...]
+    lines: tuple[Line, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def title(self) -> str:
+        """The data set, protocol and labels."""
+        return f"{self.data} · protocol {self.protocol} · {self.labels} labels"
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether there are several students to take a mean over."""
+        return len(self.students) > 1
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
+        """Show the sheet as wide as the terminal allows; what does not fit is broken, not cut."""
+        layouts = [
+            _table(self, None, " "),
+            _table(self, _NARROW, " "),
+            _table(self, _NARROWEST, "\n"),
+        ]
+        wide = options.update(max_width=10_000)
+        widths = [Measurement.get(console, wide, layout).maximum for layout in layouts]
+        fitting = [t for t, w in zip(layouts, widths, strict=True) if w <= options.max_width]
+        yield Text(self.title, style="bold")
+        yield (fitting or layouts[-1:])[0]
+        yield Text(self.caption, style="dim")
+        for lead in dict.fromkeys(c.a for c in self.comparisons):
+            yield Text(f"\n{lead.name}, {lead.images_per_class} per class, minus", style="bold")
+            yield _comparison_table([c for c in self.comparisons if c.a == lead])
+
+
+def sheets(results: Iterable[Result], *, data: str, num_test_images: int) -> list[Sheet]:
+    """Make one sheet per protocol, in the order in which the protocols appear."""
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.protocol, []).append(result)
+    return [_sheet(group, data, num_test_images) for group in groups.values()]
+
+
+def _sheet(results: Sequence[Result], data: str, num_test_images: int) -> Sheet:
+    labels = dict.fromkeys(r.labels for r in results if r.note != QUOTED)
+    return Sheet(
+        data=data,
+        protocol=results[0].protocol,
+        labels=" and ".join(labels) or ABSENT,
+        caption=_caption(results, num_test_images),
+        students=tuple(dict.fromkeys(r.student for r in results)),
+        lines=_lines(results),
+        comparisons=tuple(compare_all(results)),
+    )
+
+
+def _lines(results: Sequence[Result]) -> tuple[Line, ...]:
+    students = dict.fromkeys(r.student for r in results)
+    scores, means = summarize(results), summarize_means(results)
+    lines: list[Line] = []
+    for row in ordered(results):
+        cells = tuple(scores.get((row, student)) for student in students)
+        line = Line(row, cells, None if None in cells else means.get(row))
+        before = lines[-1] if lines else line
+        both = line.is_reference and before.is_reference
+        is_new = (line.size, line.is_reference) != (before.size, before.is_reference)
+        lines.append(Line(row, cells, line.mean, starts_section=is_new and not both))
+    return tuple(lines)
+
+
+def _caption(results: Sequence[Result], num_test_images: int) -> str:
+    ours = [r for r in results if r.note != QUOTED]
+    lead = [r for r in ours if r.row == ordered(ours)[0]]
+    seeds, draws = {r.seed for r in lead}, {r.set_seed for r in lead}
+    runs = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+    if len(seeds) > 1 and len(draws) == 1:
+        runs = f"one set, {len(seeds)} students"
+    return (
+        f"top-1 in %: mean ± {100 * LEVEL:.0f} % interval (Student t) over n runs; {runs}; "
+        f"last epoch; test images {num_test_images}"
+    )
+
+
+def ordered(results: Iterable[Result]) -> list[Row]:
+    """Order rows by size: the method, its uniform weighting, others, random; full data last."""
+    rows = list(dict.fromkeys(r.row for r in results))
+    own = [r.distiller for r in rows if r.distiller not in (RANDOM, FULL) and r.note != QUOTED]
+
+    def place(row: Row) -> tuple[int, int, int]:
+        if row.distiller == FULL:
+            return 1, 0, 0
+        if row.distiller == RANDOM:
+            return 0, row.images_per_class, 3
+        is_own = row.distiller in own[:1] and row.note != QUOTED
+        return 0, row.images_per_class, int(row.weighting == "uniform") if is_own else 2
+
+    return sorted(rows, key=place)
+
+
+def compare_all(results: Sequence[Result]) -> list[Comparison]:
+    """Compare the leading row of each size with the others of its size and the full data."""
+    rows = [row for row in ordered(results) if row.note != QUOTED]
+    sizes = dict.fromkeys(r.images_per_class for r in rows if r.distiller not in (RANDOM, FULL))
+    pairs: list[tuple[Row, Row]] = []
+    for size in sizes:
+        lead, *others = [r for r in rows if r.images_per_class == size or r.distiller == FULL]
+        pairs += [(lead, other) for other in others]
+    return compare_pairs(results, pairs)
+
+
+def in_words(comparison: Comparison) -> str:
+    """Say in plain words what was found, and whether it outlives Holm's correction."""
+    if comparison.p is None:
+        return "one seed, no test" if comparison.difference.n == 1 else "no spread, no test"
+    if comparison.verdict == "undecided":
+        return "no difference shown"
+    is_firm = comparison.adjusted is not None and comparison.adjusted <= 1 - LEVEL
+    return comparison.verdict if is_firm else f"{comparison.verdict} (uncorrected)"
+
+
+def p_text(p: float | None) -> str:
+    """Return a p value as tables show it."""
+    return ABSENT if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _table(sheet: Sheet, width: int | None, between: str) -> Table:
+    table = Table(box=box.HORIZONTALS, show_edge=False, padding=0)
+    vertical = "bottom" if between == " " else "top"
+    for header in ("distiller", "ipc", "weighting", "decoder"):
+        table.add_column(header, vertical=vertical, overflow="fold")
+    for header in (*sheet.students, *(["mean"] if sheet.has_mean else []), "n"):
+        table.add_column(
+            _folded(header, width), justify="right", vertical=vertical, overflow="fold"
+        )
+    for line in sheet.lines:
+        if line.starts_section:
+            table.add_section()
+        scores = (*line.scores, line.mean) if sheet.has_mean else line.scores
+        words = (line.name, line.size, line.row.weighting, line.row.decoder)
+        numbers = [line.text(s).replace(" ", between, 1) for s in scores]
+        cells = [*(_folded(w, width) for w in words), *map(Text, [*numbers, line.runs])]
+        table.add_row(*cells, style="bold" if line is sheet.lines[0] else None)
+    return table
+
+
+def _folded(name: str, width: int | None) -> Text:
+    """Break a name at its punctuation into lines no wider than `width`, where that is possible."""
+    lines = [""]
+    for part in re.split(r"(?<=[/_\- ])", name):
+        if width and len(lines[-1] + part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return Text("\n".join(line.rstrip() for line in lines if line))
+
+
+def _comparison_table(comparisons: Iterable[Comparison]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for header in ("", "points", "n", "p (Holm)", "verdict"):
+        table.add_column(header)
+    for c in comparisons:
+        n = str(c.difference.n)
+        texts = (c.b.name, c.difference.signed, n, p_text(c.adjusted), in_words(c))
+        table.add_row(*map(Text, texts))
+    return table

@@ -1,0 +1,244 @@
+"""What does a run share: its ranks, its cache, its trainer, and what was made so far?
+
+Everything is made when it is first asked for, so that a finished run loads next to nothing.
+"""
+
+import contextlib
+import functools
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddoq import shipped
+from ddoq.artifacts import Cache, StageRecord, folder_fingerprint, sha256
+from ddoq.component import Block, Kind, build, local_sources, signature
+from ddoq.console import Console
+from ddoq.kinds import KINDS, PRETRAINERS
+from ddoq.recipe import Recipe
+from ddoq.world import World, launch
+
+if TYPE_CHECKING:
+    from lightning import Trainer
+
+    from ddoq.data.images import Images
+    from ddoq.data.latents import LatentStore
+    from ddoq.teachers.teacher import Teacher
+
+# Raise a stage's number when a change of its code changes its result.
+STAGE_VERSIONS = {"pretrain": 1, "latents": 1, "quantization": 1, "decoded": 1, "cell": 1}
+
+
+class Run:
+    """The workshop of one recipe: builds components, runs stages, remembers what it cost."""
+
+    def __init__(self, recipe: Recipe, console: Console | None = None) -> None:
+        _silence_lightning()
+        _set_threads(recipe.threads)
+        self.recipe = recipe
+        self._seed = recipe.seed
+        self.world: World = launch(recipe.trainer)
+        self.console = console or Console(is_silent=not self.world.is_first)
+        self.records: list[StageRecord] = []
+        self.cache = Cache(
+            Path(recipe.cache),
+            self.world,
+            on_start=lambda stage: self.console.log({"event": "start", "stage": stage}),
+            on_finish=self._remember,
+        )
+
+    def _remember(self, record: StageRecord) -> None:
+        self.records.append(record)
+        self.console.log({"event": "finish", **asdict(record)})
+
+    def open_folder(self, digest: str) -> Path:
+        """Make the run's folder, the same on every rank, and save the recipe in it."""
+        recipe = self.recipe
+        folder = Path(recipe.out or Path("checkpoints", "runs", recipe.name, digest))
+        if self.world.is_first:
+            folder.mkdir(parents=True, exist_ok=True)
+            recipe.save(folder / "recipe.yaml")
+            self.console.open_log(folder / "log.jsonl")
+        self.world.barrier()
+        return folder
+
+    # --- stages
+
+    def stage(self, name: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> Path:
+        """Return the folder of a finished stage, running `work` if it is not there yet."""
+        return self.cache.stage(name, self._full_key(name, key), work)
+
+    def is_done(self, name: str, key: Mapping[str, Any]) -> bool:
+        """Say whether a stage is in the cache."""
+        return self.cache.has(name, self._full_key(name, key))
+
+    def _full_key(self, name: str, key: Mapping[str, Any]) -> dict[str, Any]:
+        return {"version": STAGE_VERSIONS[name.split("/")[0]], **key}
+
+    # --- components and what identifies them
+
+    def key(self, kind: str, block: Block | None = None) -> dict[str, Any]:
+        """Return what determines a component: its settings, weights and plugged-in source."""
+        block = block or getattr(self.recipe, kind)
+        key: dict[str, Any] = {k: v for k, v in block.items() if k != "source"}
+        if ":" in block["name"]:
+            files = local_sources(block["name"].split(":")[0])
+            key["code"] = [sha256(f) for f in files]
+        if "source" in block:
+            key["weights"] = self._weights_key(kind, block["source"])
+        nested = {k: v for k, v in key.items() if k in KINDS and isinstance(v, dict)}
+        return key | {k: self.key(k, v) for k, v in nested.items()}
+
+    def _weights_key(self, kind: str, source: str) -> Any:
+        if source == "pretrain":
+            return self.pretrain_key(kind)
+        folder = shipped.locate(source)
+        return folder_fingerprint(folder) if folder.exists() else source
+
+    def pretrain_key(self, part: str) -> dict[str, Any]:
+        """Return what determines the weights that `pretrain` makes."""
+        key = {
+            "images": self.images.fingerprint,
+            "seed": self.recipe.seed,
+            "settings": self.recipe.pretrain[part],
+            "name": getattr(self.recipe, part)["name"],
+        }
+        return key | ({"autoencoder": self.key("autoencoder")} if part == "prior" else {})
+
+    def pretrained(self, part: str) -> Path:
+        """Return the folder of trained weights, training them first if need be."""
+        target = PRETRAINERS[part]
+        settings = self.recipe.pretrain[part]
+
+        def work(folder: Path) -> None:
+            train = {**KINDS, "train": Kind({part: target}, supplies=("run", "work"))}
+            with self.console.stage(f"pretrain {part}"):
+                build(train, "train", {"name": part, **settings}, run=self, work=folder)
+
+        return self.stage(f"pretrain/{part}", self.pretrain_key(part), work)
+
+    def make(self, kind: str, block: Block | None = None, **supplied: Any) -> Any:
+        """Make a component, training its weights first where the recipe says `pretrain`."""
+        block = dict(block or getattr(self.recipe, kind))
+        if block.get("source") == "pretrain":
+            block["source"] = str(self.pretrained(kind))
+        for noun in self.asks_for(kind, block):
+            if noun not in supplied and hasattr(type(self), noun):
+                supplied[noun] = getattr(self, noun)
+        return build(KINDS, kind, block, **supplied)
+
+    def asks_for(self, kind: str, block: Block) -> list[str]:
+        """Return the nouns of this run that a component's constructor names."""
+        named = signature(KINDS[kind].target(kind, block["name"])).parameters
+        return [noun for noun in KINDS[kind].supplies if noun in named]
+
+    @contextlib.contextmanager
+    def seeded(self, seed: int) -> Iterator[None]:
+        """Draw with another seed; what was pretrained and encoded stays the recipe's."""
+        before, self._seed = self._seed, seed
+        try:
+            yield
+        finally:
+            self._seed = before
+
+    @property
+    def seed(self) -> int:
+        """The seed of the set that is being drawn."""
+        return self._seed
+
+    @functools.cached_property
+    def images(self) -> "Images":
+        """The real images."""
+        from ddoq.data.images import Images
+
+        return Images(self.make("data"))
+
+    @functools.cached_property
+    def autoencoder(self) -> Any:
+        """The autoencoder, on this rank's device."""
+        return self.make("autoencoder").to(self.world.device)
+
+    @functools.cached_property
+    def prior(self) -> Any:
+        """The generative model, on this rank's device."""
+        return self.make("prior").to(self.world.device)
+
+    @functools.cached_property
+    def teacher(self) -> "Teacher":
+        """The teacher of this recipe's classes, on this rank's device."""
+        teacher = self.make("teacher")
+        return teacher.for_classes(self.images.class_ids).to(self.world.device)
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes of the images."""
+        return self.images.num_classes
+
+    @property
+    def channels(self) -> int:
+        """The number of channels of the images."""
+        return self.images.channels
+
+    @property
+    def image_size(self) -> int:
+        """The side of the images in pixels."""
+        return self.images.image_size
+
+    @property
+    def latents_key(self) -> dict[str, Any]:
+        """What determines the latents."""
+        key = {"images": self.images.fingerprint, "autoencoder": self.key("autoencoder")}
+        is_random = self.recipe.autoencoder.get("samples", False)
+        return key | ({"seed": self.recipe.seed} if is_random else {})
+
+    @functools.cached_property
+    def latents(self) -> "LatentStore":
+        """The latents of the training images."""
+        from ddoq.data.latents import LatentStore, encode
+
+        def work(folder: Path) -> None:
+            with self.console.stage("encode"):
+                encode(self.images, self.autoencoder, folder, seed=self.recipe.seed, world=self.world)
+
+        return LatentStore.open(self.stage("latents", self.latents_key, work))
+
+    # --- training
+
+    def trainer(self, **settings: Any) -> "Trainer":
+        """Return a Lightning Trainer as the recipe's `trainer:` block has it."""
+        from lightning import Trainer
+
+        quiet: dict[str, Any] = {
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "use_distributed_sampler": False,
+            "num_sanity_val_steps": 0,
+        }
+        if self.world.size == 1 and self.world.device.type == "cpu":
+            quiet["accelerator"] = "cpu"
+        return Trainer(**{**quiet, **self.recipe.trainer, **settings})
+
+
+def _silence_lightning() -> None:
+    """Leave out Lightning's hints; its errors and warnings that matter still come."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*isinstance.treespec, LeafSpec.*",
+        ".*LeafSpec.*",
+        ".*was configured so checkpointing is.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def _set_threads(threads: int | None) -> None:
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+

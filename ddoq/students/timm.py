@@ -1,0 +1,55 @@
+"""Any timm model as a student, with a stem and patches that suit small images."""
+
+from typing import Any
+
+from torch import nn
+
+from ddoq.component import nearest
+from ddoq.errors import UsageError
+
+# Below this, a stem that halves the image at once leaves too little of it.
+_SMALL_IMAGE = 64
+
+
+def timm_student(
+    num_classes: int, channels: int, image_size: int, model: str, **settings: Any
+) -> nn.Module:
+    """Return a new timm model; `settings` go to its constructor.
+
+    Models of a fixed input size are made for `image_size`. At less than 64 pixels the first
+    strided convolution keeps its input's size, and a max pooling stem is left out.
+    """
+    import timm
+
+    if model not in timm.list_models():
+        raise UsageError(
+            f"timm has no model {model!r}{nearest(model, timm.list_models())}",
+            "list them with timm.list_models('*vit*')",
+        )
+    if timm.get_pretrained_cfg_value(model, "fixed_input_size"):
+        settings = {"img_size": image_size, **_patches(image_size), **settings}
+    try:
+        net = timm.create_model(model, num_classes=num_classes, in_chans=channels, **settings)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise UsageError(
+            f"timm/{model} cannot be made with {settings}: {error}", "see the model's constructor"
+        ) from error
+    if image_size < _SMALL_IMAGE:
+        _widen_stem(net)
+    return net
+
+
+def _patches(image_size: int) -> dict[str, int]:
+    """Cut small images into 8 x 8 patches, as 16 pixel patches cut 128."""
+    return {"patch_size": max(1, image_size // 8)} if image_size < 2 * _SMALL_IMAGE else {}
+
+
+def _widen_stem(net: nn.Module) -> None:
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d) and module.stride[0] > 1:
+            # A convolution as large as its stride cuts patches; that is not a stem.
+            if module.kernel_size[0] > module.stride[0]:
+                module.stride = (1, 1)
+            break
+    if isinstance(getattr(net, "maxpool", None), nn.MaxPool2d):
+        net.maxpool = nn.Identity()

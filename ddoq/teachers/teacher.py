@@ -1,0 +1,52 @@
+"""A frozen classifier that knows which classes its outputs mean."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ddoq.errors import DataError
+
+
+class Teacher(nn.Module):
+    """Labels images in [0, 1]; its logits are gathered by class id, never by position."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        class_ids: tuple[str, ...],
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        image_size: int,
+    ) -> None:
+        super().__init__()
+        self.net = net.eval().requires_grad_(False)
+        self.class_ids, self.image_size = class_ids, image_size
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(std)[:, None, None])
+        self.register_buffer("wanted", torch.arange(len(class_ids)))
+
+    def for_classes(self, class_ids: tuple[str, ...]) -> "Teacher":
+        """Restrict the logits to these classes, in this order."""
+        missing = [c for c in class_ids if c not in self.class_ids]
+        if missing:
+            raise DataError(
+                f"the teacher does not know the classes {', '.join(missing[:5])}",
+                "train one on your images: teacher.source=pretrain",
+            )
+        self.wanted = torch.tensor([self.class_ids.index(c) for c in class_ids])
+        return self
+
+    def train(self, mode: bool = True) -> "Teacher":
+        """Stay in evaluation mode: a teacher is frozen."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
+        """Return the logits of the wanted classes."""
+        if images.shape[-1] != self.image_size:
+            size = (self.image_size, self.image_size)
+            images = F.interpolate(images, size=size, mode="bilinear", antialias=True)
+        mean, std, wanted = self.mean, self.std, self.wanted
+        return self.net((images - mean) / std)[:, wanted]  # type: ignore[operator] # buffers

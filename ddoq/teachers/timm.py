@@ -1,0 +1,26 @@
+"""A teacher with timm's pretrained weights."""
+
+from ddoq.errors import ResourceError
+from ddoq.priors.dit import imagenet_ids
+from ddoq.teachers.teacher import Teacher
+
+
+def timm_teacher(model: str) -> Teacher:
+    """Load a pretrained timm model that knows ImageNet-1K's classes."""
+    import timm
+
+    try:
+        net = timm.create_model(model, pretrained=True)
+    except (OSError, RuntimeError) as error:
+        raise ResourceError(
+            f"timm/{model}: its weights are not here ({str(error).splitlines()[0]})",
+            "download them once with a network, or train one: teacher=trained",
+        ) from error
+    about = net.pretrained_cfg
+    return Teacher(
+        net,
+        class_ids=imagenet_ids(),
+        mean=tuple(about["mean"]),
+        std=tuple(about["std"]),
+        image_size=about["input_size"][-1],
+    )

@@ -1,0 +1,56 @@
+"""A teacher from a folder that `pretrain` wrote: safetensors and a description."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ddoq import shipped
+from ddoq.artifacts import read_json, read_tensors, write_json, write_tensors
+from ddoq.component import build
+from ddoq.errors import ResourceError, UsageError
+from ddoq.kinds import KINDS
+from ddoq.students import STUDENTS
+from ddoq.teachers.teacher import Teacher
+
+
+def trained_teacher(*, source: str = "pretrain") -> Teacher:
+    """Load a teacher from `source`, a folder; `pretrain` trains one on the recipe's images."""
+    folder = shipped.locate(source)
+    if not (folder / "teacher.json").is_file():
+        raise ResourceError(
+            f"there is no teacher at {source}", "give a folder that pretrain wrote, or pretrain"
+        )
+    described = read_json(folder / "teacher.json")
+    net = make_net(described["student"], described)
+    net.load_state_dict(read_tensors(folder / "model.safetensors"))
+    return Teacher(
+        net,
+        class_ids=tuple(described["class_ids"]),
+        mean=tuple(described["mean"]),
+        std=tuple(described["std"]),
+        image_size=described["image_size"],
+    )
+
+
+def make_net(block: dict[str, Any], described: dict[str, Any]) -> nn.Module:
+    """Build a network that a description names; only ours and timm's, never code from a file."""
+    if block["name"] not in STUDENTS and not block["name"].startswith("timm/"):
+        raise UsageError(
+            f"the teacher's network {block['name']!r} is not one of ours",
+            f"use {', '.join(STUDENTS)} for a teacher",
+        )
+    return build(
+        KINDS,
+        "student",
+        block,
+        num_classes=len(described["class_ids"]),
+        channels=len(described["mean"]),
+        image_size=described["image_size"],
+    )
+
+
+def save_teacher(folder: Path, net: nn.Module, described: dict[str, Any]) -> None:
+    """Write a teacher's weights and description."""
+    write_tensors(folder / "model.safetensors", net.state_dict())
+    write_json(folder / "teacher.json", described)

@@ -1,0 +1,113 @@
+"""Which of how many processes is this one, and how do they agree?"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+
+from ddoq.errors import UsageError
+
+T = TypeVar("T")
+
+
+class World:
+    """The processes of one run; a single one by default.
+
+    All ranks are launched once, at the program's start. What only one of them should decide,
+    rank 0 decides and tells the others.
+    """
+
+    def __init__(self, fabric: Any = None) -> None:
+        self._fabric = fabric
+        self.rank: int = fabric.global_rank if fabric else 0
+        self.size: int = fabric.world_size if fabric else 1
+        self.device: torch.device = fabric.device if fabric else torch.device("cpu")
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the rank that decides, writes and speaks."""
+        return self.rank == 0
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        if self.size > 1:
+            self._fabric.barrier()
+
+    def broadcast(self, value: T) -> T:
+        """Return rank 0's value on every rank."""
+        return self._fabric.broadcast(value) if self.size > 1 else value
+
+    def gather(self, value: T) -> list[T]:
+        """Return every rank's value, in rank order, on every rank."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """Return this rank's part of some independent jobs."""
+        return list(items[self.rank :: self.size])
+
+    def abort(self) -> None:
+        """Take the ranks that this process started down with it."""
+        launcher = getattr(getattr(self._fabric, "strategy", None), "launcher", None)
+        for process in getattr(launcher, "procs", []):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+
+
+_world: World | None = None
+_settings: dict[str, Any] = {}
+
+
+def abort() -> None:
+    """Take down the ranks that this process started, if it started any."""
+    if _world is not None:
+        _world.abort()
+
+
+def launch(trainer: Mapping[str, Any]) -> World:
+    """Start the processes that a `trainer:` block asks for; once per program."""
+    global _world, _settings
+    keys = ("accelerator", "devices", "num_nodes", "strategy", "precision")
+    settings = {k: trainer[k] for k in keys if k in trainer}
+    if _world is None:
+        _world, _settings = _launch(settings), settings
+    elif _world.size > 1 and settings != _settings:
+        raise UsageError(
+            f"this program runs as {_settings}; a second world, {settings}, cannot be made",
+            "use the same devices, strategy and num_nodes, or another process",
+        )
+    elif _world.size == 1 and _wants_many(settings):
+        _world, _settings = _launch(settings), settings
+    return _world
+
+
+def _wants_many(settings: Mapping[str, Any]) -> bool:
+    devices = settings.get("devices", "auto")
+    single = (1, "1", "auto", [0]) if settings.get("accelerator") == "cpu" else (1, "1", [0])
+    return (
+        int(os.environ.get("WORLD_SIZE", "1")) > 1
+        or settings.get("num_nodes", 1) > 1
+        or (devices not in single and (devices != "auto" or torch.cuda.device_count() > 1))
+    )
+
+
+def _launch(settings: dict[str, Any]) -> World:
+    if not _wants_many(settings) and not torch.cuda.is_available():
+        return World()
+    from lightning.fabric import Fabric
+
+    try:
+        fabric = Fabric(**settings)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UsageError(
+            f"trainer: {str(error).splitlines()[0]}", "see Lightning's Trainer for what fits"
+        ) from error
+    fabric.launch()
+    return World(fabric)

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ddoq.data.digits import Digits
+from ddoq.data.images import Images, Split, as_bytes, as_floats, carve, resized
+from ddoq.errors import DataError
+
+
+def _numbered(labels):
+    """A split whose image i is filled with the value i."""
+    labels = torch.tensor(labels)
+    return Split(
+        labels, lambda i, size: i.to(torch.uint8)[:, None, None, None].repeat(1, 1, size, size)
+    )
+
+
+class _Tiny:
+    class_names = class_ids = ("cat", "dog")
+    channels, image_size, mean, std, fingerprint = 1, 2, (0.5,), (0.5,), "tiny"
+
+    def __init__(self):
+        self.train, self.val = _numbered([0, 1, 0, 1, 0, 1, 1]), _numbered([0, 1])
+        self.test = _numbered([0, 1, 1])
+
+
+def test_a_selected_split_reads_the_chosen_images():
+    chosen = _numbered([0, 1, 0, 1]).select(torch.tensor([3, 1])).select(torch.tensor([1]))
+    assert chosen.labels.tolist() == [1]
+    assert chosen.read(torch.tensor([0]), 1).flatten().tolist() == [1]
+    assert chosen.names(0) == "1"
+
+
+def test_the_indices_of_a_class_are_in_order():
+    assert _numbered([1, 0, 1, 1]).of_class(1).tolist() == [0, 2, 3]
+
+
+def test_carving_takes_a_share_of_every_class():
+    labels = torch.tensor([0] * 10 + [1] * 20)
+    kept, carved = carve(labels, 0.2, seed=0, what="test")
+    assert labels[carved].bincount().tolist() == [2, 4]
+    assert sorted(kept.tolist() + carved.tolist()) == list(range(30))
+
+
+def test_carving_depends_on_the_seed_and_the_purpose_only():
+    labels = torch.arange(100) % 2
+    first = carve(labels, 0.3, seed=0, what="test")[1]
+    assert torch.equal(first, carve(labels, 0.3, seed=0, what="test")[1])
+    assert not torch.equal(first, carve(labels, 0.3, seed=1, what="test")[1])
+    assert not torch.equal(first, carve(labels, 0.3, seed=0, what="val")[1])
+
+
+def test_carving_leaves_a_class_of_one_image_whole():
+    kept, carved = carve(torch.tensor([0, 1, 1]), 0.9, seed=0, what="val")
+    assert 0 in kept.tolist()
+    assert len(carved) == 1
+
+
+def test_an_empty_test_split_is_refused():
+    source = _Tiny()
+    source.test = _numbered([0])
+    source.test = source.test.select(torch.tensor([], dtype=torch.int64))
+    with pytest.raises(DataError, match=r"the test split has no images"):
+        Images(source)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_all_ranks_together_see_every_image_once(world_size):
+    images = Images(_Tiny(), batch_size=2)
+    seen = [
+        int(value)
+        for rank in range(world_size)
+        for batch, _ in images.batches("train", rank=rank, world_size=world_size)
+        for value in (batch[:, 0, 0, 0] * 255).round()
+    ]
+    assert sorted(seen) == list(range(7))
+
+
+def test_a_class_batch_holds_images_of_that_class():
+    batch = Images(_Tiny()).class_batch(0, 2, torch.Generator().manual_seed(0))
+    assert set((batch[:, 0, 0, 0] * 255).round().int().tolist()) < {0, 2, 4}
+
+
+def test_a_loader_gives_the_test_images_in_order():
+    ((batch, labels),) = Images(_Tiny()).test_dataloader()
+    assert (batch[:, 0, 0, 0] * 255).round().tolist() == [0, 1, 2]
+    assert labels.tolist() == [0, 1, 1]
+
+
+def test_pixels_are_decoded_once():
+    images = Images(_Tiny())
+    assert images.pixels("val") is images.pixels("val")
+    assert images.pixels("val").flatten().tolist() == [0] * 4 + [1] * 4
+
+
+def test_bytes_survive_being_floats():
+    values = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(as_bytes(as_floats(values)), values)
+
+
+def test_shrinking_is_antialiased_as_in_pillow():
+    values = torch.randint(256, (40, 40), generator=torch.Generator().manual_seed(0))
+    image = values.to(torch.uint8)
+    expected = np.array(Image.fromarray(image.numpy()).resize((7, 7), Image.Resampling.BILINEAR))
+    difference = resized(image[None, None], 7)[0, 0].int() - torch.tensor(expected).int()
+    assert difference.abs().max() <= 1
+
+
+def test_an_image_of_the_right_size_is_not_touched():
+    image = torch.zeros(1, 1, 2, 2, dtype=torch.uint8)
+    assert resized(image, 2) is image
+
+
+def test_the_digits_are_a_source_of_images():
+    assert Images(Digits()).num_classes == 10
