@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def write_json(file: Path, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def replacing(file: Path) -> Iterator[Path]:
+def replacing(file: Path) -> Generator[Path]:
     """Yield a temporary name beside `file`; publish it under `file` when all went well."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
@@ -180,9 +180,7 @@ class Cache:
         """Say whether a stage is finished, without checking its bytes."""
         return (self.place(stage, key) / _MANIFEST).is_file()
 
-    def stage(
-        self, stage: str, key: Mapping[str, Any], build: Callable[[Path], None]
-    ) -> Path:
+    def stage(self, stage: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
         """Return the folder of a stage's result, building it if it is not there yet.
 
         All ranks call this together. `build` runs on all of them in one workspace; what an

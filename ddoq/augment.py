@@ -133,9 +133,7 @@ def draw_mixing(
     return Mixing(partner, 1 - area / size**2, corners)
 
 
-def mix(
-    images: Float[Tensor, "n c h w"], mixing: Mixing, kind: str
-) -> Float[Tensor, "n c h w"]:
+def mix(images: Float[Tensor, "n c h w"], mixing: Mixing, kind: str) -> Float[Tensor, "n c h w"]:
     """Mix the images of a batch: paste a box of the partner (CutMix) or blend (Mixup)."""
     other = images[mixing.partner.to(images.device)]
     if kind == "mixup":

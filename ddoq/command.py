@@ -79,6 +79,3 @@ def _end(code: int, message: str, *, show: bool = False) -> NoReturn:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         os._exit(code)
     sys.exit(code)
-
-
-

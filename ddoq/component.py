@@ -142,9 +142,7 @@ def _signature_of(node: ast.stmt) -> Signature:
     fields = [c for c in node.body if isinstance(c, ast.AnnAssign)]
     if fields and any("dataclass" in ast.unparse(d) for d in node.decorator_list):
         named = {c.target.id: c for c in fields if isinstance(c.target, ast.Name)}
-        return Signature(
-            {name: (c.annotation, _default(c.value)) for name, c in named.items()}
-        )
+        return Signature({name: (c.annotation, _default(c.value)) for name, c in named.items()})
     # The constructor is inherited from somewhere: only the class itself can say.
     return Signature({}, is_open=bool(node.bases))
 
@@ -171,7 +169,14 @@ def _default(node: ast.expr | None) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-_SIMPLE = {"int": int, "float": (int, float), "str": str, "bool": bool, "Path": str, "None": type(None)}
+_SIMPLE = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "Path": str,
+    "None": type(None),
+}
 _NESTED = {"list": list, "tuple": list, "Sequence": list, "dict": dict, "Mapping": dict}
 
 
@@ -217,6 +222,10 @@ def complete(
 ) -> Block:
     """Check a block against its component's signature and fill in the defaults."""
     place = place or kind
+    if not isinstance(block, str | dict):  # type: ignore[unnecessary-isinstance] # from a recipe
+        raise UsageError(
+            f"{place}: {block!r} is not a component", "give its name, or {name: NAME, ...}"
+        )
     block = {"name": block} if isinstance(block, str) else dict(block)
     name = block.pop("name", None)
     if not isinstance(name, str):
@@ -250,9 +259,16 @@ def check_settings(
                 f"it takes {', '.join(settable.parameters) or 'no settings'}",
             )
     filled = {**defaults(settable), **block}
-    nested = {k: v for k, v in filled.items() if k in kinds and isinstance(v, str | dict)}
+    nested = {k: _named(v, defaults(settable).get(k)) for k, v in filled.items() if k in kinds}
     done = {k: complete(kinds, k, v, place=f"{place}.{k}") for k, v in nested.items()}
     return {**block, **done}
+
+
+def _named(block: Any, default: Any) -> Any:
+    """Return a nested block; one without a name changes the default component's settings."""
+    if isinstance(block, dict) and "name" not in block and isinstance(default, str):
+        return {"name": default, **block}
+    return block
 
 
 def defaults(settable: Signature) -> Block:
@@ -278,14 +294,15 @@ def build(kinds: Mapping[str, Kind], kind: str, block: Block, **supplied: Any) -
     name = block["name"]
     target = kinds[kind].target(kind, name)
     module, _, attribute = target.partition(":")
-    made = getattr(importlib.import_module(module), attribute)
+    made: Any = getattr(importlib.import_module(module), attribute)
+    if kinds[kind].presets and name in kinds[kind].table:
+        changes = {k: v for k, v in block.items() if k != "name"}
+        return made.preset(name, **changes)
     if not callable(made):
         return made
     settable = signature(target)
     wanted = {k: v for k, v in supplied.items() if k in settable.parameters or settable.is_open}
     settings = {k: _as_annotated(settable, k, v) for k, v in block.items() if k != "name"}
-    if kinds[kind].presets:
-        return made.preset(name, **settings)
     if "model" in kinds[kind].supplies and "model" in settable.parameters:
         settings["model"] = name.split("/", 1)[1]
     return made(**wanted, **settings)

@@ -1,6 +1,6 @@
 """The whole program: images to latents to points to a synthetic set to a cross-architecture table.
 
-    python -m ddoq.fit recipe=NAME [key=value ...] [dry_run=true]
+python -m ddoq.fit recipe=NAME [key=value ...] [dry_run=true]
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from ddoq import command, recipe
 def fit(invocation: recipe.Invocation) -> Path:
     """Run a recipe and return its folder: the set, the results, the report."""
     from ddoq import plan
-    from ddoq.evaluation.grid import draw, entries, fill
+    from ddoq.evaluation.grid import draw, entries, fill, quoted
     from ddoq.report.folder import write_report
     from ddoq.run import Run
 
@@ -31,6 +31,7 @@ def fit(invocation: recipe.Invocation) -> Path:
         total = sum(entry.num_seeds * entry.num_students for entry in rows)
         with run.console.stage(f"students, protocol {protocol.id}", total) as bar:
             results += fill(run, rows, protocol, on_result=lambda _: bar.advance())
+        results += quoted(wanted, protocol)
 
     write_report(run, folder, results, sets)
     run.console.say(f"report: {folder / 'report.html'}")

@@ -59,7 +59,9 @@ def _weights(run: "Run", part: str) -> Step:
     if source == "pretrain":
         settings = run.recipe.pretrain[part]
         needs = f"train {settings['steps']} steps of {settings['batch_size']}"
-        return _step(f"pretrain {part}", run.is_done(f"pretrain/{part}", run.pretrain_key(part)), needs)
+        return _step(
+            f"pretrain {part}", run.is_done(f"pretrain/{part}", run.pretrain_key(part)), needs
+        )
     if source is None:
         return Step(part, "given", block["name"])
     is_here = shipped.locate(source).exists()
@@ -97,7 +99,9 @@ def _students(run: "Run", rows: list[Entry], number: int) -> Step:
     done = sum(_num_trained(run, entry, protocol) for entry in rows)
     needs = f"{total - done} of {total} trainings of {protocol.steps or protocol.epochs} "
     return _step(
-        f"students ({protocol.id})", done == total, needs + ("steps" if protocol.steps else "epochs")
+        f"students ({protocol.id})",
+        done == total,
+        needs + ("steps" if protocol.steps else "epochs"),
     )
 
 

@@ -37,15 +37,13 @@ _PLURAL = {"students": "student", "protocols": "protocol"}
 _FLAGS = ("dry_run", "allow_code", "debug")
 
 
-def _block(name: str) -> Any:
-    return field(default_factory=lambda: {"name": name})
-
-
 @dataclass
 class Evaluation:
     """How the synthetic set is measured, and what stands beside it."""
 
     seeds: int = 3
+    split: str = "test"
+    """`val` measures on validation images instead: for every choice that is made by a number."""
     redraw: bool = True
     """Draw the distilled set anew for each seed; otherwise the table says "one set"."""
     decoders: list[Any] = field(default_factory=list[Any])
@@ -62,13 +60,13 @@ class Recipe:
     """One run, completely described."""
 
     name: str
-    data: dict[str, Any] = _block("digits")
-    autoencoder: dict[str, Any] = _block("identity")
-    prior: dict[str, Any] = _block("dit")
-    distiller: dict[str, Any] = _block("ddoq")
-    decoder: dict[str, Any] = _block("plain")
-    weighting: dict[str, Any] = _block("root")
-    teacher: dict[str, Any] = _block("trained")
+    data: dict[str, Any] = field(default_factory=lambda: {"name": "digits"})
+    autoencoder: dict[str, Any] = field(default_factory=lambda: {"name": "identity"})
+    prior: dict[str, Any] = field(default_factory=lambda: {"name": "dit"})
+    distiller: dict[str, Any] = field(default_factory=lambda: {"name": "ddoq"})
+    decoder: dict[str, Any] = field(default_factory=lambda: {"name": "plain"})
+    weighting: dict[str, Any] = field(default_factory=lambda: {"name": "root"})
+    teacher: dict[str, Any] = field(default_factory=lambda: {"name": "trained"})
     students: list[Any] = field(default_factory=lambda: [{"name": "convnet"}])
     protocols: list[Any] = field(default_factory=lambda: [{"name": "small"}])
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -236,9 +234,8 @@ def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
                 f"a recipe has {', '.join(known)}",
             )
     layer = {k: _normal(k, v) for k, v in layer.items()}
-    for key in _SINGLE:
-        if "name" in layer.get(key, {}) and layer[key]["name"] != merged[key].get("name"):
-            merged[key] = {}
+    for key in {*_SINGLE, "pretrain"} & layer.keys():
+        _start_afresh(merged, key, layer[key])
     try:
         return OmegaConf.merge(merged, layer)  # type: ignore[return-value] # two mappings give one
     except OmegaConfBaseException as error:
@@ -248,10 +245,22 @@ def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
         ) from error
 
 
+def _start_afresh(merged: DictConfig, key: str, block: Any) -> None:
+    """Drop a block's settings where a layer names another component, also in the blocks within."""
+    if not isinstance(block, dict) or not isinstance(merged.get(key), DictConfig):
+        return
+    if "name" in block and block["name"] != merged[key].get("name"):
+        merged[key] = {}
+    for inner, value in block.items():
+        _start_afresh(merged[key], inner, value)
+
+
 def _normal(key: str, value: Any) -> Any:
     """Turn the short forms of a block into the long one."""
     if key in _SINGLE:
-        return {"name": value} if isinstance(value, str) else value
+        return _block(key, value)
+    if key == "pretrain" and isinstance(value, dict):
+        return {k: _block(f"pretrain.{k}", v) for k, v in value.items()}
     if key in _PLURAL and isinstance(value, dict) and "name" not in value:
         raise UsageError(
             f"{key}: {value} names nothing",
@@ -259,8 +268,21 @@ def _normal(key: str, value: Any) -> Any:
         )
     if key in _PLURAL:
         listed = value if isinstance(value, list) else [value]
-        return [{"name": v} if isinstance(v, str) else v for v in listed]
+        return [_block(key, v) for v in listed]
     return value
+
+
+def _block(place: str, value: Any) -> Block:
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict):
+        raise UsageError(
+            f"{place}: {value!r} is not a component", "give its name, or {name: NAME, ...}"
+        )
+    return {
+        str(k): _block(f"{place}.{k}", v) if k in KINDS and isinstance(v, str) else v
+        for k, v in value.items()
+    }
 
 
 def _checked(recipe: Recipe) -> Recipe:
@@ -270,7 +292,7 @@ def _checked(recipe: Recipe) -> Recipe:
         done = [complete(KINDS, kind, block) for block in getattr(recipe, plural)]
         setattr(recipe, plural, done)
     recipe.evaluation.decoders = [
-        complete(KINDS, "decoder", d, place="evaluation.decoders")
+        complete(KINDS, "decoder", _block("evaluation.decoders", d), place="evaluation.decoders")
         for d in recipe.evaluation.decoders
     ]
     _check_pretrain(recipe)

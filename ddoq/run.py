@@ -7,7 +7,7 @@ import contextlib
 import functools
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +81,7 @@ class Run:
 
     def key(self, kind: str, block: Block | None = None) -> dict[str, Any]:
         """Return what determines a component: its settings, weights and plugged-in source."""
-        block = block or getattr(self.recipe, kind)
+        block = dict(block or getattr(self.recipe, kind))
         key: dict[str, Any] = {k: v for k, v in block.items() if k != "source"}
         if ":" in block["name"]:
             files = local_sources(block["name"].split(":")[0])
@@ -135,7 +135,7 @@ class Run:
         return [noun for noun in KINDS[kind].supplies if noun in named]
 
     @contextlib.contextmanager
-    def seeded(self, seed: int) -> Iterator[None]:
+    def seeded(self, seed: int) -> Generator[None]:
         """Draw with another seed; what was pretrained and encoded stays the recipe's."""
         before, self._seed = self._seed, seed
         try:
@@ -200,7 +200,9 @@ class Run:
 
         def work(folder: Path) -> None:
             with self.console.stage("encode"):
-                encode(self.images, self.autoencoder, folder, seed=self.recipe.seed, world=self.world)
+                encode(
+                    self.images, self.autoencoder, folder, seed=self.recipe.seed, world=self.world
+                )
 
         return LatentStore.open(self.stage("latents", self.latents_key, work))
 
@@ -241,4 +243,3 @@ def _set_threads(threads: int | None) -> None:
 
     if threads is not None:
         torch.set_num_threads(threads)
-

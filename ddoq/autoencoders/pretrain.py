@@ -100,9 +100,7 @@ def train_autoencoder(
         _finish(model.eval().cpu(), images, work, steps, batch_size, time.perf_counter() - start)
 
 
-def _new(
-    kind: str, images: Images, width: int, downsamplings: int, latent_channels: int
-) -> Any:
+def _new(kind: str, images: Images, width: int, downsamplings: int, latent_channels: int) -> Any:
     side = images.image_size
     if side % 2**downsamplings:
         raise UsageError(
@@ -127,10 +125,10 @@ def _new(
         )
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
+    sizes["down_block_types"] = ("DownEncoderBlock2D",) * levels
+    sizes["up_block_types"] = ("UpDecoderBlock2D",) * levels
     return AutoencoderKL(
         **sizes,
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
         block_out_channels=tuple(width * min(2**i, 4) for i in range(levels)),
         layers_per_block=1,
         norm_num_groups=min(8, width),
@@ -144,9 +142,7 @@ def _finish(
 ) -> None:
     """Scale the latents to unit variance, measure on the validation images, save."""
     with torch.inference_mode():
-        latents = torch.cat(
-            [_mean(model, x) for x, _ in images.batches("train")][:8]
-        )
+        latents = torch.cat([_mean(model, x) for x, _ in images.batches("train")][:8])
         model.register_to_config(scaling_factor=1 / float(latents.std()))
         errors = [
             (model.decode(_mean(model, x)).sample / 2 + 0.5 - x).square().mean((1, 2, 3))

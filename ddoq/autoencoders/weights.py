@@ -35,3 +35,19 @@ def load_diffusers(model: Any, source: str, *, revision: str | None, subfolder: 
             "(weights that exist only as pickle files must be converted to safetensors first)",
         ) from error
     return loaded.eval().requires_grad_(False)
+
+
+def load_schedule(source: str, revision: str | None) -> dict[str, Any]:
+    """Return the noise schedule's configuration of a pipeline's folder or Hub id."""
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    folder = shipped.locate(source)
+    place = folder if folder.is_dir() else source
+    try:
+        loaded: Any = DDIMScheduler.load_config(place, revision=revision, subfolder="scheduler")
+    except OSError as error:
+        raise ResourceError(
+            f"{source} has no scheduler: {str(error).splitlines()[0]}",
+            "give a folder in the layout of a diffusers pipeline",
+        ) from error
+    return dict(loaded)

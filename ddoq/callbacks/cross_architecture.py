@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from lightning import Callback, LightningModule, Trainer
 
 from ddoq.component import Block
@@ -41,6 +42,6 @@ class CrossArchitecture(Callback):
             cell = Cell(self._synthetic, block, self._protocol, self._seed)
             result = self.measures[block["name"]] = measure(self._run, cell)
             logged = {f"cross/{block['name']}/top1": result.top1}
-            trainer.callback_metrics.update({k: pl_module.mean.new_tensor(v) for k, v in logged.items()})
+            trainer.callback_metrics.update({k: torch.tensor(v) for k, v in logged.items()})
             for logger in trainer.loggers:
                 logger.log_metrics(logged, step=trainer.global_step)

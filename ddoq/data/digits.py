@@ -1,5 +1,7 @@
 """Scikit-learn's digits: 1797 images of 8x8, embedded in the package, offline."""
 
+from typing import Any
+
 import torch
 
 from ddoq.artifacts import fingerprint
@@ -19,7 +21,7 @@ class Digits:
     ) -> None:
         from sklearn.datasets import load_digits
 
-        digits = load_digits()
+        digits: Any = load_digits()
         # 17 gray levels, 0 to 16.
         pixels = torch.tensor(digits.images / 16 * 255).round().to(torch.uint8)[:, None]
         labels = torch.tensor(digits.target, dtype=torch.int64)

@@ -10,6 +10,7 @@ import torch
 
 from ddoq.artifacts import fingerprint, read_json
 from ddoq.component import nearest
+from ddoq.data.imagenet import imagenet_names
 from ddoq.data.images import Split
 from ddoq.data.pictures import NORMALIZATION, SUFFIXES, Fit, pictures
 from ddoq.data.survey import divided, natural_order, stamp, survey
@@ -31,7 +32,8 @@ class ImageFolder:
         fit: Scale the short side and cut out the center, or squash both sides.
         channels: 1 for gray, 3 for color.
         classes: The folders to use, all if None.
-        class_names: A JSON file {folder: readable name}; the folders' names if None.
+        class_names: A JSON file {folder: readable name}, or `imagenet` for the names of WordNet
+            ids; the folders' names if None.
         test_share: Of each class, if there is neither test nor val.
         val_share: Of each class of the remaining train, if val is missing or is the test split.
         on_bad: Whether an unreadable picture is an error or is left out with a warning.
@@ -161,7 +163,7 @@ def _class_names(class_ids: Sequence[str], file: str | None) -> tuple[str, ...]:
     if file is None:
         return tuple(class_ids)
     try:
-        names = read_json(Path(file).expanduser())
+        names = imagenet_names() if file == "imagenet" else read_json(Path(file).expanduser())
         return tuple(str(names[name]) for name in class_ids)
     except KeyError as error:
         raise DataError(f"{file}: there is no name for class {error}", "add it") from None

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ddoq import keyed
-from ddoq.errors import DataError
+from ddoq.errors import DataError, UsageError
 from ddoq.synthetic import SyntheticSet
 
 _IN_MEMORY_BYTES = 4 * 2**30
@@ -42,12 +42,16 @@ class Split:
         return torch.nonzero(self.labels == label).flatten()
 
 
-def carve(labels: Int[Tensor, " n"], share: float, *, seed: int, what: str) -> tuple[Tensor, Tensor]:
+def carve(
+    labels: Int[Tensor, " n"], share: float, *, seed: int, what: str
+) -> tuple[Tensor, Tensor]:
     """Split indices into (kept, carved), a share of every class, by seed.
 
     A class of one image stays whole in the kept part: a class that cannot be trained on is worse
     than one that is not validated.
     """
+    if not 0 <= share < 1:
+        raise UsageError(f"{what}_share={share}", "it is at least 0 and less than 1")
     carved: list[Tensor] = []
     for label in labels.unique().tolist():
         of_class = torch.nonzero(labels == label).flatten()
@@ -61,7 +65,10 @@ def carve(labels: Int[Tensor, " n"], share: float, *, seed: int, what: str) -> t
 
 @runtime_checkable
 class Source(Protocol):
-    """What a data component provides; any class with these attributes will do."""
+    """What a data component provides; any class with these attributes will do.
+
+    A class may have no validation images, but each has training and test images.
+    """
 
     train: Split
     val: Split
@@ -99,7 +106,13 @@ class Images(LightningDataModule):
 
     def split(self, name: str) -> Split:
         """Return the train, val or test split."""
-        return {"train": self.train, "val": self.val, "test": self.test}[name]
+        splits = {"train": self.train, "val": self.val, "test": self.test}
+        if name not in splits or len(splits[name]) == 0:
+            raise DataError(
+                f"there are no {name!r} images to measure on",
+                f"use one of {', '.join(k for k, v in splits.items() if len(v))}",
+            )
+        return splits[name]
 
     def pixels(self, name: str) -> UInt8[Tensor, "n channels size size"]:
         """Return all images of a split, decoded once and kept."""
@@ -120,7 +133,11 @@ class Images(LightningDataModule):
         return as_floats(self.train.read(chosen, self.image_size))
 
     def subset(
-        self, indices: Int[Tensor, " m"], weights: Tensor | None = None, *, distiller: str = "subset"
+        self,
+        indices: Int[Tensor, " m"],
+        weights: Tensor | None = None,
+        *,
+        distiller: str = "subset",
     ) -> SyntheticSet:
         """Return some training images as a set, each of weight 1 unless told."""
         return SyntheticSet(
@@ -164,9 +181,7 @@ class Images(LightningDataModule):
 
     def _ranks(self) -> dict[str, int]:
         trainer = self.trainer
-        return (
-            {"rank": trainer.global_rank, "world_size": trainer.world_size} if trainer else {}
-        )
+        return {"rank": trainer.global_rank, "world_size": trainer.world_size} if trainer else {}
 
 
 @dataclass(frozen=True)

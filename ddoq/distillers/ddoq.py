@@ -33,11 +33,10 @@ class DDOQ:
         class_prior: Literal["uniform", "data"] = "uniform",
     ) -> None:
         if images_per_class < 1:
-            raise UsageError(
-                f"distiller.images_per_class={images_per_class}", "it is at least 1"
-            )
+            raise UsageError(f"distiller.images_per_class={images_per_class}", "it is at least 1")
         self.images_per_class, self.class_prior = images_per_class, class_prior
-        self._solver, self._decoder, self._weighting = solver, decoder, weighting
+        self._solver = {"name": solver} if isinstance(solver, str) else solver
+        self._decoder, self._weighting = decoder, weighting
 
     def distill(self, images: Images, run: "Run") -> SyntheticSet:
         """Return the synthetic set of `run.seed`."""

@@ -50,6 +50,7 @@ def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
         "protocol": {k: v for k, v in asdict(cell.protocol).items() if k not in ("id", "source")},
         "teacher": run.key("teacher") if cell.protocol.labels == "soft" else None,
         "seed": cell.seed,
+        "split": run.recipe.evaluation.split,
         "ranks": run.world.size,
         "precision": trainer.get("precision"),
     }
@@ -70,7 +71,7 @@ def measure(run: "Run", cell: Cell) -> Measure:
 
 
 def train_and_test(run: "Run", cell: Cell) -> Measure:
-    """Train the student on the set and measure it once on every test image."""
+    """Train the student on the set and measure it once on every test (or validation) image."""
     from ddoq.students.feed import Feed
     from ddoq.students.student import Student
 
@@ -100,7 +101,8 @@ def train_and_test(run: "Run", cell: Cell) -> Measure:
     guard = FiniteGuard(f"student {cell.student['name']}")
     trainer = run.trainer(max_epochs=1, callbacks=[guard])
     trainer.fit(student, feed)
-    test = images.batches("test", rank=world.rank, world_size=world.size)
+    split = run.recipe.evaluation.split
+    test = images.batches(split, rank=world.rank, world_size=world.size)
     [result] = trainer.test(student, test, verbose=False)
     numbers = {k: float(result[f"test/{k}"]) for k in ("top1", "top5", "loss")}
     seconds = time.perf_counter() - start

@@ -68,7 +68,9 @@ def _baseline(recipe: Recipe, name: str) -> list[Entry]:
         seeds, students = settings.full_seeds, min(settings.full_students, n)
         block = {"name": "full"}
         return [
-            Entry(block, recipe.decoder, uniform, seeds, students, is_method=False, note=SAME_UPDATES)
+            Entry(
+                block, recipe.decoder, uniform, seeds, students, is_method=False, note=SAME_UPDATES
+            )
         ]
     raise UsageError(
         f"evaluation.baselines: there is no {name!r}", f"use any of {', '.join(_BASELINES)}"
@@ -116,6 +118,36 @@ def fill(
     return results
 
 
+def quoted(recipe: Recipe, protocol: Protocol) -> list[Result]:
+    """Return the published numbers that a recipe asks to see beside its own, marked so."""
+    results: list[Result] = []
+    for number in recipe.evaluation.quoted:
+        if not isinstance(number, dict) or not {"distiller", "student", "top1"} <= number.keys():
+            raise UsageError(
+                f"evaluation.quoted: {number} is not a number to quote",
+                "give {distiller: ..., student: ..., top1: 0.0 to 1.0, images_per_class: ...}",
+            )
+        unknown = float("nan")
+        results.append(
+            Result(
+                distiller=str(number["distiller"]),
+                images_per_class=int(number.get("images_per_class", 0)),
+                student=str(number["student"]),
+                protocol=protocol.id,
+                labels=protocol.labels,
+                seed=0,
+                set_seed=0,
+                top1=float(number["top1"]),
+                top5=unknown,
+                loss=unknown,
+                seconds=unknown,
+                peak_memory_mb=unknown,
+                note="quoted",
+            )
+        )
+    return results
+
+
 def result_of(run: "Run", entry: Entry, cell: Cell, name: str) -> Result:
     """Measure a cell and return it as a row of results.csv."""
     measured = measure(run, cell)
@@ -123,7 +155,9 @@ def result_of(run: "Run", entry: Entry, cell: Cell, name: str) -> Result:
     numbers: dict[str, Any] = vars(measured)
     return Result(
         **entry.labels(),
-        images_per_class=0 if entry.distiller["name"] == "full" else cell.synthetic.images_per_class,
+        images_per_class=0
+        if entry.distiller["name"] == "full"
+        else cell.synthetic.images_per_class,
         teacher=recipe.teacher["name"] if cell.protocol.labels == "soft" else "-",
         labels=cell.protocol.labels,
         student=name,

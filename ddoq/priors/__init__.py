@@ -2,4 +2,5 @@
 
 PRIORS = {
     "dit": "ddoq.priors.dit:DiTPrior",
+    "stable_diffusion": "ddoq.priors.stable_diffusion:StableDiffusionPrior",
 }

@@ -1,6 +1,5 @@
 """A class-conditional diffusion transformer (DiT, Peebles and Xie 2023) in latent space."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,8 +8,10 @@ from torch import Tensor
 
 from ddoq import shipped
 from ddoq.artifacts import read_json
-from ddoq.autoencoders.weights import load_diffusers
-from ddoq.errors import DataError, ResourceError
+from ddoq.autoencoders.weights import load_diffusers, load_schedule
+from ddoq.data.imagenet import imagenet_ids
+from ddoq.decoders.denoise import guided
+from ddoq.errors import DataError
 
 CLASSES = "classes.json"
 
@@ -35,7 +36,7 @@ class DiTPrior:
         self.transformer: Any = load_diffusers(
             DiTTransformer2DModel, source, revision=revision, subfolder=subfolder
         )
-        self.schedule = _schedule(source, revision)
+        self._schedule = load_schedule(source, revision)
         self.null_label = int(self.transformer.config.num_embeds_ada_norm)
         classes = shipped.locate(source) / CLASSES
         self.class_ids = tuple(read_json(classes)) if classes.is_file() else imagenet_ids()
@@ -44,6 +45,14 @@ class DiTPrior:
         """Move the transformer; the schedule's tables stay on the CPU."""
         self.transformer.to(device)
         return self
+
+    def scheduler(self, name: str) -> Any:
+        """Return a new scheduler (`ddim` or `dpm`) for this prior's noise schedule."""
+        from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+        from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+
+        kinds: dict[str, Any] = {"ddim": DDIMScheduler, "dpm": DPMSolverMultistepScheduler}
+        return kinds[name].from_config(self._schedule)
 
     def labels_of(self, class_ids: tuple[str, ...]) -> Int[Tensor, " classes"]:
         """Return this prior's label for each class id; by id, never by position."""
@@ -69,30 +78,4 @@ class DiTPrior:
             torch.cat([x, x]), timestep=times, class_labels=torch.cat([labels, null])
         ).sample
         # A learned variance, where there is one, fills the second half of the channels.
-        conditional, unconditional = both[:, : x.shape[1]].chunk(2)
-        return unconditional + guidance * (conditional - unconditional)
-
-
-def _schedule(source: str, revision: str | None) -> dict[str, Any]:
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-
-    folder = shipped.locate(source)
-    try:
-        return dict(
-            DDIMScheduler.load_config(
-                folder if folder.is_dir() else source, revision=revision, subfolder="scheduler"
-            )
-        )
-    except OSError as error:
-        raise ResourceError(
-            f"{source} has no scheduler: {str(error).splitlines()[0]}",
-            "give a folder in the layout of diffusers' DiTPipeline",
-        ) from error
-
-
-def imagenet_ids() -> tuple[str, ...]:
-    """Return ImageNet-1K's WordNet ids in the order of everyone's labels, from timm's list."""
-    import timm.data
-
-    folder = Path(timm.data.__file__).parent / "_info"
-    return tuple((folder / "imagenet_synsets.txt").read_text(encoding="utf-8").split())
+        return guided(both[:, : x.shape[1]], guidance)

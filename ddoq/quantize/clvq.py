@@ -17,9 +17,7 @@ class CLVQ:
 
     def __init__(self, *, chunk: int = 256, passes: int = 4) -> None:
         if chunk < 1 or passes < 1:
-            raise UsageError(
-                f"solver clvq: chunk={chunk}, passes={passes}", "both are at least 1"
-            )
+            raise UsageError(f"solver clvq: chunk={chunk}, passes={passes}", "both are at least 1")
         self.chunk, self.passes = chunk, passes
 
     def __call__(

@@ -23,9 +23,9 @@ def write_report(
 
     The first set is the method's; the others stand beside it in the pictures.
     """
-    tables = sheets(
-        results, data=run.recipe.data["name"], num_test_images=len(run.images.test)
-    )
+    split = run.recipe.evaluation.split
+    name = run.recipe.data["name"] + ("" if split == "test" else " (validation)")
+    tables = sheets(results, data=name, num_test_images=len(run.images.split(split)))
     for table in tables:
         run.console.show(table)
     if not run.world.is_first:

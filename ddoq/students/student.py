@@ -93,9 +93,9 @@ class Student(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log the measure over all ranks."""
-        self.log("test/top1", self.top1.compute())
-        self.log("test/top5", self.top5.compute())
-        self.log("test/loss", self.test_loss.compute())
+        self.log("test/top1", self.top1)
+        self.log("test/top5", self.top5)
+        self.log("test/loss", self.test_loss)
 
     def configure_optimizers(self) -> Any:
         """Return the protocol's optimizer and schedule, stepped at every update."""

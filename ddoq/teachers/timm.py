@@ -1,7 +1,9 @@
 """A teacher with timm's pretrained weights."""
 
+from typing import Any
+
+from ddoq.data.imagenet import imagenet_ids
 from ddoq.errors import ResourceError
-from ddoq.priors.dit import imagenet_ids
 from ddoq.teachers.teacher import Teacher
 
 
@@ -16,7 +18,7 @@ def timm_teacher(model: str) -> Teacher:
             f"timm/{model}: its weights are not here ({str(error).splitlines()[0]})",
             "download them once with a network, or train one: teacher=trained",
         ) from error
-    about = net.pretrained_cfg
+    about: dict[str, Any] = timm.get_pretrained_cfg(model).to_dict()  # type: ignore[union-attr] # it was just made
     return Teacher(
         net,
         class_ids=imagenet_ids(),

@@ -1,7 +1,7 @@
 """A teacher with torchvision's pretrained weights, the field's usual ResNet-18."""
 
+from ddoq.data.imagenet import imagenet_ids
 from ddoq.errors import ResourceError
-from ddoq.priors.dit import imagenet_ids
 from ddoq.teachers.teacher import Teacher
 
 

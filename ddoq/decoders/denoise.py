@@ -1,0 +1,70 @@
+"""From a point to a denoised latent: where denoising starts, and how it goes on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ddoq import keyed
+from ddoq.decoders.blocks import Block
+from ddoq.errors import UsageError
+
+# (latents, time) -> predicted noise.
+PredictNoise = Callable[[Tensor, Tensor], Tensor]
+
+
+def refuse_settings(*, steps: int, strength: float) -> None:
+    """Refuse settings of a diffusion decoder that mean nothing."""
+    if not 0 <= strength <= 1 or steps < 1:
+        raise UsageError(
+            f"decoder: strength={strength}, steps={steps}",
+            "strength lies in [0, 1] and there is at least one step",
+        )
+
+
+def denoise(
+    block: Block,
+    predict: PredictNoise,
+    scheduler: Any,
+    *,
+    steps: int,
+    strength: float | None,
+    seed: int,
+    device: torch.device,
+) -> Float[Tensor, "block ..."]:
+    """Noise the points to `strength` of the way and denoise them from there.
+
+    Without strength the points themselves are taken for pure noise. The noise of a point is a
+    function of (seed, class, k). The scheduler's tables stay on the CPU.
+    """
+    scheduler.set_timesteps(steps)
+    x, times = _begin(block, scheduler, steps=steps, strength=strength, seed=seed)
+    x = x.to(device)
+    for time in times:
+        noise = predict(scheduler.scale_model_input(x, time), time)
+        x = scheduler.step(noise, time, x).prev_sample
+    return x
+
+
+def _begin(
+    block: Block, scheduler: Any, *, steps: int, strength: float | None, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Return what denoising starts from, and the times that remain."""
+    if strength is None:
+        return block.points * scheduler.init_noise_sigma, scheduler.timesteps
+    first = (steps - round(steps * strength)) * scheduler.order
+    times = scheduler.timesteps[first:]
+    if strength == 0:
+        return block.points, times[:0]
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(first)
+    noise = keyed.normal(keyed.seed_of("decode", seed), block.keys, tuple(block.points.shape[1:]))
+    return scheduler.add_noise(block.points, noise, times[:1].expand(len(noise))), times
+
+
+def guided(both: Float[Tensor, "twice ..."], guidance: float) -> Float[Tensor, "n ..."]:
+    """Combine a doubled batch's conditional and unconditional halves (Ho and Salimans 2022)."""
+    conditional, unconditional = both.chunk(2)
+    return unconditional + guidance * (conditional - unconditional)
