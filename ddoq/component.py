@@ -38,12 +38,18 @@ class Kind:
         family = name.split("/", 1)[0] + "/*"
         if family in self.table:
             return self.table[family]
-        if ":" in name:
+        if is_code(name):
             return name
         raise UsageError(
             f"{kind}: there is no {name!r}{nearest(name, self.table)}",
             f"use one of {', '.join(self.table)}, or package.module:Name for your own",
         )
+
+
+def is_code(name: str) -> bool:
+    """Say whether a name has the form `package.module:Name`, which no path or URL has."""
+    module, colon, attribute = name.partition(":")
+    return bool(colon) and all(map(str.isidentifier, [*module.split("."), attribute]))
 
 
 @dataclass(frozen=True)
@@ -218,11 +224,11 @@ def _literals(options: ast.expr) -> list[Any]:
 
 
 def complete(
-    kinds: Mapping[str, Kind], kind: str, block: str | Block, *, place: str | None = None
+    kinds: Mapping[str, Kind], kind: str, block: Any, *, place: str | None = None
 ) -> Block:
     """Check a block against its component's signature and fill in the defaults."""
     place = place or kind
-    if not isinstance(block, str | dict):  # type: ignore[unnecessary-isinstance] # from a recipe
+    if not isinstance(block, str | dict):
         raise UsageError(
             f"{place}: {block!r} is not a component", "give its name, or {name: NAME, ...}"
         )
@@ -259,7 +265,12 @@ def check_settings(
                 f"it takes {', '.join(settable.parameters) or 'no settings'}",
             )
     filled = {**defaults(settable), **block}
-    nested = {k: _named(v, defaults(settable).get(k)) for k, v in filled.items() if k in kinds}
+    known = defaults(settable)
+    nested = {
+        k: _named(v, known.get(k))
+        for k, v in filled.items()
+        if k in kinds and (v is not None or known.get(k) is not None)
+    }
     done = {k: complete(kinds, k, v, place=f"{place}.{k}") for k, v in nested.items()}
     return {**block, **done}
 

@@ -22,6 +22,7 @@ from ddoq.component import (
     check_settings,
     complete,
     defaults,
+    is_code,
     nearest,
     required,
     signature,
@@ -205,9 +206,8 @@ def _component_names(value: Any) -> list[str]:
         return own + [n for v in value.values() for n in _component_names(v)]
     if isinstance(value, list):
         return [n for v in value for n in _component_names(v)]
-    # A bare string may name a component too; a path or URL never has the form module:Name.
-    is_code = isinstance(value, str) and value.replace(":", ".").replace(".", "a").isidentifier()
-    return [value] if is_code else []
+    # A bare string may name a component too.
+    return [value] if isinstance(value, str) and is_code(value) else []
 
 
 def change(recipe: Recipe, changes: dict[str, Any]) -> Recipe:

@@ -46,6 +46,7 @@ class SyntheticSet:
         n, num_classes = len(self.images), len(self.class_ids)
         lengths = {"labels": len(self.labels), "weights": len(self.weights)}
         lengths |= {k: len(v) for k, v in self.columns.items()}
+        lengths |= {k: len(getattr(self, k)) for k in _OPTIONAL if getattr(self, k) is not None}
         wrong = [f"{k} has {v}" for k, v in lengths.items() if v != n]
         if wrong:
             raise DataError(f"{n} images, but {', '.join(wrong)}", "give one value per image")

@@ -207,6 +207,8 @@ class Latents(LightningDataModule):
         skip: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        # With more ranks than classes some have none; Lightning would refuse that.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
         self.store, self.batch_size, self.seed = store, batch_size, seed
         self._skip = frozenset(skip)
 

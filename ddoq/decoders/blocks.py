@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -30,6 +30,7 @@ class Block:
         return self.labels * 2**24 + self.ranks
 
 
+@runtime_checkable
 class Decoder(Protocol):
     """Turns points into images; a function of (seed, class, k) and nothing else."""
 

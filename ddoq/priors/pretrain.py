@@ -114,6 +114,8 @@ def _new(shape: tuple[int, ...], layers: int, heads: int, head_size: int) -> Any
         num_attention_heads=heads,
         attention_head_dim=head_size,
         in_channels=shape[0],
+        # Stated, as the stock pipeline reads it.
+        out_channels=shape[0],
         num_layers=layers,
         sample_size=shape[1],
         patch_size=max(1, shape[1] // 8),

@@ -24,7 +24,7 @@ class CLVQ:
         self, latents: Tensor, num_points: int, *, generator: torch.Generator
     ) -> Float[Tensor, "k dim"]:
         """Return the points after all passes, each in a new random order."""
-        points, counts = torch.empty(0), torch.empty(0)
+        points, counts, center = torch.empty(0), torch.empty(0), torch.empty(0)
         for number in range(self.passes):
             order = torch.randperm(len(latents), generator=generator)
             # Sorted within a chunk: the reads run forward through the file.
@@ -32,8 +32,10 @@ class CLVQ:
             if number == 0:
                 sample = order[: max(self.chunk, 4 * num_points)].sort().values
                 start = latents[sample].float()
-                points = functional.plus_plus(start, num_points, generator)
+                center = start.mean(0)
+                points = functional.plus_plus(start - center, num_points, generator)
                 counts = torch.zeros(num_points, dtype=torch.int64)
             for rows in chunks:
-                points, counts = functional.running_means(latents[rows].float(), points, counts)
-        return points
+                chunk = latents[rows].float() - center
+                points, counts = functional.running_means(chunk, points, counts)
+        return points + center

@@ -100,7 +100,8 @@ def lloyd(
         points, counts = cell_means(latents, nearest, points)
         empty = torch.nonzero(counts == 0).flatten()
         if len(empty) and bool((squares > 0).any()):
-            points[empty] = latents[squares.topk(len(empty)).indices]
+            farthest = squares.topk(min(len(empty), len(latents))).indices
+            points[empty[: len(farthest)]] = latents[farthest]
             nearest = torch.full_like(nearest, -1)
         before = nearest
     return points

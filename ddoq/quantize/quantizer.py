@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from lightning import LightningModule, Trainer
@@ -19,6 +19,8 @@ from ddoq.world import World
 _CHUNK = 8192
 
 
+@runtime_checkable
+@runtime_checkable
 class Solver(Protocol):
     """Finds points for the latents of one class."""
 
@@ -35,7 +37,7 @@ def quantize_class(
     The counts come from one full assignment after the solver is done, so that the masses are
     those of the final cells. A point whose cell is empty stands for nothing and is dropped.
     """
-    flat = latents.reshape(len(latents), -1)
+    flat = latents.flatten(1)
     if len(flat) == 0:
         empty = torch.zeros(0, *latents.shape[1:])
         zero = torch.zeros(1, dtype=torch.float64)
@@ -99,7 +101,8 @@ def quantize(
     done = [c for c in labels if part(work, c).exists()]
     world.barrier()
     quantizer = Quantizer(solver, images_per_class=images_per_class, seed=seed, work=work)
-    trainer.predict(quantizer, datamodule=Latents(store, skip=done), return_predictions=False)
+    if len(done) < len(labels):
+        trainer.predict(quantizer, datamodule=Latents(store, skip=done), return_predictions=False)
     world.barrier()
     if world.is_first:
         parts = [read_tensors(part(work, c)) for c in labels]

@@ -1,0 +1,90 @@
+"""Do all autoencoders keep their promises: floats in [0, 1], scale, shift, differentiable?"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+
+from ddoq.autoencoders.identity import Identity
+from ddoq.autoencoders.kl import KL
+from ddoq.autoencoders.tiny import Tiny
+from ddoq.errors import ResourceError, UsageError
+
+
+@pytest.fixture
+def kl_folder(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    model = AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 8),
+        latent_channels=2,
+        norm_num_groups=4,
+        scaling_factor=0.5,
+        shift_factor=0.25,
+    )
+    model.save_pretrained(tmp_path / "kl")
+    return tmp_path / "kl"
+
+
+def test_identity_decodes_what_it_encoded() -> None:
+    x = torch.rand(2, 1, 4, 4)
+    identity = Identity()
+    torch.testing.assert_close(identity.decode(identity.encode(x)), x)
+    assert identity.encode(torch.ones(1, 1, 2, 2)).unique().tolist() == [1.0]
+
+
+def test_scale_and_shift_are_those_of_the_configuration(kl_folder: Path) -> None:
+    kl, x = KL(source=str(kl_folder)), torch.rand(2, 3, 8, 8)
+    mean = kl.model.encode(x * 2 - 1).latent_dist.mean
+    torch.testing.assert_close(kl.encode(x), (mean - 0.25) * 0.5)
+    torch.testing.assert_close(kl.decode(kl.encode(x)), kl.model.decode(mean).sample / 2 + 0.5)
+
+
+def test_a_sampled_latent_is_the_mean_plus_scaled_noise(kl_folder: Path) -> None:
+    kl, x = KL(source=str(kl_folder), samples=True), torch.rand(2, 3, 8, 8)
+    noise = torch.randn(2, *kl.latent_shape(3, 8))
+    deviation = kl.model.encode(x * 2 - 1).latent_dist.std
+    torch.testing.assert_close(kl.encode(x, noise) - kl.encode(x), deviation * noise * 0.5)
+
+
+def test_latents_are_differentiable(kl_folder: Path) -> None:
+    kl, x = KL(source=str(kl_folder)), torch.rand(1, 3, 8, 8, requires_grad=True)
+    kl.decode(kl.encode(x)).sum().backward()
+    assert x.grad is not None
+    assert float(x.grad.abs().sum()) > 0
+
+
+def test_the_latent_shape_is_the_one_that_comes_out(kl_folder: Path) -> None:
+    kl = KL(source=str(kl_folder))
+    assert kl.encode(torch.rand(1, 3, 16, 16)).shape[1:] == kl.latent_shape(3, 16) == (2, 8, 8)
+
+
+def test_the_tiny_autoencoder_is_loaded_from_a_folder(tmp_path: Path) -> None:
+    sizes = {"encoder_block_out_channels": (8, 8), "decoder_block_out_channels": (8, 8)}
+    blocks = {"num_encoder_blocks": (1, 1), "num_decoder_blocks": (1, 1)}
+    AutoencoderTiny(**sizes, **blocks, scaling_factor=2.0).save_pretrained(tmp_path / "tiny")
+    tiny, x = Tiny(source=str(tmp_path / "tiny")), torch.rand(2, 3, 8, 8)
+    torch.testing.assert_close(tiny.encode(x), tiny.model.encode(x * 2 - 1).latents * 2)
+    assert tiny.encode(x).shape[1:] == tiny.latent_shape(3, 8) == (4, 4, 4)
+
+
+def test_missing_weights_are_an_error_with_a_remedy() -> None:
+    with pytest.raises(ResourceError, match="no weights at"):
+        KL(source="./nowhere")
+
+
+def test_a_hub_model_must_be_pinned() -> None:
+    with pytest.raises(UsageError, match="revision"):
+        KL(source="someone/something")
+
+
+def test_pickled_weights_are_never_read(kl_folder: Path) -> None:
+    torch.save({}, kl_folder / "diffusion_pytorch_model.bin")
+    (kl_folder / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(ResourceError, match="safetensors"):
+        KL(source=str(kl_folder))

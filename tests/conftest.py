@@ -1,0 +1,108 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from lightning import Trainer
+
+from ddoq import keyed
+from ddoq.artifacts import write_json, write_tensors
+from ddoq.data.images import Images, Split, as_bytes, resized
+from ddoq.data.latents import LatentStore
+from ddoq.evaluation.protocols import PRESETS, Protocol
+from ddoq.synthetic import SyntheticSet
+
+torch.set_num_threads(1)
+
+
+class TwoBlobs:
+    """Two classes of 1x8x8 images, bright above and bright below, with Gaussian noise."""
+
+    def __init__(self, sizes: dict[str, tuple[int, int]]) -> None:
+        for name, (first, second) in sizes.items():
+            labels = torch.tensor([0] * first + [1] * second)
+            labels = labels[keyed.permutation(len(labels), "blobs", name)]
+            setattr(self, name, _blobs(labels, keyed.seed_of("blobs", name)))
+        self.class_names, self.class_ids = ("above", "below"), ("a", "b")
+        self.channels, self.image_size = 1, 8
+        self.mean, self.std = (0.5,), (0.25,)
+        self.fingerprint = f"blobs {sizes}"
+
+
+def _blobs(labels: torch.Tensor, seed: int) -> Split:
+    noise = keyed.normal(seed, torch.arange(len(labels)), (1, 8, 8))
+    sign = 1.0 - 2 * labels[:, None, None, None]
+    rows = torch.tensor([1.0, -1.0]).repeat_interleave(4)[:, None]
+    pixels = as_bytes(0.5 + 0.2 * sign * rows + 0.1 * noise)
+    return Split(labels, lambda i, size: resized(pixels[i], size))
+
+
+@pytest.fixture
+def tiny_images() -> Images:
+    """30 and 18 training images; 40 test images."""
+    return Images(TwoBlobs({"train": (30, 18), "val": (4, 4), "test": (20, 20)}))
+
+
+@pytest.fixture
+def make_store(tmp_path: Path) -> Callable[[list[torch.Tensor]], LatentStore]:
+    """Return a function that stores one tensor of latents per class."""
+
+    def make(classes: list[torch.Tensor]) -> LatentStore:
+        folder = tmp_path / "latents"
+        folder.mkdir()
+        counts = [len(z) for z in classes]
+        starts = [sum(counts[:c]) for c in range(len(counts))]
+        index = torch.arange(sum(counts))
+        write_tensors(folder / "all.safetensors", {"latents": torch.cat(classes), "index": index})
+        entries = [
+            {"count": n, "shard": "all.safetensors", "start": s}
+            for n, s in zip(counts, starts, strict=True)
+        ]
+        shape = list(classes[0].shape[1:])
+        write_json(folder / "manifest.json", {"shape": shape, "classes": entries})
+        return LatentStore.open(folder)
+
+    return make
+
+
+@pytest.fixture
+def make_trainer() -> Callable[..., Trainer]:
+    """Return a function that makes a quiet Lightning Trainer on the CPU."""
+
+    def make(**settings: object) -> Trainer:
+        quiet = {
+            "accelerator": "cpu",
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "use_distributed_sampler": False,
+            "max_epochs": 1,
+        }
+        return Trainer(**{**quiet, **settings})  # type: ignore[arg-type] # settings of any type
+
+    return make
+
+
+@pytest.fixture
+def make_protocol() -> Callable[..., Protocol]:
+    """Return a function that makes a plain hard-label protocol without any augmentation."""
+
+    def make(**changes: object) -> Protocol:
+        plain = {"crop": None, "steps": 8, "batch_size": 8, "warmup": 0.0}
+        return PRESETS["small_hard"].change(**{**plain, **changes})
+
+    return make
+
+
+@pytest.fixture
+def tiny_set() -> SyntheticSet:
+    """Ten 1x8x8 images of two classes; image i is filled with i / 10 and weighs i + 1."""
+    levels = torch.arange(10) / 10
+    return SyntheticSet(
+        images=levels[:, None, None, None].repeat(1, 1, 8, 8),
+        labels=torch.arange(10) % 2,
+        weights=torch.arange(10) + 1.0,
+        class_names=("even", "odd"),
+        class_ids=("e", "o"),
+    )

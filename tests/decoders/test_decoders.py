@@ -1,0 +1,135 @@
+"""Is an image a function of (seed, class, k), whatever block and rank it was decoded in?"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ddoq import recipe
+from ddoq.autoencoders.identity import Identity
+from ddoq.data.images import as_bytes
+from ddoq.decoders.blocks import decode, layout, read_images
+from ddoq.decoders.plain import Plain
+from ddoq.errors import UsageError
+from ddoq.quantize.quantization import Quantization
+from ddoq.run import Run
+from ddoq.world import World
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    return Run(recipe.read(["recipe=digits"]).recipe)
+
+
+@pytest.fixture
+def points() -> Quantization:
+    """Seven points: class 0 has three, class 1 has four."""
+    torch.manual_seed(0)
+    return Quantization(
+        points=torch.randn(7, 4, 4, 4),
+        labels=torch.tensor([0, 0, 0, 1, 1, 1, 1]),
+        counts=torch.ones(7, dtype=torch.int64),
+        distortions=torch.zeros(2, dtype=torch.float64),
+    )
+
+
+def decoded(run: Run, points: Quantization, work: Path, **settings: object) -> torch.Tensor:
+    work.mkdir(parents=True)
+    decoder = run.make("decoder", {"name": "dit", "steps": 4, "strength": 0.5, **settings})
+    decode(points, decoder, work, image_size=8, world=World())
+    return read_images(work)
+
+
+def test_the_last_block_is_padded_and_the_padding_is_dropped(points: Quantization) -> None:
+    blocks = layout(points, 3)
+    assert [b.labels.tolist() for b in blocks] == [[0, 0, 0], [1, 1, 1], [1, 1, 1]]
+    assert [b.ranks.tolist() for b in blocks] == [[0, 1, 2], [0, 1, 2], [3, 3, 3]]
+
+
+def test_plain_decodes_the_point_itself(tmp_path: Path) -> None:
+    pixels = torch.rand(2, 1, 8, 8)
+    q = Quantization(
+        points=Identity().encode(pixels),
+        labels=torch.tensor([0, 1]),
+        counts=torch.ones(2, dtype=torch.int64),
+        distortions=torch.zeros(2, dtype=torch.float64),
+    )
+    decode(q, Plain(Identity(), block=5), tmp_path, image_size=8, world=World())
+    assert torch.equal(read_images(tmp_path), as_bytes(pixels))
+
+
+def test_nearest_returns_the_image_whose_latent_is_the_point(run: Run, tmp_path: Path) -> None:
+    rows = [0, 17, 40]
+    q = Quantization(
+        points=run.latents.latents(3)[rows].float() + 1e-3,
+        labels=torch.tensor([3, 3, 3]),
+        counts=torch.ones(3, dtype=torch.int64),
+        distortions=torch.zeros(10, dtype=torch.float64),
+    )
+    decode(q, run.make("decoder", {"name": "nearest"}), tmp_path, image_size=8, world=World())
+    expected = run.images.train.read(run.latents.index(3)[rows], 8)
+    assert torch.equal(read_images(tmp_path), expected)
+
+
+def test_another_block_size_changes_next_to_no_pixel(
+    run: Run, points: Quantization, tmp_path: Path
+) -> None:
+    one = decoded(run, points, tmp_path / "a", block=2).int()
+    other = decoded(run, points, tmp_path / "b", block=7).int()
+    difference = (one - other).abs()
+    assert int(difference.max()) <= 1
+    assert float((difference > 0).float().mean()) <= 0.005
+
+
+def test_the_noise_of_a_point_depends_on_class_and_number_alone(
+    run: Run, points: Quantization, tmp_path: Path
+) -> None:
+    whole = decoded(run, points, tmp_path / "a", block=7)
+    kept = points.labels == 1
+    alone = replace(
+        points, points=points.points[kept], labels=points.labels[kept], counts=points.counts[kept]
+    )
+    part = decoded(run, alone, tmp_path / "b", block=7)
+    assert int((part.int() - whole[3:].int()).abs().max()) <= 1
+
+
+def test_the_seed_changes_the_images(run: Run, points: Quantization, tmp_path: Path) -> None:
+    first = decoded(run, points, tmp_path / "a")
+    with run.seeded(1):
+        second = decoded(run, points, tmp_path / "b")
+    assert not torch.equal(first, second)
+
+
+def test_no_strength_is_the_plain_decoder(run: Run, points: Quantization, tmp_path: Path) -> None:
+    dit = decoded(run, points, tmp_path / "a", strength=0.0, block=7)
+    (tmp_path / "b").mkdir()
+    plain = run.make("decoder", {"name": "plain", "block": 7})
+    decode(points, plain, tmp_path / "b", image_size=8, world=World())
+    assert torch.equal(dit, read_images(tmp_path / "b"))
+
+
+def test_finished_blocks_are_not_decoded_again(
+    run: Run, points: Quantization, tmp_path: Path
+) -> None:
+    from ddoq.artifacts import write_tensors
+
+    marked = torch.full((4, 1, 8, 8), 77, dtype=torch.uint8)
+    write_tensors(tmp_path / "block-00000.safetensors", {"images": marked})
+    decoder = run.make("decoder", {"name": "plain", "block": 4})
+    decode(points, decoder, tmp_path, image_size=8, world=World())
+    assert read_images(tmp_path)[:4].unique().tolist() == [77]
+
+
+def test_a_strength_above_one_is_refused(run: Run) -> None:
+    with pytest.raises(UsageError, match="strength"):
+        run.make("decoder", {"name": "dit", "strength": 1.5})
+
+
+def test_direct_takes_the_point_for_pure_noise(
+    run: Run, points: Quantization, tmp_path: Path
+) -> None:
+    direct = decoded(run, points, tmp_path / "a", start="direct")
+    with run.seeded(5):
+        again = decoded(run, points, tmp_path / "b", start="direct")
+    assert torch.equal(direct, again)

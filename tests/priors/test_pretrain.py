@@ -1,0 +1,92 @@
+"""Are the weights that `pretrain` makes what diffusers itself loads, and any good?"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.pipelines.dit.pipeline_dit import DiTPipeline
+
+from ddoq import recipe, shipped
+from ddoq.artifacts import damage
+from ddoq.pretrain import pretrain
+from ddoq.priors.dit import DiTPrior
+from ddoq.run import Run
+
+SMALL = [
+    "recipe=digits",
+    "pretrain.autoencoder.steps=60",
+    "pretrain.autoencoder.width=8",
+    "pretrain.prior.steps=20",
+    "pretrain.prior.layers=1",
+    "pretrain.prior.batch_size=16",
+    "pretrain.teacher.steps=60",
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained")
+    pretrain(recipe.read([*SMALL, f"out={out}"]))
+    return out
+
+
+def test_diffusers_loads_the_autoencoder_with_unit_latents(trained: Path) -> None:
+    model = AutoencoderKL.from_pretrained(trained / "autoencoder", low_cpu_mem_usage=False)
+    images = Run(recipe.read(["recipe=digits"]).recipe).images.pixels("train") / 255
+    with torch.inference_mode():
+        latents = model.encode(images * 2 - 1).latent_dist.mean * model.config.scaling_factor
+    assert float(latents.std()) == pytest.approx(1, abs=0.05)
+
+
+def test_the_stock_pipeline_draws_with_the_prior(trained: Path) -> None:
+    pipeline = DiTPipeline.from_pretrained(trained / "prior", low_cpu_mem_usage=False)
+    pipeline.set_progress_bar_config(disable=True)
+    images = pipeline([0, 9], num_inference_steps=2, output_type="np").images
+    assert images.shape == (2, 8, 8, 1)
+
+
+def test_every_part_has_a_card_and_checksums(trained: Path) -> None:
+    for part in ("autoencoder", "prior", "teacher"):
+        assert "trained on: 1132 training images" in (trained / part / "CARD.md").read_text()
+        assert damage(trained / part) is None
+
+
+def test_the_tiny_autoencoder_is_trained_too(tmp_path: Path) -> None:
+    tiny = ["autoencoder=tiny", "pretrain.autoencoder.width=8", "pretrain.autoencoder.steps=30"]
+    source = ["autoencoder.source=pretrain", "pretrain.autoencoder.downsamplings=1"]
+    run = Run(recipe.read(["recipe=digits", *tiny, *source]).recipe)
+    assert run.latents.shape == (4, 4, 4)
+
+
+@pytest.mark.parametrize("part", ["autoencoder", "prior", "teacher"])
+def test_the_shipped_weights_are_intact(part: str) -> None:
+    assert damage(shipped.ROOT / "checkpoints" / "digits" / part) is None
+
+
+def test_the_shipped_prior_draws_digits_that_the_teacher_knows() -> None:
+    run = Run(recipe.read(["recipe=digits"]).recipe)
+    folder = shipped.ROOT / "checkpoints" / "digits" / "prior"
+    pipeline = DiTPipeline.from_pretrained(folder, low_cpu_mem_usage=False)
+    pipeline.set_progress_bar_config(disable=True)
+    labels = torch.arange(10).repeat(4)
+    drawn = pipeline(
+        labels.tolist(),
+        guidance_scale=1.5,
+        num_inference_steps=10,
+        output_type="pt",
+        generator=torch.Generator().manual_seed(0),
+    ).images
+    accuracy = (run.teacher(drawn).argmax(1) == labels).float().mean()
+    assert float(accuracy) > 0.8
+
+
+def test_classes_are_found_by_id_and_not_by_position() -> None:
+    prior = DiTPrior(source="checkpoints/digits/prior")
+    assert prior.labels_of(("7", "2")).tolist() == [7, 2]
+
+
+def test_an_unknown_class_is_refused() -> None:
+    prior = DiTPrior(source="checkpoints/digits/prior")
+    with pytest.raises(ValueError, match="does not know the classes cat"):
+        prior.labels_of(("7", "cat"))

@@ -1,0 +1,53 @@
+"""Does a teacher label by class id?"""
+
+import pytest
+import torch
+
+from ddoq import recipe
+from ddoq.errors import DataError, ResourceError, UsageError
+from ddoq.run import Run
+from ddoq.teachers.teacher import Teacher
+from ddoq.teachers.trained import make_net, trained_teacher
+
+
+def teacher(class_ids: tuple[str, ...]) -> Teacher:
+    net = torch.nn.Flatten()
+    return Teacher(net, class_ids=class_ids, mean=(0.0,), std=(1.0,), image_size=2)
+
+
+def test_logits_are_gathered_in_the_order_that_is_asked_for() -> None:
+    t = teacher(("a", "b", "c", "d")).for_classes(("d", "a"))
+    assert t(torch.tensor([[[[0.0, 0.1], [0.2, 0.3]]]])).tolist() == [[pytest.approx(0.3), 0.0]]
+
+
+def test_a_missing_class_is_refused() -> None:
+    with pytest.raises(DataError, match="does not know the classes e"):
+        teacher(("a", "b", "c", "d")).for_classes(("a", "e"))
+
+
+def test_images_of_another_size_are_resized_to_the_teachers() -> None:
+    gray = torch.full((1, 1, 8, 8), 0.5)
+    torch.testing.assert_close(teacher(("a", "b", "c", "d"))(gray), torch.full((1, 4), 0.5))
+
+
+def test_a_teacher_stays_frozen() -> None:
+    t = trained_teacher(source="checkpoints/digits/teacher").train()
+    assert not any(m.training for m in t.modules())
+    assert not any(p.requires_grad for p in t.parameters())
+
+
+def test_the_shipped_teacher_is_as_good_as_its_card_says() -> None:
+    run = Run(recipe.read(["recipe=digits"]).recipe)
+    right = [(run.teacher(x).argmax(1) == y).float() for x, y in run.images.batches("val")]
+    assert float(torch.cat(right).mean()) == pytest.approx(0.9841, abs=1e-3)
+
+
+def test_a_folder_without_a_teacher_is_an_error() -> None:
+    with pytest.raises(ResourceError, match="no teacher at nowhere"):
+        trained_teacher(source="nowhere")
+
+
+def test_a_description_never_names_code_to_run() -> None:
+    described = {"class_ids": ["a"], "mean": [0.0], "image_size": 8}
+    with pytest.raises(UsageError, match="not one of ours"):
+        make_net({"name": "os:system"}, described)

@@ -1,0 +1,167 @@
+"""The whole program, as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ddoq
+from ddoq import recipe
+from ddoq.artifacts import sha256
+from ddoq.errors import UsageError
+from ddoq.fit import fit
+from ddoq.report.files import read_results
+
+ROOT = Path(__file__).parents[1]
+QUICK = [
+    "recipe=digits",
+    "student=[{name: convnet, depth: 2, width: 8}]",
+    "evaluation.seeds=2",
+    "distiller.images_per_class=2",
+]
+TWO_RANKS = ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp"]
+
+
+def run_fit(*overrides: str, cwd: Path, launcher: tuple[str, ...] = ()) -> str:
+    """Run `python -m ddoq.fit` as a process of its own and return what it printed."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *(launcher or ("-m", "ddoq.fit")), *QUICK, *overrides]
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def hashes(cache: Path) -> dict[str, str]:
+    """Return the checksum of every file that determines points and images."""
+    files = [f for s in ("quantization", "decoded") for f in (cache / s).rglob("*.safetensors")]
+    return {f.relative_to(cache).as_posix(): sha256(f) for f in files}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on one rank: `out` is its folder, `cache` beside it."""
+    folder = tmp_path_factory.mktemp("one")
+    run_fit(f"out={folder / 'out'}", f"cache={folder / 'cache'}", cwd=folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_run_leaves_the_folder_that_was_promised(finished: Path) -> None:
+    names = {p.name for p in (finished / "out").iterdir()}
+    assert names == {
+        "recipe.yaml",
+        "synthetic",
+        "results.csv",
+        "summary.json",
+        "report.html",
+        "log.jsonl",
+    }
+
+
+@pytest.mark.slow
+def test_every_student_learns_far_more_than_chance(finished: Path) -> None:
+    results = read_results(finished / "out")
+    assert {r.distiller for r in results} == {"ddoq", "random", "full"}
+    assert {r.decoder for r in results if r.distiller == "ddoq"} == {"dit", "plain", "nearest"}
+    assert min(r.top1 for r in results) > 0.3
+
+
+@pytest.mark.slow
+def test_a_second_run_finds_every_stage_finished(finished: Path) -> None:
+    run_fit(f"out={finished / 'again'}", f"cache={finished / 'cache'}", cwd=finished)
+    stages = json.loads((finished / "again" / "summary.json").read_text())["stages"]
+    assert stages
+    assert all(s["cached"] for s in stages)
+    first, again = (read_results(finished / n) for n in ("out", "again"))
+    assert first == again
+
+
+@pytest.mark.slow
+def test_the_saved_recipe_repeats_the_run(finished: Path) -> None:
+    saved = recipe.read([f"recipe={finished / 'out' / 'recipe.yaml'}"]).recipe
+    typed = recipe.read([*QUICK, f"out={finished / 'out'}", f"cache={finished / 'cache'}"]).recipe
+    assert saved == typed
+
+
+@pytest.mark.slow
+def test_two_ranks_make_the_same_points_masses_and_images(finished: Path, tmp_path: Path) -> None:
+    run_fit(f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}", *TWO_RANKS, cwd=tmp_path)
+    assert hashes(tmp_path / "cache") == hashes(finished / "cache") != {}
+    one, two = (read_results(f / "out") for f in (finished, tmp_path))
+    assert len(one) == len(two)
+    means = [sum(r.top1 for r in results) / len(results) for results in (one, two)]
+    assert means[0] == pytest.approx(means[1], abs=0.06)
+
+
+@pytest.mark.slow
+def test_torchrun_makes_the_same_set(finished: Path, tmp_path: Path) -> None:
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "ddoq.fit")
+    extra = ["evaluation.seeds=1", "evaluation.baselines=[]", "evaluation.decoders=[]"]
+    places = [f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}"]
+    run_fit(*extra, *places, *TWO_RANKS, cwd=tmp_path, launcher=launcher)
+    made = hashes(tmp_path / "cache")
+    assert made
+    assert made.items() <= hashes(finished / "cache").items()
+
+
+@pytest.mark.slow
+def test_a_dry_run_says_what_is_cached_and_runs_nothing(finished: Path, tmp_path: Path) -> None:
+    shown = run_fit(f"cache={finished / 'cache'}", "dry_run=true", cwd=tmp_path)
+    assert "to do" not in shown
+    assert "cached" in shown
+    fresh = run_fit(f"cache={tmp_path / 'cache'}", "dry_run=true", cwd=tmp_path)
+    assert "encode 1132 images" in fresh
+    assert not list((tmp_path / "cache").rglob("manifest.json"))
+
+
+def test_a_students_own_class_is_plugged_in_from_a_scratch_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mynets.py").write_text(
+        "import torch\n\n\n"
+        "class WideNet(torch.nn.Sequential):\n"
+        "    def __init__(self, num_classes: int, width: int = 4):\n"
+        "        super().__init__(torch.nn.Flatten(), torch.nn.LazyLinear(16 * width),\n"
+        "                         torch.nn.ReLU(), torch.nn.Linear(16 * width, num_classes))\n"
+        "        self(torch.zeros(1, 1, 8, 8))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    student = "student=[{name: mynets:WideNet, width: 8}]"
+    only = ["evaluation.seeds=1", "evaluation.baselines=[]", "evaluation.decoders=[]"]
+    wanted = recipe.read([*QUICK, student, "decoder=plain", *only, f"out={tmp_path / 'out'}"])
+    [result] = read_results(fit(wanted))
+    assert result.student == "mynets:WideNet"
+    assert result.top1 > 0.5
+
+
+def test_a_change_of_a_students_source_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ddoq.run import Run
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = tmp_path / "othernets.py"
+    source.write_text("import torch\n\n\nclass Net(torch.nn.Module):\n    pass\n")
+    run = Run(recipe.read(["recipe=digits", "student=othernets:Net"]).recipe)
+    before = run.key("student", run.recipe.students[0])
+    source.write_text(source.read_text() + "    width = 3\n")
+    assert run.key("student", run.recipe.students[0]) != before
+
+
+def test_the_same_set_is_trained_on_once_at_one_image_per_class() -> None:
+    root, uniform, mass = (
+        ddoq.distill("digits", "decoder=plain", "distiller.images_per_class=1", f"weighting={w}")
+        for w in ("root", "uniform", "mass")
+    )
+    assert root.fingerprint == uniform.fingerprint == mass.fingerprint
+
+
+def test_an_image_size_other_than_the_protocols_is_refused() -> None:
+    small = ddoq.distill("digits", "decoder=plain")
+    with pytest.raises(UsageError, match="trains at 224 pixels"):
+        ddoq.evaluate(small, protocol="fkd", students=[{"name": "convnet", "depth": 2}], seeds=1)

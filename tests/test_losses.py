@@ -1,0 +1,69 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ddoq.losses import hard_losses, soft_losses, weighted_mean
+
+
+@pytest.fixture
+def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(0)
+    logits, teacher = torch.randn(2, 16, 5, generator=draw) * 3
+    return logits, teacher, torch.randint(5, (16,), generator=draw)
+
+
+def unweighted(losses: torch.Tensor) -> torch.Tensor:
+    return weighted_mean(losses, torch.ones_like(losses), len(losses))
+
+
+def test_weights_of_one_give_torchs_cross_entropy(batch):
+    logits, _, labels = batch
+    ours = unweighted(hard_losses(logits, labels))
+    torch.testing.assert_close(ours, F.cross_entropy(logits, labels), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 20.0])
+def test_weights_of_one_give_torchs_kl_of_softened_distributions(batch, temperature):
+    logits, teacher, labels = batch
+    ours = soft_losses(logits, teacher, labels, loss="kl", temperature=temperature)
+    theirs = F.kl_div(
+        F.log_softmax(logits / temperature, 1),
+        F.softmax(teacher / temperature, 1),
+        reduction="batchmean",
+    )
+    torch.testing.assert_close(unweighted(ours), theirs, rtol=1e-6, atol=1e-8)
+
+
+def test_weights_of_one_give_torchs_cross_entropy_with_probabilities(batch):
+    logits, teacher, labels = batch
+    ours = soft_losses(logits, teacher, labels, loss="soft_ce", temperature=2.0)
+    theirs = F.cross_entropy(logits / 2, F.softmax(teacher / 2, 1))
+    torch.testing.assert_close(unweighted(ours), theirs, rtol=1e-6, atol=0)
+
+
+def test_edc_adds_a_fortieth_of_the_cross_entropy_to_the_squared_error(batch):
+    logits, teacher, labels = batch
+    ours = soft_losses(logits, teacher, labels, loss="mse_ce", temperature=1.0)
+    theirs = F.mse_loss(logits, teacher) + F.cross_entropy(logits, labels) / 40
+    torch.testing.assert_close(unweighted(ours), theirs)
+
+
+@pytest.mark.parametrize("loss", ["kl", "soft_ce"])
+def test_soft_losses_differ_by_the_teachers_entropy_only(batch, loss):
+    logits, teacher, labels = batch
+    gradient = torch.autograd.functional.jacobian(
+        lambda x: soft_losses(x, teacher, labels, loss=loss, temperature=4.0).sum(), logits
+    )
+    expected = (F.softmax(logits / 4, 1) - F.softmax(teacher / 4, 1)) / 4
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_a_student_that_equals_its_teacher_has_no_divergence(batch):
+    logits, _, labels = batch
+    losses = soft_losses(logits, logits, labels, loss="kl", temperature=20.0)
+    torch.testing.assert_close(losses, torch.zeros(16), atol=1e-7, rtol=0)
+
+
+def test_the_weighted_mean_divides_by_the_size_of_the_whole_batch():
+    losses, weights = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 0.5])
+    assert float(weighted_mean(losses, weights, 8)) == 0.5
