@@ -9,6 +9,7 @@ from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
     from ddoq.component import Block
+    from ddoq.console import Console
     from ddoq.evaluation.score import Result
 
 
@@ -23,9 +24,8 @@ def distill(recipe: str = "digits", *overrides: str) -> SyntheticSet:
     from ddoq.evaluation.grid import draw, entries
     from ddoq.run import Run
 
-    invocation = recipes.read([f"recipe={recipe}", *overrides])
-    run = Run(invocation.recipe)
-    return draw(run, entries(invocation.recipe)[0], 0)
+    wanted = recipes.read([f"recipe={recipe}", *overrides]).recipe
+    return draw(Run(wanted, _console()), entries(wanted)[0], 0)
 
 
 def evaluate(
@@ -59,7 +59,7 @@ def evaluate(
     if protocol is not None:
         changes["protocols"] = [protocol]
     wanted = recipes.change(wanted, changes)
-    run = Run(wanted)
+    run = Run(wanted, _console())
     entry = foreign_entry(synthetic, wanted)
     measured = run.make("protocol", wanted.protocols[0])
     return [
@@ -67,6 +67,15 @@ def evaluate(
         for seed in range(wanted.seed, wanted.seed + seeds)
         for block in wanted.students
     ]
+
+
+def _console() -> "Console":
+    """Speak on standard error: what a library prints is not its result."""
+    from rich.console import Console as Terminal
+
+    from ddoq.console import Console
+
+    return Console(terminal=Terminal(stderr=True))
 
 
 def load(folder: str | Path) -> SyntheticSet:

@@ -106,6 +106,8 @@ def commit(work: Path, final: Path, about: Mapping[str, Any] | None = None) -> N
 
     What the workspace's own `manifest.json` says of its content is kept.
     """
+    for left in work.rglob(".*.tmp"):
+        left.unlink()  # a write that was killed
     files = sorted(f for f in work.rglob("*") if f.is_file() and f.name != _MANIFEST)
     listing = {
         f.relative_to(work).as_posix(): {"sha256": sha256(f), "bytes": f.stat().st_size}
@@ -115,7 +117,7 @@ def commit(work: Path, final: Path, about: Mapping[str, Any] | None = None) -> N
         _sync(file)
     own = read_json(work / _MANIFEST) if (work / _MANIFEST).exists() else {}
     manifest = {**own, "schema": SCHEMA, **(about or {}), "files": listing}
-    write_json(work / _MANIFEST, manifest)
+    write_json(work / _MANIFEST, {**manifest, "checksum": _checksum(manifest)})
     final.parent.mkdir(parents=True, exist_ok=True)
     if final.exists():
         aside = final.with_name(f".{final.name}.{os.getpid()}.old")
@@ -127,6 +129,12 @@ def commit(work: Path, final: Path, about: Mapping[str, Any] | None = None) -> N
     _sync(final.parent)
 
 
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    """Hash a manifest as it will be read back, but for the checksum in it."""
+    value = json.loads(json.dumps(manifest))
+    return fingerprint({k: v for k, v in value.items() if k != "checksum"})
+
+
 def damage(folder: Path) -> str | None:
     """Say what is wrong with a published folder; None if it is as it was written."""
     try:
@@ -136,6 +144,8 @@ def damage(folder: Path) -> str | None:
         return f"its manifest is unreadable ({type(error).__name__})"
     if manifest.get("schema") != SCHEMA:
         return f"it has schema {manifest.get('schema')}, this program reads {SCHEMA}"
+    if manifest.get("checksum", _checksum(manifest)) != _checksum(manifest):
+        return "its manifest has another checksum"
     for name, entry in listing:
         file = folder / name
         if not file.is_file() or file.stat().st_size != entry["bytes"]:

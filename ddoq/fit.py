@@ -17,6 +17,7 @@ def fit(invocation: recipe.Invocation) -> Path:
 
     wanted = invocation.recipe
     run = Run(wanted)
+    run.check()
     if invocation.dry_run:
         run.console.show(plan.table(plan.plan(run)))
         return Path()

@@ -64,6 +64,19 @@ class Run:
         self.world.barrier()
         return folder
 
+    def check(self) -> None:
+        """Refuse what only timm, the images and the constructors can tell, before any stage."""
+        from ddoq.evaluation.cell import refuse_other_size
+        from ddoq.students.timm import check_model
+
+        for block in [*self.recipe.students, self.recipe.teacher]:
+            if block["name"].startswith("timm/"):
+                check_model(block["name"].removeprefix("timm/"))
+        for block in self.recipe.protocols:
+            refuse_other_size(self, self.make("protocol", block))
+        for block in self.recipe.students:
+            self.make("student", block)
+
     # --- stages
 
     def stage(self, name: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> Path:

@@ -4,12 +4,12 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
-
-import torch
-import torch.distributed as dist
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ddoq.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 
@@ -25,7 +25,14 @@ class World:
         self._fabric = fabric
         self.rank: int = fabric.global_rank if fabric else 0
         self.size: int = fabric.world_size if fabric else 1
-        self.device: torch.device = fabric.device if fabric else torch.device("cpu")
+        self._device: torch.device | None = fabric.device if fabric else None
+
+    @property
+    def device(self) -> "torch.device":
+        """The device of this rank."""
+        import torch
+
+        return self._device or torch.device("cpu")
 
     @property
     def is_first(self) -> bool:
@@ -45,6 +52,8 @@ class World:
         """Return every rank's value, in rank order, on every rank."""
         if self.size == 1:
             return [value]
+        import torch.distributed as dist
+
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value)
         return values
@@ -89,6 +98,8 @@ def launch(trainer: Mapping[str, Any]) -> World:
 
 
 def _wants_many(settings: Mapping[str, Any]) -> bool:
+    import torch
+
     devices = settings.get("devices", "auto")
     single = (1, "1", "auto", [0]) if settings.get("accelerator") == "cpu" else (1, "1", [0])
     return (
@@ -99,6 +110,8 @@ def _wants_many(settings: Mapping[str, Any]) -> bool:
 
 
 def _launch(settings: dict[str, Any]) -> World:
+    import torch
+
     if not _wants_many(settings) and not torch.cuda.is_available():
         return World()
     from lightning.fabric import Fabric

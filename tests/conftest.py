@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 import torch
 from lightning import Trainer
 
+import ddoq
 from ddoq import keyed
 from ddoq.artifacts import write_json, write_tensors
 from ddoq.data.images import Images, Split, as_bytes, resized
@@ -35,6 +37,12 @@ def _blobs(labels: torch.Tensor, seed: int) -> Split:
     rows = torch.tensor([1.0, -1.0]).repeat_interleave(4)[:, None]
     pixels = as_bytes(0.5 + 0.2 * sign * rows + 0.1 * noise)
     return Split(labels, lambda i, size: resized(pixels[i], size))
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """Return an environment in which a new Python process finds the package."""
+    return {**os.environ, "PYTHONPATH": str(Path(ddoq.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def train_and_test(run: "Run", cell: Cell) -> Measure:
 
     start = time.perf_counter()
     images, protocol, world = run.images, cell.protocol, run.world
-    _refuse_other_size(run, protocol)
+    refuse_other_size(run, protocol)
     torch.manual_seed(keyed.seed_of("student", cell.seed))
     feed = Feed(
         cell.synthetic,
@@ -109,7 +109,8 @@ def train_and_test(run: "Run", cell: Cell) -> Measure:
     return Measure(**numbers, seconds=seconds, peak_memory_mb=peak_memory_mb())
 
 
-def _refuse_other_size(run: "Run", protocol: Protocol) -> None:
+def refuse_other_size(run: "Run", protocol: Protocol) -> None:
+    """Refuse a protocol that trains at another size than the images have."""
     if protocol.image_size not in (None, run.images.image_size):
         raise UsageError(
             f"protocol {protocol.id} trains at {protocol.image_size} pixels, "

@@ -21,11 +21,7 @@ def timm_student(
     """
     import timm
 
-    if model not in timm.list_models():
-        raise UsageError(
-            f"timm has no model {model!r}{nearest(model, timm.list_models())}",
-            "list them with timm.list_models('*vit*')",
-        )
+    check_model(model)
     if timm.get_pretrained_cfg_value(model, "fixed_input_size"):
         settings = {"img_size": image_size, **_patches(image_size), **settings}
     try:
@@ -37,6 +33,17 @@ def timm_student(
     if image_size < _SMALL_IMAGE:
         _widen_stem(net)
     return net
+
+
+def check_model(model: str) -> None:
+    """Refuse a name that timm does not know."""
+    import timm
+
+    if not timm.is_model(model):
+        raise UsageError(
+            f"timm has no model {model!r}{nearest(model, timm.list_models())}",
+            "list them with timm.list_models('*vit*')",
+        )
 
 
 def _patches(image_size: int) -> dict[str, int]:

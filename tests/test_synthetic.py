@@ -1,0 +1,113 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ddoq.errors import DataError, IntegrityError
+from ddoq.synthetic import SyntheticSet
+
+
+@pytest.fixture
+def full_set(tiny_set: SyntheticSet) -> SyntheticSet:
+    return replace(
+        tiny_set,
+        targets=torch.rand(10, 2),
+        latents=torch.rand(10, 4),
+        columns={"rank": list(range(10))},
+        hints={"lr": 0.1},
+        provenance={"distiller": "test"},
+    )
+
+
+def test_a_set_is_loaded_as_it_was_saved(full_set: SyntheticSet, tmp_path: Path):
+    full_set.save(tmp_path / "set")
+    loaded = SyntheticSet.load(tmp_path / "set")
+    for name in ("images", "labels", "weights", "targets", "latents"):
+        assert torch.equal(getattr(loaded, name), getattr(full_set, name))
+    for name in ("class_names", "class_ids", "columns", "hints", "provenance", "fingerprint"):
+        assert getattr(loaded, name) == getattr(full_set, name)
+
+
+def test_what_a_set_lacks_stays_absent(tiny_set: SyntheticSet, tmp_path: Path):
+    tiny_set.save(tmp_path / "set")
+    loaded = SyntheticSet.load(tmp_path / "set")
+    assert (loaded.targets, loaded.latents, loaded.columns) == (None, None, {})
+
+
+def test_a_folder_holds_json_and_safetensors_only(full_set: SyntheticSet, tmp_path: Path):
+    full_set.save(tmp_path / "set")
+    assert [f.name for f in tmp_path.iterdir()] == ["set"]
+    names = sorted(f.name for f in (tmp_path / "set").iterdir())
+    assert names == ["manifest.json", "set.json", "set.safetensors"]
+
+
+def test_saving_again_replaces_the_set(tiny_set: SyntheticSet, tmp_path: Path):
+    tiny_set.save(tmp_path / "set")
+    tiny_set.with_weights(torch.ones(10)).save(tmp_path / "set")
+    assert SyntheticSet.load(tmp_path / "set").weights.tolist() == [1.0] * 10
+
+
+@pytest.mark.parametrize("name", ["set.safetensors", "set.json"])
+def test_a_damaged_set_is_refused_with_exit_code_5(
+    tiny_set: SyntheticSet, tmp_path: Path, name: str
+):
+    tiny_set.save(tmp_path / "set")
+    file = tmp_path / "set" / name
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(IntegrityError, match=name) as caught:
+        SyntheticSet.load(tmp_path / "set")
+    assert caught.value.exit_code == 5
+
+
+def test_a_folder_without_a_set_is_refused(tmp_path: Path):
+    with pytest.raises(DataError, match="holds no synthetic set"):
+        SyntheticSet.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"images": torch.ones(9, 1, 8, 8)}, "9 images, but labels has 10, weights has 10"),
+        ({"columns": {"rank": [1]}}, "rank has 1"),
+        ({"targets": torch.ones(3, 2)}, "targets has 3"),
+        ({"latents": torch.ones(3, 2)}, "latents has 3"),
+        ({"labels": torch.full((10,), 2)}, "labels run from 2 to 2"),
+        ({"labels": torch.full((10,), -1)}, "labels run from -1"),
+        ({"weights": torch.full((10,), -0.1)}, "negative"),
+        ({"weights": torch.full((10,), torch.nan)}, "not finite"),
+        ({"weights": torch.full((10,), torch.inf)}, "not finite"),
+        ({"weights": torch.zeros(10)}, "all weights are zero"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    tiny_set: SyntheticSet, changes: dict[str, object], cause: str
+):
+    with pytest.raises(DataError, match=cause):
+        replace(tiny_set, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": torch.ones(10, 1, 8, 8)},
+        {"labels": torch.zeros(10, dtype=torch.int64)},
+        {"weights": torch.ones(10)},
+        {"targets": torch.ones(10, 2)},
+    ],
+)
+def test_a_fingerprint_is_of_what_a_student_sees(
+    tiny_set: SyntheticSet, changes: dict[str, object]
+):
+    assert replace(tiny_set, **changes).fingerprint != tiny_set.fingerprint
+
+
+def test_a_fingerprint_is_not_of_where_a_set_comes_from(tiny_set: SyntheticSet):
+    other = replace(tiny_set, provenance={"a": 1}, hints={"b": 2}, weights=tiny_set.weights.double())
+    assert other.fingerprint == tiny_set.fingerprint
+
+
+def test_the_largest_class_gives_the_images_per_class(tiny_set: SyntheticSet):
+    assert replace(tiny_set, labels=torch.arange(10) // 7).images_per_class == 7
