@@ -23,6 +23,7 @@ from rich.text import Text
 
 # Where there is no terminal, a stage speaks at most this often.
 _PAUSE_SECONDS = 10.0
+_NOTICEABLE_SECONDS = 1.0
 
 
 class Stage:
@@ -95,7 +96,10 @@ class Console:
 
     @contextlib.contextmanager
     def stage(self, name: str, total: int | None = None) -> Generator[Stage]:
-        """Show how far a stage has come, and say how long it took; stages may be nested."""
+        """Show how far a stage has come, and say how long it took if that was noticeable.
+
+        Stages may be nested.
+        """
         start = self._clock()
         shown = self._bar if self._terminal.is_terminal else self._lines
         try:
@@ -104,7 +108,8 @@ class Console:
         except BaseException:
             self.say(f"{name}: stopped after {self._clock() - start:.1f} s")
             raise
-        self.say(f"{name}: done in {self._clock() - start:.1f} s")
+        if self._clock() - start >= _NOTICEABLE_SECONDS:
+            self.say(f"{name}: done in {self._clock() - start:.1f} s")
 
     @contextlib.contextmanager
     def _bar(self, name: str, total: int | None) -> Generator[Stage]:
@@ -132,7 +137,6 @@ class Console:
                 spoken = now
                 self.say(f"{name}: {_state(done, total, now - start)}")
 
-        self.say(f"{name}: started")
         yield Stage(speak)
 
     @contextlib.contextmanager

@@ -7,7 +7,8 @@ class DdoqError(Exception):
     exit_code = 1
 
     def __init__(self, cause: str, remedy: str) -> None:
-        super().__init__(cause)
+        # Both, so that an error can travel from a worker process.
+        super().__init__(cause, remedy)
         self.cause = cause
         self.remedy = remedy
 

@@ -11,7 +11,8 @@ from ddoq import command, recipe
 def fit(invocation: recipe.Invocation) -> Path:
     """Run a recipe and return its folder: the set, the results, the report."""
     from ddoq import plan
-    from ddoq.evaluation.grid import draw, entries, fill, quoted
+    from ddoq.evaluation.grid import draw, entries, fill
+    from ddoq.evaluation.workers import train_in_parallel
     from ddoq.report.folder import write_report
     from ddoq.run import Run
 
@@ -26,13 +27,10 @@ def fit(invocation: recipe.Invocation) -> Path:
     rows = entries(wanted)
     sets = [draw(run, entry, 0) for entry in rows if entry.is_method]
 
-    results = []
-    for block in wanted.protocols:
-        protocol = run.make("protocol", block)
-        total = sum(entry.num_seeds * entry.num_students for entry in rows)
-        with run.console.stage(f"students, protocol {protocol.id}", total) as bar:
-            results += fill(run, rows, protocol, on_result=lambda _: bar.advance())
-        results += quoted(wanted, protocol)
+    total = len(wanted.protocols) * sum(e.num_seeds * e.num_students for e in rows)
+    train_in_parallel(run)
+    with run.console.stage("students", total) as bar:
+        results = [r for block in wanted.protocols for r in fill(run, rows, block, bar)]
 
     write_report(run, folder, results, sets)
     run.console.say(f"report: {folder / 'report.html'}")

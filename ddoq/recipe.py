@@ -50,6 +50,8 @@ class Evaluation:
     decoders: list[Any] = field(default_factory=list[Any])
     """Further decoders of the same points, each a row of its own."""
     baselines: list[str] = field(default_factory=lambda: ["uniform", "random", "full"])
+    workers: int | None = None
+    """Processes that train students side by side on a CPU; null takes the idle cores."""
     full_seeds: int = 1
     full_students: int = 1
     quoted: list[Any] = field(default_factory=list[Any])
@@ -215,6 +217,12 @@ def change(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     return merge([{**dataclasses.asdict(recipe), **changes}], name=recipe.name)
 
 
+def from_plain(plain: dict[str, Any]) -> Recipe:
+    """Return the recipe that `dataclasses.asdict` took apart."""
+    fields: dict[str, Any] = {**plain, "evaluation": Evaluation(**plain["evaluation"])}
+    return Recipe(**fields)
+
+
 def merge(layers: Sequence[dict[str, Any]], *, name: str) -> Recipe:
     """Merge layers of a recipe, later ones winning, and check the result."""
     merged = OmegaConf.structured(Recipe(name=name))
@@ -238,7 +246,7 @@ def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
         _start_afresh(merged, key, layer[key])
     try:
         return OmegaConf.merge(merged, layer)  # type: ignore[return-value] # two mappings give one
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, TypeError) as error:
         key = getattr(error, "full_key", None) or ", ".join(layer)
         raise UsageError(
             f"{key}: {str(error).splitlines()[0]}", "see docs/recipes.md for the schema"

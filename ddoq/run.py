@@ -46,10 +46,11 @@ class Run:
             Path(recipe.cache),
             self.world,
             on_start=lambda stage: self.console.log({"event": "start", "stage": stage}),
-            on_finish=self._remember,
+            on_finish=self.remember,
         )
 
-    def _remember(self, record: StageRecord) -> None:
+    def remember(self, record: StageRecord) -> None:
+        """Note what became of a stage."""
         self.records.append(record)
         self.console.log({"event": "finish", **asdict(record)})
 
@@ -86,6 +87,10 @@ class Run:
     def is_done(self, name: str, key: Mapping[str, Any]) -> bool:
         """Say whether a stage is in the cache."""
         return self.cache.has(name, self._full_key(name, key))
+
+    def place(self, name: str, key: Mapping[str, Any]) -> Path:
+        """Return where a stage's result lies, or will lie."""
+        return self.cache.place(name, self._full_key(name, key))
 
     def _full_key(self, name: str, key: Mapping[str, Any]) -> dict[str, Any]:
         return {"version": STAGE_VERSIONS[name.split("/")[0]], **key}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from lightning import Trainer
 
 import ddoq
@@ -15,6 +16,9 @@ from ddoq.evaluation.protocols import PRESETS, Protocol
 from ddoq.synthetic import SyntheticSet
 
 torch.set_num_threads(1)
+# The same examples every time; no deadline, machines differ.
+settings.register_profile("ddoq", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("ddoq")
 
 
 class TwoBlobs:

@@ -105,7 +105,9 @@ def test_a_fingerprint_is_of_what_a_student_sees(
 
 
 def test_a_fingerprint_is_not_of_where_a_set_comes_from(tiny_set: SyntheticSet):
-    other = replace(tiny_set, provenance={"a": 1}, hints={"b": 2}, weights=tiny_set.weights.double())
+    other = replace(
+        tiny_set, provenance={"a": 1}, hints={"b": 2}, weights=tiny_set.weights.double()
+    )
     assert other.fingerprint == tiny_set.fingerprint
 
 

@@ -5,7 +5,7 @@ class is one contiguous slice, beside the source index of every row. Any program
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ def encode(
     world: World,
     shard_bytes: int = 256 * 2**20,
     batch_size: int = 64,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Write the training images' latents; shards are shared among the ranks.
 
@@ -102,10 +103,13 @@ def encode(
     for number in world.share(range(len(shards))):
         if (work / names[number]).exists():
             continue
-        parts = [
-            _encode_class(images, autoencoder, c, size, shape, seed, batch_size, world)
-            for c in shards[number]
-        ]
+        parts: list[Tensor] = []
+        for c in shards[number]:
+            parts.append(
+                _encode_class(images, autoencoder, c, size, shape, seed, batch_size, world)
+            )
+            # Ranks go at one pace, so one rank's progress stands for all.
+            advance(counts[c] * world.size)
         index = torch.cat([images.train.of_class(c) for c in shards[number]])
         latents = torch.cat(parts).to(dtype)
         write_tensors(work / names[number], {"latents": latents, "index": index})

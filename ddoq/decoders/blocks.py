@@ -1,5 +1,6 @@
 """How are points decoded: in padded blocks of one shape, laid out by class and number."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -54,7 +55,13 @@ def layout(quantization: Quantization, size: int) -> list[Block]:
 
 
 def decode(
-    quantization: Quantization, decoder: Decoder, work: Path, *, image_size: int, world: World
+    quantization: Quantization,
+    decoder: Decoder,
+    work: Path,
+    *,
+    image_size: int,
+    world: World,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Decode every point into `work`; ranks share the blocks, finished ones are kept."""
     blocks = layout(quantization, decoder.block)
@@ -65,6 +72,7 @@ def decode(
                 images = decoder.decode(block).float().cpu()
             _refuse_non_finite(images, block)
             write_tensors(part, {"images": resized(as_bytes(images), image_size)})
+        advance(decoder.block * world.size)
     world.barrier()
     if world.is_first:
         every = torch.cat([read_tensors(p)["images"] for p in parts])

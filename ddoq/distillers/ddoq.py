@@ -82,7 +82,7 @@ class DDOQ:
         """Return points and masses, from the cache where they are finished."""
 
         def work(folder: Path) -> None:
-            with run.console.stage("quantize"):
+            with run.console.stage("quantize", run.images.num_classes) as bar:
                 quantize(
                     run.latents,
                     run.make("solver", self._solver),
@@ -91,6 +91,7 @@ class DDOQ:
                     trainer=run.trainer(),
                     work=folder,
                     world=run.world,
+                    advance=bar.advance,
                 )
 
         return Quantization.load(run.stage("quantization", self.quantization_key(run), work))
@@ -107,13 +108,15 @@ class DDOQ:
 
     def _decoded(self, images: Images, run: "Run", quantization: Quantization) -> Path:
         def work(folder: Path) -> None:
-            with run.console.stage(f"decode ({self._decoder['name']})"):
+            num_points = len(quantization.labels)
+            with run.console.stage(f"decode ({self._decoder['name']})", num_points) as bar:
                 decode(
                     quantization,
                     run.make("decoder", self._decoder),
                     folder,
                     image_size=images.image_size,
                     world=run.world,
+                    advance=bar.advance,
                 )
 
         return run.stage("decoded", self.decoded_key(run), work)

@@ -1,10 +1,10 @@
 """Which trainings stand in a table? The method, what it is compared with, and how often."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddoq.component import Block
+from ddoq.console import Stage
 from ddoq.errors import UsageError
 from ddoq.evaluation.cell import Cell, measure
 from ddoq.evaluation.protocols import Protocol
@@ -99,13 +99,9 @@ def draw(run: "Run", entry: Entry, number: int) -> SyntheticSet:
         return distiller.distill(run.images, run)
 
 
-def fill(
-    run: "Run",
-    rows: list[Entry],
-    protocol: Protocol,
-    on_result: Callable[[Result], None] = lambda _: None,
-) -> list[Result]:
+def fill(run: "Run", rows: list[Entry], protocol_block: Block, bar: Stage) -> list[Result]:
     """Train and measure every cell of a table; finished ones come from the cache."""
+    protocol = run.make("protocol", protocol_block)
     results: list[Result] = []
     for entry in rows:
         for number in range(entry.num_seeds):
@@ -114,8 +110,8 @@ def fill(
                 seed = run.recipe.seed + number
                 cell = Cell(synthetic, block, protocol, seed)
                 results.append(result_of(run, entry, cell, student_name(run.recipe, block)))
-                on_result(results[-1])
-    return results
+                bar.advance()
+    return results + quoted(run.recipe, protocol)
 
 
 def quoted(recipe: Recipe, protocol: Protocol) -> list[Result]:

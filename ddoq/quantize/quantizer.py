@@ -1,6 +1,7 @@
 """The shell around a solver: Lightning streams the classes, each rank takes its share."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -61,8 +62,17 @@ class Quantizer(LightningModule):
     Each class is written as soon as it is done; `quantize` puts them together.
     """
 
-    def __init__(self, solver: Solver, *, images_per_class: int, seed: int, work: Path) -> None:
+    def __init__(
+        self,
+        solver: Solver,
+        *,
+        images_per_class: int,
+        seed: int,
+        work: Path,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> None:
         super().__init__()
+        self._advance = advance
         self.solver, self.images_per_class, self.seed = solver, images_per_class, seed
         self._work = work
 
@@ -78,6 +88,7 @@ class Quantizer(LightningModule):
                 "check the latents for infinities; float16 overflows above 65504",
             )
         write_tensors(part(self._work, batch.label), result)
+        self._advance(self.trainer.world_size)
         return result
 
 
@@ -95,12 +106,15 @@ def quantize(
     trainer: Trainer,
     work: Path,
     world: World,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Quantize every class of a store into `work`, going on where an earlier call stopped."""
     labels = range(len(store.counts))
     done = [c for c in labels if part(work, c).exists()]
     world.barrier()
-    quantizer = Quantizer(solver, images_per_class=images_per_class, seed=seed, work=work)
+    quantizer = Quantizer(
+        solver, images_per_class=images_per_class, seed=seed, work=work, advance=advance
+    )
     if len(done) < len(labels):
         trainer.predict(quantizer, datamodule=Latents(store, skip=done), return_predictions=False)
     world.barrier()

@@ -143,9 +143,14 @@ def test_a_call_that_was_stopped_after_its_last_class_is_finished(
     make_store: Store, make_trainer: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     store, work = make_store([normals(20, 2), normals(31, 2)]), tmp_path / "work"
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Quantization, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        run(store, make_trainer(), work)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Quantization, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(store, make_trainer(), work)
     result = run(store, make_trainer(), work)
     assert torch.equal(result.points, run(store, make_trainer(), tmp_path / "whole").points)
 

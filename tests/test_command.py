@@ -1,0 +1,143 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ddoq import command
+from ddoq.errors import DataError, IntegrityError, ResourceError, UsageError
+from ddoq.world import World, launch
+
+
+def started(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def ended(body, arguments: list[str] | None = None) -> int:
+    """Run a body as a command and return its exit code."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            command.run(body, arguments or [])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return caught.value.code
+
+
+def raising(error: BaseException):
+    def body(_: list[str]) -> None:
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize("module", [["-m", "ddoq.fit"], ["-m", "ddoq", "fit"]])
+def test_an_unknown_recipe_is_two_lines_and_exit_code_2(environment, module: list[str]):
+    done = started(environment, *module, "recipe=digit")
+    assert done.returncode == 2
+    cause, remedy = done.stderr.splitlines()
+    assert cause == "error: there is no recipe 'digit' (did you mean 'digits'?)"
+    assert remedy.startswith("  remedy: use one of ")
+    assert done.stdout == ""
+
+
+def test_a_traceback_comes_only_with_debug(environment):
+    done = started(environment, "-m", "ddoq.fit", "recipe=digit", "debug=true")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+
+
+def test_the_commands_are_listed(environment):
+    done = started(environment, "-m", "ddoq")
+    assert done.returncode == 0
+    assert "ddoq fit recipe=digits" in done.stdout
+
+
+def test_an_unknown_command_is_refused_with_the_nearest(environment):
+    done = started(environment, "-m", "ddoq", "fitt")
+    assert done.returncode == 2
+    assert "did you mean 'fit'" in done.stderr
+
+
+def test_the_recipes_are_listed_with_their_headlines(environment):
+    done = started(environment, "-m", "ddoq", "recipes")
+    assert done.returncode == 0
+    assert any(line.startswith("digits ") and "8x8" in line for line in done.stdout.splitlines())
+
+
+_WAITING = """
+import sys, time
+from ddoq import command
+def body(arguments):
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    finally:
+        print("cleaned up", flush=True)
+command.run(body, [])
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_in_order_with_its_code(environment, number: int, code: int):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WAITING],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (code, "cleaned up\n")
+    assert err == "stopped; run it again to go on\n"
+
+
+def test_a_body_that_ends_well_is_exit_code_0():
+    assert ended(lambda _: None) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [(UsageError, 2), (DataError, 3), (ResourceError, 4), (IntegrityError, 5)]
+)
+def test_each_kind_of_error_has_its_code(kind, code: int, capsys):
+    assert ended(raising(kind("the cause", "the remedy"))) == code
+    assert capsys.readouterr().err == "error: the cause\n  remedy: the remedy\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT])
+def test_what_the_machine_refuses_is_exit_code_4_with_the_file_named(number: int, capsys):
+    assert ended(raising(OSError(number, os.strerror(number), "a/file"))) == 4
+    cause, remedy = capsys.readouterr().err.splitlines()
+    assert cause == f"error: {os.strerror(number)}: a/file"
+    assert "cache=" in remedy
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "none"), ZeroDivisionError()])
+def test_an_error_of_the_programs_own_keeps_its_traceback(error: Exception):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(type(error)):
+        command.run(raising(error), [])
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_process_alone_is_a_world_of_one():
+    world = launch({"accelerator": "cpu"})
+    assert (world.rank, world.size, world.is_first) == (0, 1, True)
+    assert (world.broadcast("x"), world.gather("x"), world.share([1, 2])) == ("x", ["x"], [1, 2])
+    world.barrier()
+
+
+def test_jobs_are_shared_without_remainder():
+    shares = []
+    for rank in range(3):
+        world = World()
+        world.rank, world.size = rank, 3
+        shares += world.share(list(range(8)))
+    assert sorted(shares) == list(range(8))
