@@ -314,7 +314,8 @@ def build(kinds: Mapping[str, Kind], kind: str, block: Block, **supplied: Any) -
     settable = signature(target)
     wanted = {k: v for k, v in supplied.items() if k in settable.parameters or settable.is_open}
     settings = {k: _as_annotated(settable, k, v) for k, v in block.items() if k != "name"}
-    if "model" in kinds[kind].supplies and "model" in settable.parameters:
+    is_family = "/" in name and name not in kinds[kind].table
+    if is_family and "model" in kinds[kind].supplies:
         settings["model"] = name.split("/", 1)[1]
     return made(**wanted, **settings)
 

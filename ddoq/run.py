@@ -217,9 +217,15 @@ class Run:
         from ddoq.data.latents import LatentStore, encode
 
         def work(folder: Path) -> None:
-            with self.console.stage("encode"):
+            with self.console.stage("encode", len(self.images.train)) as bar:
                 encode(
-                    self.images, self.autoencoder, folder, seed=self.recipe.seed, world=self.world
+                    self.images,
+                    self.autoencoder,
+                    folder,
+                    seed=self.recipe.seed,
+                    world=self.world,
+                    about={"autoencoder": self.key("autoencoder")},
+                    advance=bar.advance,
                 )
 
         return LatentStore.open(self.stage("latents", self.latents_key, work))

@@ -20,18 +20,19 @@ def plain(clock: Clock) -> tuple[Console, io.StringIO]:
     return Console(terminal=Terminal(file=stream, width=80), clock=clock), stream
 
 
-def on_terminal() -> tuple[Console, io.StringIO]:
+def on_terminal(clock: Clock | None = None) -> tuple[Console, io.StringIO]:
     stream = io.StringIO()
-    return Console(terminal=Terminal(file=stream, force_terminal=True, width=80)), stream
+    terminal = Terminal(file=stream, force_terminal=True, width=80)
+    return Console(terminal=terminal, clock=clock or Clock()), stream
 
 
-def test_without_a_terminal_a_stage_says_when_it_starts_and_ends():
+def test_without_a_terminal_a_stage_says_how_long_it_took():
     clock = Clock()
     console, stream = plain(clock)
     with console.stage("encode", total=2) as stage:
         clock.now += 3.2
         stage.advance(2)
-    assert stream.getvalue() == "encode: started\nencode: done in 3.2 s\n"
+    assert stream.getvalue() == "encode: done in 3.2 s\n"
 
 
 def test_a_long_stage_speaks_every_ten_seconds():
@@ -41,7 +42,7 @@ def test_a_long_stage_speaks_every_ten_seconds():
         for _ in range(100):
             clock.now += 0.25
             stage.advance()
-    assert stream.getvalue().splitlines()[1:-1] == [
+    assert stream.getvalue().splitlines()[:-1] == [
         "encode: 40/100, 4.0/s, 15 s left",
         "encode: 80/100, 4.0/s, 5 s left",
     ]
@@ -71,18 +72,20 @@ def test_on_a_terminal_a_stage_has_a_bar_with_its_count():
     text = stream.getvalue()
     assert "2/3" in text
     assert "a line meanwhile" in text
-    assert "encode: done in 0.0 s" in text
+    assert "done in" not in text
 
 
 def test_nested_stages_share_one_display():
-    console, stream = on_terminal()
+    clock = Clock()
+    console, stream = on_terminal(clock)
     with console.stage("outer", total=1) as outer:
         for name in ("first", "second"):
             with console.stage(name, total=7) as inner:
+                clock.now += 2
                 inner.advance(7)
         outer.advance()
     with console.stage("after"):
-        pass
+        clock.now += 2
     done = [
         name
         for name in ("first", "second", "outer", "after")

@@ -5,7 +5,7 @@ class is one contiguous slice, beside the source index of every row. Any program
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ def encode(
     world: World,
     shard_bytes: int = 256 * 2**20,
     batch_size: int = 64,
+    about: Mapping[str, Any] | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Write the training images' latents; shards are shared among the ranks.
@@ -114,7 +115,8 @@ def encode(
         latents = torch.cat(parts).to(dtype)
         write_tensors(work / names[number], {"latents": latents, "index": index})
     if world.is_first:
-        _write_manifest(images, autoencoder, work, shape, shards, names, counts)
+        manifest = _manifest(images, autoencoder, shape, shards, names, counts)
+        write_json(work / "manifest.json", {**manifest, **(about or {})})
 
 
 def _shards(counts: Sequence[int], *, per_shard: int) -> list[list[int]]:
@@ -158,15 +160,14 @@ def _encode_class(
     return torch.cat(encoded)
 
 
-def _write_manifest(
+def _manifest(
     images: Images,
     autoencoder: Any,
-    work: Path,
     shape: tuple[int, ...],
     shards: list[list[int]],
     names: list[str],
     counts: list[int],
-) -> None:
+) -> dict[str, Any]:
     classes: dict[int, dict[str, Any]] = {}
     for name, labels in zip(names, shards, strict=True):
         start = 0
@@ -179,7 +180,7 @@ def _write_manifest(
                 "start": start,
             }
             start += counts[label]
-    manifest = {
+    return {
         "kind": "latents",
         "images": images.fingerprint,
         "shape": list(shape),
@@ -188,7 +189,6 @@ def _write_manifest(
         "shift": autoencoder.shift,
         "classes": [classes[label] for label in range(len(counts))],
     }
-    write_json(work / "manifest.json", manifest)
 
 
 @dataclass(frozen=True)
@@ -268,6 +268,12 @@ class ByClass:
             yield ClassLatents(label, self.store.latents(label))
 
 
+@functools.lru_cache(maxsize=2)
+def _epoch_order(num: int, seed: int, epoch: int) -> Int[Tensor, " num"]:
+    """Return an epoch's order; two are in use where a batch crosses from one into the next."""
+    return keyed.permutation(num, "latents", seed, epoch)
+
+
 @dataclass(frozen=True)
 class ShuffledStream:
     """Concatenated shuffled epochs, dealt out so that ranks together see every latent once.
@@ -298,7 +304,7 @@ class ShuffledStream:
         return rows
 
     def _order(self, epoch: int) -> Int[Tensor, " n"]:
-        return keyed.permutation(sum(self.store.counts), "latents", self.seed, epoch)
+        return _epoch_order(sum(self.store.counts), self.seed, epoch)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Int[Tensor, " batch"]]]:
         step = 0

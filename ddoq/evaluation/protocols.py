@@ -51,6 +51,11 @@ class Protocol:
                 f"protocol {self.id}: steps={self.steps} and epochs={self.epochs}",
                 "a protocol's length is given by exactly one of the two",
             )
+        if self.batch_size < 1 or not 0 <= self.warmup < 1:
+            raise UsageError(
+                f"protocol {self.id}: batch_size={self.batch_size}, warmup={self.warmup}",
+                "a batch has at least one image; the warmup is a share of the steps below 1",
+            )
         if (self.labels == "hard") != (self.loss == "ce"):
             raise UsageError(
                 f"protocol {self.id}: labels={self.labels} with loss={self.loss}",
@@ -64,9 +69,12 @@ class Protocol:
 
     def change(self, **changes: Any) -> "Protocol":
         """Return this protocol with some fields changed, and an id that says so."""
-        real = {k: v for k, v in changes.items() if getattr(self, k) != v}
-        marks = "".join(f"+{key}={value}" for key, value in sorted(real.items()))
-        return dataclasses.replace(self, **{"id": self.id + marks, **real})
+        name = self.id.split("+")[0]
+        origin = PRESETS.get(name, self)
+        changed = dataclasses.replace(self, **changes)
+        real = {k: getattr(changed, k) for k in vars(self) if k != "id"}
+        marks = [f"+{k}={v}" for k, v in sorted(real.items()) if getattr(origin, k) != v]
+        return dataclasses.replace(changed, id=name + "".join(marks))
 
     def num_steps(self, num_images: int) -> int:
         """Return the number of optimizer updates on a set of `num_images`."""

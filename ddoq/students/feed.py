@@ -78,13 +78,21 @@ class Feed:
         order = keyed.permutation(len(self.synthetic), "order", self.seed, epoch)
         return order[place * self.batch_size : (place + 1) * self.batch_size]
 
+    def _draws(self, step: int, ids: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """Return what augmentations are drawn by: the image, or its place where it may repeat."""
+        if self.protocol.weights == "sampler":
+            return torch.arange(len(ids)) + step * self.batch_size
+        return ids
+
     def _batch(self, step: int, images: Tensor, labels: Tensor, weights: Tensor) -> Batch:
         ids = self.chosen(step)
         epoch = step // self.steps_per_epoch
         rows = ids.to(self.device)
         x = images[rows]
         x = as_floats(x) if x.dtype == torch.uint8 else x
-        x = augment.augment(x, ids, self.protocol, seed=self.seed, epoch=epoch, size=self.size)
+        x = augment.augment(
+            x, self._draws(step, ids), self.protocol, seed=self.seed, epoch=epoch, size=self.size
+        )
         y, w = labels[rows], weights[rows]
         if self.protocol.weights == "sampler":
             w = torch.ones_like(w)
