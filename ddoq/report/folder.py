@@ -47,13 +47,17 @@ def write_report(
     )
     write_page(
         folder / "report.html",
-        title=f"{run.recipe.name}, {first.images_per_class} images per class",
+        title=f"{run.recipe.name}, {_per_class(first.images_per_class)}",
         recipe_yaml=(folder / "recipe.yaml").read_text(encoding="utf-8"),
         sheets=tables,
         pictures=_galleries(sets),
         stages=costs,
         certificates=certificates,
     )
+
+
+def _per_class(number: int) -> str:
+    return "1 image per class" if number == 1 else f"{number} images per class"
 
 
 def _galleries(sets: Sequence[SyntheticSet]) -> list[Gallery]:
