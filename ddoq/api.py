@@ -61,9 +61,10 @@ def evaluate(
     wanted = recipes.change(wanted, changes)
     run = Run(wanted, _console())
     entry = foreign_entry(synthetic, wanted)
-    measured = run.make("protocol", wanted.protocols[0])
+    protocol_used = run.make("protocol", wanted.protocols[0])
+    mine = synthetic.for_classes(run.images.class_ids)
     return [
-        result_of(run, entry, Cell(synthetic, block, measured, seed), student_name(wanted, block))
+        result_of(run, entry, Cell(mine, block, protocol_used, seed), student_name(wanted, block))
         for seed in range(wanted.seed, wanted.seed + seeds)
         for block in wanted.students
     ]

@@ -50,8 +50,9 @@ def sha256(file: Path) -> str:
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """Hash the names and contents of all files in a folder (or of one file)."""
+    """Hash the names and contents of a folder's files (or of one file), but not its cards."""
     files = [folder] if folder.is_file() else sorted(f for f in folder.rglob("*") if f.is_file())
+    files = [f for f in files if f.name not in (_MANIFEST, "CARD.md")]
     return fingerprint([[f.relative_to(folder).as_posix(), sha256(f)] for f in files])
 
 
@@ -155,8 +156,10 @@ def damage(folder: Path) -> str | None:
     return None
 
 
-def verify(folder: Path) -> None:
+def verify(folder: Path, *, needs_manifest: bool = True) -> None:
     """Refuse a published folder that the user gave and that is damaged."""
+    if not needs_manifest and not (folder / _MANIFEST).is_file():
+        return
     wrong = damage(folder)
     if wrong:
         raise IntegrityError(f"{folder}: {wrong}", "copy it again, or make it anew")
@@ -181,6 +184,7 @@ class Cache:
     world: World = field(default_factory=World)
     on_start: Callable[[str], None] = lambda _: None
     on_finish: Callable[[StageRecord], None] = lambda _: None
+    _spent: float = 0.0
 
     def place(self, stage: str, key: Mapping[str, Any]) -> Path:
         """Return where the result of a stage lies, or will lie."""
@@ -197,13 +201,15 @@ class Cache:
         earlier, interrupted call left there, it may go on with.
         """
         final = self.place(stage, key)
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), self._spent
         with self._lock(final):
             cached = self.world.broadcast(self.world.is_first and self._is_intact(final))
             if not cached:
                 self.on_start(stage)
                 self._build(stage, key, final, build)
-        seconds = time.perf_counter() - start
+        # Stages that this one had to wait for count for themselves.
+        seconds = time.perf_counter() - start - (self._spent - spent)
+        self._spent += seconds
         self.on_finish(StageRecord(stage, final.name, cached, seconds, peak_memory_mb()))
         return final
 

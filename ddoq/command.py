@@ -36,8 +36,12 @@ def run(body: Body, argv: list[str] | None = None) -> NoReturn:
     except OSError as error:
         mended = _as_ddoq(error)
         if mended is None:
-            raise
+            _end(1, f"error: {error}", show=True)
         _end(mended.exit_code, f"error: {mended}", show="debug=true" in arguments)
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":
+            _end(4, f"error: {error}\n  remedy: lower decoder.block or the protocol's batch_size")
+        _end(1, f"error: {type(error).__name__}: {error}\n  this is a bug of ddoq", show=True)
     sys.exit(0)
 
 

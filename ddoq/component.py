@@ -10,7 +10,7 @@ import difflib
 import functools
 import importlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,10 +67,10 @@ def nearest(name: str, accepted: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def find_source(module: str) -> Path | None:
+def find_source(module: str, roots: Sequence[str] | None = None) -> Path | None:
     """Return the file of a module without importing it or its parents."""
     tail = Path(*module.split("."))
-    for root in sys.path:
+    for root in sys.path if roots is None else roots:
         for candidate in (tail.with_suffix(".py"), tail / "__init__.py"):
             if (Path(root or ".") / candidate).is_file():
                 return (Path(root or ".") / candidate).resolve()
@@ -88,7 +88,8 @@ def local_sources(module: str) -> list[Path]:
             continue
         found.append(file)
         for name in _imports(file):
-            beside = find_source(name)
+            # Also beside the file itself: relative imports name no package.
+            beside = find_source(name, [*sys.path, str(file.parent), str(file.parent.parent)])
             is_local = beside and first and beside.is_relative_to(first.parent)
             if beside and is_local and "site-packages" not in beside.parts:
                 waiting.append(beside)
@@ -100,8 +101,9 @@ def _imports(file: Path) -> list[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names += [a.name for a in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            names += [a.name if not node.module else f"{node.module}.{a.name}" for a in node.names]
+            names += [node.module] if node.module else []
     return names
 
 

@@ -25,7 +25,7 @@ def fit(invocation: recipe.Invocation) -> Path:
 
     folder = run.open_folder(invocation.digest)
     rows = entries(wanted)
-    sets = [draw(run, entry, 0) for entry in rows if entry.is_method]
+    sets = [draw(run, e, 0) for e in rows if e.distiller == wanted.distiller]
 
     total = len(wanted.protocols) * sum(e.num_seeds * e.num_students for e in rows)
     train_in_parallel(run)

@@ -21,7 +21,7 @@ KINDS: dict[str, Kind] = {
     "weighting": Kind(WEIGHTINGS, supplies=("masses", "labels", "priors")),
     "teacher": Kind(TEACHERS, supplies=("num_classes", "channels", "image_size", "model")),
     "student": Kind(STUDENTS, supplies=("num_classes", "channels", "image_size", "model")),
-    "protocol": Kind(PROTOCOLS, presets=True),
+    "protocol": Kind(PROTOCOLS, supplies=("id", "source", "deviations"), presets=True),
 }
 
 # What `pretrain` makes: the function that trains it, whose signature is the block's schema.

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from ddoq import shipped
 from ddoq.evaluation.cell import Cell, cell_key
-from ddoq.evaluation.grid import Entry, draw, entries
+from ddoq.evaluation.grid import Entry, draw, entries, set_seed
 from ddoq.kinds import PRETRAINERS
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ def plan(run: "Run") -> list[Step]:
     if methods:
         done = run.is_done("latents", run.latents_key)
         steps.append(_step("latents", done, f"encode {len(images.train)} images"))
+    counted: set[str] = set()
     for entry in methods:
-        steps += _sets(run, entry)
+        steps += _sets(run, entry, counted)
     return steps + [_students(run, rows, number) for number in range(len(run.recipe.protocols))]
 
 
@@ -73,24 +74,29 @@ def _distiller(run: "Run", entry: Entry) -> Any:
     return run.make("distiller", entry.distiller, **nouns)
 
 
-def _sets(run: "Run", entry: Entry) -> list[Step]:
-    numbers = range(entry.num_seeds if run.recipe.evaluation.redraw else 1)
+def _sets(run: "Run", entry: Entry, counted: set[str]) -> list[Step]:
+    """Return what an entry's sets need, but for what an earlier entry needs too."""
     distiller = _distiller(run, entry)
-    done = {"quantization": 0, "decoded": 0}
-    for number in numbers:
-        with run.seeded(run.recipe.seed + number):
-            done["quantization"] += run.is_done("quantization", distiller.quantization_key(run))
-            done["decoded"] += run.is_done("decoded", distiller.decoded_key(run))
+    places: dict[str, dict[str, bool]] = {"quantization": {}, "decoded": {}}
+    for number in range(entry.num_seeds if entry.redraw else 1):
+        with run.seeded(set_seed(run.recipe, entry, number)):
+            keys = {
+                "quantization": distiller.quantization_key(run),
+                "decoded": distiller.decoded_key(run),
+            }
+        for stage, key in keys.items():
+            name = run.place(stage, key).name
+            if name not in counted:
+                places[stage][name] = run.is_done(stage, key)
+                counted.add(name)
     num_points = distiller.images_per_class * run.images.num_classes
-    what = f"{entry.decoder['name']}, {entry.weighting['name']}"
-    return [
-        _step(
-            f"{stage} ({what})",
-            done[stage] == len(numbers),
-            f"{len(numbers) - done[stage]} of {len(numbers)} sets, {num_points} points each",
-        )
-        for stage in done
-    ]
+    steps: list[Step] = []
+    for stage, found in places.items():
+        missing = sum(not done for done in found.values())
+        needs = f"{missing} of {len(found)} sets of {num_points}"
+        what = stage if stage == "quantization" else f"decoded ({entry.decoder_name})"
+        steps += [_step(what, not missing, needs)] if found else []
+    return steps
 
 
 def _students(run: "Run", rows: list[Entry], number: int) -> Step:
@@ -109,7 +115,7 @@ def _num_trained(run: "Run", entry: Entry, protocol: Any) -> int:
     """Count the finished trainings of an entry whose sets are there to be named."""
     done = 0
     for number in range(entry.num_seeds):
-        with run.seeded(run.recipe.seed + number):
+        with run.seeded(set_seed(run.recipe, entry, number)):
             distiller = _distiller(run, entry)
             key = getattr(distiller, "decoded_key", None)
             if key is not None and not run.is_done("decoded", key(run)):

@@ -35,6 +35,26 @@ _TRAINER = "lightning.pytorch.trainer.trainer:Trainer"
 # One block each; `students` and `protocols` are lists of blocks.
 _SINGLE = ("data", "autoencoder", "prior", "distiller", "decoder", "weighting", "teacher")
 _PLURAL = {"students": "student", "protocols": "protocol"}
+# Settings of Lightning's Trainer that the program makes itself.
+_OWNED = (
+    "max_epochs",
+    "min_epochs",
+    "max_steps",
+    "min_steps",
+    "max_time",
+    "fast_dev_run",
+    "overfit_batches",
+    "use_distributed_sampler",
+    "enable_checkpointing",
+    "inference_mode",
+    "barebones",
+    "callbacks",
+    "plugins",
+    "reload_dataloaders_every_n_epochs",
+    "val_check_interval",
+    "check_val_every_n_epoch",
+    "num_sanity_val_steps",
+)
 _FLAGS = ("dry_run", "allow_code", "debug")
 
 
@@ -87,7 +107,11 @@ class Recipe:
 
     def save(self, file: Path) -> None:
         """Write the recipe so that `recipe=<that file>` repeats the run."""
-        file.write_text(OmegaConf.to_yaml(dataclasses.asdict(self)), encoding="utf-8")
+        file.write_text(self.yaml(), encoding="utf-8")
+
+    def yaml(self) -> str:
+        """Return the recipe as YAML."""
+        return OmegaConf.to_yaml(dataclasses.asdict(self))
 
 
 @dataclass
@@ -299,14 +323,35 @@ def _checked(recipe: Recipe) -> Recipe:
     for plural, kind in _PLURAL.items():
         done = [complete(KINDS, kind, block) for block in getattr(recipe, plural)]
         setattr(recipe, plural, done)
+    for plural in _PLURAL:
+        blocks = getattr(recipe, plural)
+        if any(b in blocks[:i] for i, b in enumerate(blocks)):
+            raise UsageError(f"{plural}: one is named twice", "name each of them once")
+    _check_quoted(recipe.evaluation.quoted)
     recipe.evaluation.decoders = [
         complete(KINDS, "decoder", _block("evaluation.decoders", d), place="evaluation.decoders")
         for d in recipe.evaluation.decoders
     ]
     _check_pretrain(recipe)
+    owned = [k for k in recipe.trainer if k in _OWNED or k.startswith("limit_")]
+    if owned:
+        raise UsageError(
+            f"trainer.{owned[0]}: how long and on what is trained is the protocol's to say",
+            "change the protocol, for example 'protocol=[{name: small, steps: 500}]'",
+        )
     trainer = signature(_TRAINER)
     check_settings({}, trainer, recipe.trainer, place="trainer", target="lightning's Trainer")
     return recipe
+
+
+def _check_quoted(numbers: list[Any]) -> None:
+    for number in numbers:
+        is_whole = isinstance(number, dict) and {"distiller", "student", "top1"} <= number.keys()
+        if not is_whole or not 0 <= number["top1"] <= 1:
+            raise UsageError(
+                f"evaluation.quoted: {number} is not a number to quote",
+                "give {distiller: ..., student: ..., top1: 0.0 to 1.0, protocol: ...}",
+            )
 
 
 def _check_pretrain(recipe: Recipe) -> None:

@@ -16,6 +16,7 @@ from ddoq import shipped
 from ddoq.artifacts import Cache, StageRecord, folder_fingerprint, sha256
 from ddoq.component import Block, Kind, build, local_sources, signature
 from ddoq.console import Console
+from ddoq.errors import UsageError
 from ddoq.kinds import KINDS, PRETRAINERS
 from ddoq.recipe import Recipe
 from ddoq.world import World, launch
@@ -31,6 +32,22 @@ if TYPE_CHECKING:
 STAGE_VERSIONS = {"pretrain": 1, "latents": 1, "quantization": 1, "decoded": 1, "cell": 1}
 
 
+# Settings of a Trainer that change where and how loudly it runs, but not what comes out.
+_WITHOUT_EFFECT = (
+    "accelerator",
+    "devices",
+    "num_nodes",
+    "strategy",
+    "logger",
+    "log_every_n_steps",
+    "enable_progress_bar",
+    "enable_model_summary",
+    "profiler",
+    "detect_anomaly",
+    "default_root_dir",
+)
+
+
 class Run:
     """The workshop of one recipe: builds components, runs stages, remembers what it cost."""
 
@@ -42,6 +59,7 @@ class Run:
         self.world: World = launch(recipe.trainer)
         self.console = console or Console(is_silent=not self.world.is_first)
         self.records: list[StageRecord] = []
+        self._weights: dict[str, str] = {}
         self.cache = Cache(
             Path(recipe.cache),
             self.world,
@@ -67,16 +85,29 @@ class Run:
 
     def check(self) -> None:
         """Refuse what only timm, the images and the constructors can tell, before any stage."""
+        from ddoq.data.seen import refuse_seen
         from ddoq.evaluation.cell import refuse_other_size
         from ddoq.students.timm import check_model
 
         for block in [*self.recipe.students, self.recipe.teacher]:
             if block["name"].startswith("timm/"):
                 check_model(block["name"].removeprefix("timm/"))
+        names = [s["name"] for s in self.recipe.students]
         for block in self.recipe.protocols:
-            refuse_other_size(self, self.make("protocol", block))
+            protocol = self.make("protocol", block)
+            refuse_other_size(self, protocol)
+            unknown = [n for n in block.get("lr_of", {}) if n not in names]
+            if unknown:
+                raise UsageError(
+                    f"protocol {protocol.id}: lr_of names {unknown[0]!r}, which is no student here",
+                    f"the students are {', '.join(names)}",
+                )
         for block in self.recipe.students:
             self.make("student", block)
+        for part in PRETRAINERS:
+            source = getattr(self.recipe, part).get("source")
+            if source and source != "pretrain":
+                refuse_seen(shipped.locate(source), self.images, self.recipe.evaluation.split)
 
     # --- stages
 
@@ -112,8 +143,20 @@ class Run:
     def _weights_key(self, kind: str, source: str) -> Any:
         if source == "pretrain":
             return self.pretrain_key(kind)
-        folder = shipped.locate(source)
-        return folder_fingerprint(folder) if folder.exists() else source
+        if source not in self._weights:
+            folder = shipped.locate(source)
+            self._weights[source] = folder_fingerprint(folder) if folder.exists() else source
+        return self._weights[source]
+
+    @property
+    def training_key(self) -> dict[str, Any]:
+        """Return what changes the outcome of a training, beside its own settings.
+
+        The number of ranks does: gradients are summed in another order.
+        """
+        trainer = self.recipe.trainer
+        settings = {k: v for k, v in trainer.items() if k not in _WITHOUT_EFFECT}
+        return {"ranks": self.world.size, "device": self.world.device.type, **settings}
 
     def pretrain_key(self, part: str) -> dict[str, Any]:
         """Return what determines the weights that `pretrain` makes."""
@@ -122,11 +165,14 @@ class Run:
             "seed": self.recipe.seed,
             "settings": self.recipe.pretrain[part],
             "name": getattr(self.recipe, part)["name"],
+            "training": self.training_key,
         }
         return key | ({"autoencoder": self.key("autoencoder")} if part == "prior" else {})
 
     def pretrained(self, part: str) -> Path:
         """Return the folder of trained weights, training them first if need be."""
+        from ddoq.data.seen import remember
+
         target = PRETRAINERS[part]
         settings = self.recipe.pretrain[part]
 
@@ -134,6 +180,8 @@ class Run:
             train = {**KINDS, "train": Kind({part: target}, supplies=("run", "work"))}
             with self.console.stage(f"pretrain {part}"):
                 build(train, "train", {"name": part, **settings}, run=self, work=folder)
+            if self.world.is_first:
+                remember(folder, self.images)
 
         return self.stage(f"pretrain/{part}", self.pretrain_key(part), work)
 
@@ -171,7 +219,13 @@ class Run:
         """The real images."""
         from ddoq.data.images import Images
 
-        return Images(self.make("data"))
+        # Rank 0 first: where data are downloaded or surveyed, the others find it done.
+        if not self.world.is_first:
+            self.world.barrier()
+        images = Images(self.make("data"))
+        if self.world.is_first:
+            self.world.barrier()
+        return images
 
     @functools.cached_property
     def autoencoder(self) -> Any:
@@ -217,10 +271,11 @@ class Run:
         from ddoq.data.latents import LatentStore, encode
 
         def work(folder: Path) -> None:
+            autoencoder = self.autoencoder
             with self.console.stage("encode", len(self.images.train)) as bar:
                 encode(
                     self.images,
-                    self.autoencoder,
+                    autoencoder,
                     folder,
                     seed=self.recipe.seed,
                     world=self.world,

@@ -87,6 +87,21 @@ class SyntheticSet:
         """Return the same images with other weights."""
         return replace(self, weights=weights)
 
+    def for_classes(self, class_ids: tuple[str, ...]) -> "SyntheticSet":
+        """Return the set with its labels counted in another order of the same classes."""
+        if class_ids == self.class_ids:
+            return self
+        if sorted(class_ids) != sorted(self.class_ids):
+            other = sorted(set(class_ids) ^ set(self.class_ids))
+            raise DataError(
+                f"the set's classes are not those of the images: {', '.join(other[:5])}",
+                "evaluate a set on images of the same class ids",
+            )
+        order = [self.class_ids.index(c) for c in class_ids]
+        place = torch.tensor([class_ids.index(c) for c in self.class_ids])
+        names = tuple(self.class_names[i] for i in order)
+        return replace(self, labels=place[self.labels], class_ids=class_ids, class_names=names)
+
     def save(self, folder: Path | str) -> None:
         """Write the set so that the folder is complete or absent, with checksums."""
         folder = Path(folder)

@@ -120,11 +120,9 @@ def test_what_the_machine_refuses_is_exit_code_4_with_the_file_named(number: int
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(2, "none"), ZeroDivisionError()])
-def test_an_error_of_the_programs_own_keeps_its_traceback(error: Exception):
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(type(error)):
-        command.run(raising(error), [])
-    signal.signal(signal.SIGTERM, before)
+def test_an_error_of_the_programs_own_keeps_its_traceback(error: Exception, capsys):
+    assert ended(raising(error)) == 1
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_a_process_alone_is_a_world_of_one():

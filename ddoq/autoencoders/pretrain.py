@@ -15,7 +15,7 @@ from ddoq import keyed
 from ddoq.callbacks.finite_guard import FiniteGuard
 from ddoq.callbacks.progress import Progress
 from ddoq.card import write_card
-from ddoq.data.images import Images
+from ddoq.data.images import Images, as_floats
 from ddoq.errors import UsageError
 from ddoq.evaluation.protocols import Protocol
 from ddoq.students.feed import Batch, Feed
@@ -89,7 +89,7 @@ def train_autoencoder(
         weight_decay=0.0,
         flip=flip,
     )
-    whole = images.subset(torch.arange(len(images.train)))
+    whole = images.whole()
     world = run.world
     feed = Feed(whole, protocol, run.seed, images.image_size, world.device, world.rank, world.size)
     with run.console.stage(f"autoencoder: {steps} steps of {batch_size} images", steps) as bar:
@@ -142,13 +142,9 @@ def _finish(
 ) -> None:
     """Scale the latents to unit variance, measure on the validation images, save."""
     with torch.inference_mode():
-        latents = torch.cat([_mean(model, x) for x, _ in images.batches("train")][:8])
+        latents = _mean(model, _sample(images))
         model.register_to_config(scaling_factor=1 / float(latents.std()))
-        errors = [
-            (model.decode(_mean(model, x)).sample / 2 + 0.5 - x).square().mean((1, 2, 3))
-            for x, _ in images.batches("val")
-        ]
-    psnr = -10 * torch.cat(errors).clamp_min(1e-10).log10()
+        psnr = _psnr(model, images)
     model.save_pretrained(work, safe_serialization=True)
     write_card(
         work,
@@ -157,11 +153,27 @@ def _finish(
         how=f"{steps} steps of {batch_size} images, absolute error",
         seconds=seconds,
         quality={
-            "reconstruction PSNR on validation, dB": float(psnr.mean()),
+            "reconstruction PSNR on validation, dB": psnr,
             "latent shape": list(latents.shape[1:]),
             "parameters": sum(p.numel() for p in model.parameters()),
         },
     )
+
+
+def _sample(images: Images, num: int = 1024) -> Float[Tensor, "n c h w"]:
+    """Return random training images of all classes."""
+    chosen = keyed.permutation(len(images.train), "scale of latents")[:num]
+    return as_floats(images.train.read(chosen, images.image_size))
+
+
+def _psnr(model: Any, images: Images) -> float | str:
+    if len(images.val) == 0:
+        return "not measured, there are no validation images"
+    errors = [
+        (model.decode(_mean(model, x)).sample / 2 + 0.5 - x).square().mean((1, 2, 3))
+        for x, _ in images.batches("val")
+    ]
+    return float((-10 * torch.cat(errors).clamp_min(1e-10).log10()).mean())
 
 
 def _mean(model: Any, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d g g"]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ddoq import shipped
+from ddoq.artifacts import verify
 from ddoq.errors import ResourceError, UsageError
 
 
@@ -19,6 +20,8 @@ def load_diffusers(model: Any, source: str, *, revision: str | None, subfolder: 
             f"{source} is on the Hub, where it may change",
             "pin it: revision=<commit hash>, as shown on the model's page",
         )
+    if folder.is_dir():
+        verify(folder, needs_manifest=False)
     try:
         loaded = model.from_pretrained(
             folder if folder.is_dir() else source,

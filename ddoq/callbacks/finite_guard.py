@@ -18,7 +18,8 @@ class FiniteGuard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Look at the loss now and then: each look waits for the device."""
-        if trainer.global_step % self._every == 0 or trainer.global_step == trainer.max_steps:
+        is_last = batch_idx + 1 == trainer.num_training_batches
+        if trainer.global_step % self._every == 0 or is_last:
             loss = outputs["loss"] if isinstance(outputs, dict) else outputs
             if not bool(torch.isfinite(loss).all()):
                 raise IntegrityError(

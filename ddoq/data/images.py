@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ddoq import keyed
-from ddoq.errors import DataError, UsageError
+from ddoq.errors import DataError, ResourceError, UsageError
 from ddoq.synthetic import SyntheticSet
 
 _IN_MEMORY_BYTES = 4 * 2**30
@@ -151,6 +151,16 @@ class Images(LightningDataModule):
             columns={"source": indices.tolist()},
             provenance={"distiller": distiller, "images": self.fingerprint},
         )
+
+    def whole(self) -> SyntheticSet:
+        """Return all training images as a set in memory."""
+        if not self.fits_in_memory("train"):
+            raise ResourceError(
+                f"the {len(self.train)} training images do not fit in memory",
+                "choose a smaller data.image_size; instead of training, give weights by source=; "
+                "instead of the row `full`, quote a published number (evaluation.quoted)",
+            )
+        return self.subset(torch.arange(len(self.train)), distiller="full")
 
     def batches(self, name: str, *, rank: int = 0, world_size: int = 1) -> "Batches":
         """Return a rank's part of a split, each image once over all ranks."""

@@ -61,7 +61,7 @@ def survey(
     """
     is_thorough = on_bad == "skip" or len(names) < _SMALL
     known = remembered(
-        [where, stamps, is_thorough, pillow_version],
+        [where, list(names), stamps, is_thorough, pillow_version],
         lambda: _looked_through(load, names, is_thorough),
         memo=memo,
     )

@@ -82,13 +82,14 @@ class DDOQ:
         """Return points and masses, from the cache where they are finished."""
 
         def work(folder: Path) -> None:
+            latents = run.latents
             with run.console.stage("quantize", run.images.num_classes) as bar:
                 quantize(
-                    run.latents,
+                    latents,
                     run.make("solver", self._solver),
                     images_per_class=self.images_per_class,
                     seed=run.seed,
-                    trainer=run.trainer(),
+                    trainer=run.trainer(precision="32-true"),
                     work=folder,
                     world=run.world,
                     advance=bar.advance,
@@ -109,10 +110,11 @@ class DDOQ:
     def _decoded(self, images: Images, run: "Run", quantization: Quantization) -> Path:
         def work(folder: Path) -> None:
             num_points = len(quantization.labels)
+            decoder = run.make("decoder", self._decoder)
             with run.console.stage(f"decode ({self._decoder['name']})", num_points) as bar:
                 decode(
                     quantization,
-                    run.make("decoder", self._decoder),
+                    decoder,
                     folder,
                     image_size=images.image_size,
                     world=run.world,

@@ -42,7 +42,6 @@ class Measure:
 
 def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
     """Return what determines a training's result."""
-    trainer = run.recipe.trainer
     return {
         "set": cell.synthetic.fingerprint,
         "images": run.images.fingerprint,
@@ -51,8 +50,7 @@ def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
         "teacher": run.key("teacher") if cell.protocol.labels == "soft" else None,
         "seed": cell.seed,
         "split": run.recipe.evaluation.split,
-        "ranks": run.world.size,
-        "precision": trainer.get("precision"),
+        "training": run.training_key,
     }
 
 
@@ -78,6 +76,8 @@ def train_and_test(run: "Run", cell: Cell) -> Measure:
     start = time.perf_counter()
     images, protocol, world = run.images, cell.protocol, run.world
     refuse_other_size(run, protocol)
+    # The teacher before the seed: building a network draws random numbers.
+    label = run.teacher.forward if protocol.labels == "soft" else None
     torch.manual_seed(keyed.seed_of("student", cell.seed))
     feed = Feed(
         cell.synthetic,
@@ -96,10 +96,11 @@ def train_and_test(run: "Run", cell: Cell) -> Measure:
         mean=images.mean,
         std=images.std,
         name=cell.student["name"],
-        label=run.teacher.forward if protocol.labels == "soft" else None,
+        label=label,
     )
     guard = FiniteGuard(f"student {cell.student['name']}")
     trainer = run.trainer(max_epochs=1, callbacks=[guard])
+    torch.manual_seed(keyed.seed_of("dropout", cell.seed))
     trainer.fit(student, feed)
     split = run.recipe.evaluation.split
     test = images.batches(split, rank=world.rank, world_size=world.size)

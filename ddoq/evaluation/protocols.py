@@ -28,6 +28,8 @@ class Protocol:
     lr: float
     lr_of: dict[str, float] = field(default_factory=dict[str, float])
     weight_decay: float
+    decay_vectors: bool = False
+    """Whether biases and the parameters of norms are decayed too."""
     momentum: float = 0.9
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     milestones: list[float] = field(default_factory=lambda: [2 / 3, 5 / 6])
@@ -102,7 +104,8 @@ _SMALL = Protocol(
 _FKD = Protocol(
     id="fkd",
     source="SRe2L and D4M validation; DDOQ's UNet track",
-    deviations="reports the last epoch, where the source reports the best on test",
+    deviations="reports the last epoch, where the source reports the best on test; tests on the "
+    "short side resized to 224, where the source resizes to 256 and crops 224",
     labels="soft",
     loss="kl",
     temperature=20.0,
@@ -122,7 +125,9 @@ _FKD = Protocol(
 _MINIMAX = Protocol(
     id="minimax_hard",
     source="Minimax Diffusion, hard labels, IPC 10",
-    deviations="reports the last epoch, where the source reports the best of about 100 on test",
+    deviations="reports the last epoch, where the source reports the best of about 100 on test; "
+    "tests on the short side resized to 224, where networks have batch norm keeps it",
+    decay_vectors=True,
     labels="hard",
     loss="ce",
     epochs=2000,

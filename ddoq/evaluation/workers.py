@@ -4,6 +4,8 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
@@ -38,7 +40,7 @@ def num_workers(run: "Run") -> int:
         return 1
     if asked is not None:
         return max(1, asked)
-    return 1 if threads is None else max(1, min(_MOST, len(os.sched_getaffinity(0)) // threads))
+    return 1 if threads is None else max(1, min(_MOST, (os.cpu_count() or 1) // threads))
 
 
 def jobs(run: "Run") -> list[Job]:
@@ -69,11 +71,9 @@ def train_in_parallel(run: "Run") -> None:
         return
     context = multiprocessing.get_context("spawn")
     plain = dataclasses.asdict(run.recipe)
+    pool = ProcessPoolExecutor(workers, context, _begin, (plain, os.getpid()))
     try:
-        with (
-            run.console.stage(f"train in {workers} processes", len(waiting)) as bar,
-            ProcessPoolExecutor(workers, context, _begin, (plain,)) as pool,
-        ):
+        with run.console.stage(f"train in {workers} processes", len(waiting)) as bar:
             for done in as_completed([pool.submit(_train, job) for job in waiting]):
                 for record in done.result():
                     run.remember(record)
@@ -84,20 +84,30 @@ def train_in_parallel(run: "Run") -> None:
             "run it again with evaluation.workers=1; what is finished is kept",
         ) from error
     finally:
+        # On an error or an interrupt the queue is dropped and the workers are ended.
+        pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.terminate()
 
 
-def _begin(plain: dict[str, object]) -> None:
-    """Make the worker's own run of the same recipe."""
+def _begin(plain: dict[str, object], parent: int) -> None:
+    """Make the worker's own run of the same recipe, and end it when the parent is gone."""
     from ddoq.recipe import from_plain
     from ddoq.run import Run
 
     global _run
     # An interrupt reaches the parent, which takes the workers down.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     recipe: Recipe = from_plain(plain)
     _run = Run(recipe, Console(is_silent=True))
+
+
+def _follow(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(143)
 
 
 def _train(job: Job) -> list[StageRecord]:

@@ -1,12 +1,13 @@
 """What does a run leave behind? The set, every result, a summary, and one page for people."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq.artifacts import StageRecord
 from ddoq.evaluation.score import Result
+from ddoq.recipe import Recipe
 from ddoq.report.files import summary, write_results, write_summary
 from ddoq.report.page import Gallery, write_page
 from ddoq.report.table import sheets
@@ -48,12 +49,20 @@ def write_report(
     write_page(
         folder / "report.html",
         title=f"{run.recipe.name}, {_per_class(first.images_per_class)}",
-        recipe_yaml=(folder / "recipe.yaml").read_text(encoding="utf-8"),
+        recipe_yaml=_without_places(run.recipe).yaml(),
         sheets=tables,
         pictures=_galleries(sets),
         stages=costs,
         certificates=certificates,
     )
+
+
+def _without_places(recipe: Recipe) -> Recipe:
+    """Return the recipe without what is only true on this machine."""
+    data = {**recipe.data}
+    if "root" in data:
+        data["root"] = Path(data["root"]).name
+    return replace(recipe, data=data, cache="...", out=None)
 
 
 def _per_class(number: int) -> str:

@@ -9,8 +9,12 @@ from torch import Tensor
 
 from ddoq import augment, keyed
 from ddoq.data.images import as_floats
+from ddoq.errors import UsageError
 from ddoq.evaluation.protocols import Protocol
 from ddoq.synthetic import SyntheticSet
+
+# A last step with fewer images than this, shared by ranks, is no step to learn from.
+_SMALLEST = 8
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,13 @@ class Feed:
     rank: int = 0
     world_size: int = 1
 
+    def __post_init__(self) -> None:
+        if self.batch_size < self.world_size:
+            raise UsageError(
+                f"a step of {self.batch_size} images cannot be shared by {self.world_size} ranks",
+                "use fewer devices, or more images per class",
+            )
+
     @property
     def batch_size(self) -> int:
         """Images in a step over all ranks: the protocol's, or the whole set if that is less."""
@@ -76,6 +87,9 @@ class Feed:
             weights = self.synthetic.weights.double()
             return torch.multinomial(weights, self.batch_size, replacement=True, generator=draw)
         order = keyed.permutation(len(self.synthetic), "order", self.seed, epoch)
+        if 0 < len(order) % self.batch_size < min(_SMALLEST, self.batch_size // 2):
+            # Batch statistics need more than a few images: spread the epoch evenly.
+            return order.tensor_split(self.steps_per_epoch)[place]
         return order[place * self.batch_size : (place + 1) * self.batch_size]
 
     def _draws(self, step: int, ids: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:

@@ -101,7 +101,7 @@ class Student(LightningModule):
         """Return the protocol's optimizer and schedule, stepped at every update."""
         protocol = self.protocol
         lr = protocol.lr_of.get(self.name, protocol.lr)
-        groups = _parameter_groups(self.net, protocol.weight_decay)
+        groups = _parameter_groups(self.net, protocol)
         fused = all(p.device.type in ("cpu", "cuda") for p in self.net.parameters())
         if protocol.optimizer == "adamw":
             optimizer: Any = torch.optim.AdamW(groups, lr=lr, fused=fused)
@@ -126,10 +126,11 @@ def lr_factor(protocol: Protocol, progress: float) -> float:
     return 1.0
 
 
-def _parameter_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay matrices and kernels only; biases and norms are one-dimensional."""
+def _parameter_groups(net: nn.Module, protocol: Protocol) -> list[dict[str, Any]]:
+    """Decay matrices and kernels; biases and norms, which are vectors, if the protocol says so."""
     trained = [p for p in net.parameters() if p.requires_grad]
+    for_vectors = protocol.weight_decay if protocol.decay_vectors else 0.0
     return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": protocol.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": for_vectors},
     ]

@@ -9,6 +9,7 @@ from ddoq.errors import UsageError
 
 # Below this, a stem that halves the image at once leaves too little of it.
 _SMALL_IMAGE = 64
+_REFUSED = ("checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay")
 
 
 def timm_student(
@@ -22,6 +23,12 @@ def timm_student(
     import timm
 
     check_model(model)
+    refused = [k for k in settings if k in _REFUSED]
+    if refused:
+        raise UsageError(
+            f"timm/{model}: {refused[0]} would read a file that may hold code",
+            "students start untrained; give a teacher's weights by its own source",
+        )
     if timm.get_pretrained_cfg_value(model, "fixed_input_size"):
         settings = {"img_size": image_size, **_patches(image_size), **settings}
     try:

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from ddoq import shipped
-from ddoq.artifacts import read_json, read_tensors, write_json, write_tensors
+from ddoq.artifacts import read_json, read_tensors, verify, write_json, write_tensors
 from ddoq.component import build
 from ddoq.errors import ResourceError, UsageError
 from ddoq.kinds import KINDS
@@ -21,6 +21,7 @@ def trained_teacher(*, source: str = "pretrain") -> Teacher:
         raise ResourceError(
             f"there is no teacher at {source}", "give a folder that pretrain wrote, or pretrain"
         )
+    verify(folder, needs_manifest=False)
     described = read_json(folder / "teacher.json")
     net = make_net(described["student"], described)
     net.load_state_dict(read_tensors(folder / "model.safetensors"))

@@ -60,3 +60,9 @@ def test_other_architectures_are_trained_when_a_training_ends(run: Run) -> None:
     logged = trainer.callback_metrics["cross/convnet/top1"]
     assert float(logged) == pytest.approx(cross.measures["convnet"].top1)
     assert float(logged) > 0.3
+
+
+def test_the_last_step_is_always_looked_at(run: Run) -> None:
+    trainer = run.trainer(max_epochs=1, callbacks=[FiniteGuard("here", every=1000)])
+    with pytest.raises(IntegrityError, match="at step 5"):
+        trainer.fit(Diverging(), torch.zeros(5, 1))

@@ -29,13 +29,24 @@ def test_the_method_comes_first_and_its_baselines_after_it() -> None:
 
 
 def test_the_methods_own_decoder_is_not_listed_twice() -> None:
-    names = [e.decoder["name"] for e in entries(digits("decoder=plain")) if e.is_method]
-    assert names == ["plain", "nearest", "plain"]
+    names = [e.decoder_name for e in entries(digits("decoder=plain"))]
+    assert names == ["plain", "nearest", "plain", "-", "-"]
+
+
+def test_decoders_of_one_name_are_told_apart_by_their_settings() -> None:
+    weak = "evaluation.decoders=[{name: dit, strength: 0.05, steps: 20, guidance: 1.5, block: 10}]"
+    names = [e.decoder_name for e in entries(digits(weak))[:2]]
+    assert names == ["dit(strength=0.15)", "dit(strength=0.05)"]
+
+
+def test_a_method_without_decoder_and_weighting_is_one_row() -> None:
+    rows = [tuple(e.labels().values()) for e in entries(digits("distiller=random"))]
+    assert rows == [("random", "-", "-"), ("full", "-", "-")]
 
 
 def test_uniform_weights_are_no_baseline_of_themselves() -> None:
-    weights = [e.weighting["name"] for e in entries(digits("weighting=uniform")) if e.is_method]
-    assert weights == ["uniform"] * 3
+    weights = [e.weighting["name"] for e in entries(digits("weighting=uniform"))]
+    assert weights == ["uniform"] * 3 + ["-"] * 2
 
 
 def test_an_unknown_baseline_is_refused() -> None:
@@ -53,11 +64,12 @@ def test_random_images_are_as_many_as_the_methods_and_drawn_anew_for_each_seed()
     assert run.images.train.labels[first.columns["source"]].equal(first.labels)
 
 
-def test_one_set_is_drawn_for_all_seeds_if_it_is_not_redrawn() -> None:
+def test_one_set_serves_all_seeds_if_it_is_not_redrawn_but_random_images_never_do() -> None:
     wanted = digits("evaluation.redraw=false", "distiller.images_per_class=3")
     run = Run(wanted)
-    [row] = [e for e in entries(wanted) if e.distiller["name"] == "random"]
-    assert draw(run, row, 0).fingerprint == draw(run, row, 1).fingerprint
+    method, *_, random, _ = entries(wanted)
+    assert draw(run, method, 0).fingerprint == draw(run, method, 1).fingerprint
+    assert draw(run, random, 0).fingerprint != draw(run, random, 1).fingerprint
 
 
 def test_students_of_one_name_are_told_apart_by_their_settings() -> None:
@@ -75,4 +87,11 @@ def test_a_published_number_is_marked_as_quoted() -> None:
 
 def test_a_quoted_number_without_a_student_is_refused() -> None:
     with pytest.raises(UsageError, match=r"evaluation\.quoted"):
-        quoted(digits("evaluation.quoted=[{distiller: full, top1: 0.7}]"), PRESETS["small"])
+        digits("evaluation.quoted=[{distiller: full, top1: 0.7}]")
+
+
+def test_a_number_quoted_for_another_protocol_is_left_out() -> None:
+    number = "{distiller: full, student: convnet, top1: 0.7, protocol: fkd}"
+    wanted = digits(f"evaluation.quoted=[{number}]")
+    assert quoted(wanted, PRESETS["small"]) == []
+    assert len(quoted(wanted, PRESETS["fkd"])) == 1

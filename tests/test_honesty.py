@@ -1,0 +1,152 @@
+"""What would make a number wrong without anyone noticing?"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import ddoq
+from ddoq import recipe
+from ddoq.artifacts import commit
+from ddoq.data.imagefolder import ImageFolder
+from ddoq.errors import IntegrityError, UsageError
+from ddoq.evaluation.cell import Cell, cell_key, train_and_test
+from ddoq.evaluation.grid import draw, entries
+from ddoq.recipe import Recipe
+from ddoq.run import Run
+from ddoq.shipped import ROOT
+
+STUDENT = {"name": "convnet", "depth": 2, "width": 8}
+
+
+def digits(*overrides: str) -> Recipe:
+    return recipe.read(["recipe=digits", "decoder=plain", *overrides]).recipe
+
+
+def test_labels_of_a_set_are_read_by_class_id_and_not_by_position() -> None:
+    small = ddoq.distill("digits", "decoder=plain")
+    turned = torch.arange(9, -1, -1)
+    other = replace(
+        small,
+        labels=turned[small.labels],
+        class_ids=small.class_ids[::-1],
+        class_names=small.class_names[::-1],
+    )
+    a, b = (ddoq.evaluate(s, students=[STUDENT], seeds=1)[0] for s in (small, other))
+    assert a.top1 == b.top1
+
+
+def test_weights_that_saw_the_test_images_are_refused() -> None:
+    with pytest.raises(UsageError, match="of the test images"):
+        Run(digits("data.split_seed=3")).check()
+
+
+def test_a_student_does_not_depend_on_whether_its_teacher_is_loaded() -> None:
+    settings = "student=[{name: timm/test_vit, patch_size: 4, drop_path_rate: 0.3}]"
+    run = Run(digits(settings, "protocol=[{name: small, steps: 20}]"))
+    protocol = run.make("protocol", run.recipe.protocols[0])
+    synthetic = draw(run, entries(run.recipe)[0], 0)
+    cell = Cell(synthetic, run.recipe.students[0], protocol, 0)
+    assert train_and_test(run, cell).loss == train_and_test(run, cell).loss
+
+
+def test_whatever_changes_a_training_is_in_its_key() -> None:
+    keys = []
+    for setting in ("seed=0", "trainer.gradient_clip_val=1.0", "trainer.precision=bf16-mixed"):
+        run = Run(digits(setting))
+        synthetic = draw(run, entries(run.recipe)[0], 0)
+        protocol = run.make("protocol", run.recipe.protocols[0])
+        keys.append(cell_key(run, Cell(synthetic, STUDENT, protocol, 0)))
+    assert keys[0] != keys[1] != keys[2] != keys[0]
+
+
+@pytest.mark.parametrize("key", ["max_steps", "limit_test_batches", "fast_dev_run", "max_epochs"])
+def test_a_trainer_does_not_shorten_a_protocol(key: str) -> None:
+    with pytest.raises(UsageError, match="is the protocol's to say"):
+        digits(f"trainer.{key}=1")
+
+
+@pytest.mark.parametrize("field", ["id: fkd", "source: nowhere", "deviations: none"])
+def test_a_protocol_does_not_pose_as_another(field: str) -> None:
+    with pytest.raises(UsageError, match="takes no"):
+        digits(f"protocol=[{{name: small, {field}}}]")
+
+
+def test_a_learning_rate_for_an_unknown_student_is_refused() -> None:
+    with pytest.raises(UsageError, match="'resnet18', which is no student here"):
+        Run(digits("protocol=[{name: small, lr_of: {resnet18: 0.1}}]")).check()
+
+
+def test_a_picture_moved_to_another_class_changes_the_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "memo"))
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(10):
+            Image.new("RGB", (8, 8), (25 * i, 0, 0)).save(tmp_path / "photos" / name / f"p{i}.png")
+    before = ImageFolder(root=str(tmp_path / "photos"))
+    (tmp_path / "photos/a/p9.png").rename(tmp_path / "photos/b/a.png")
+    after = ImageFolder(root=str(tmp_path / "photos"))
+    assert before.fingerprint != after.fingerprint
+
+
+def test_damaged_weights_that_the_user_gave_are_refused(tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(ROOT / "checkpoints/digits/teacher", tmp_path / "work")
+    commit(tmp_path / "work", tmp_path / "teacher")
+    file = tmp_path / "teacher" / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    run = Run(digits(f"teacher.source={tmp_path / 'teacher'}"))
+    with pytest.raises(IntegrityError, match="another checksum"):
+        _ = run.teacher
+
+
+@pytest.mark.parametrize("setting", ["checkpoint_path: evil.pth", "pretrained: true"])
+def test_a_student_reads_no_file_that_may_hold_code(setting: str) -> None:
+    run = Run(digits(f"student=[{{name: timm/test_vit, {setting}}}]"))
+    with pytest.raises(UsageError, match="may hold code"):
+        run.check()
+
+
+def test_a_module_beside_a_plugged_in_one_is_part_of_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "mypackage"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "blocks.py").write_text("WIDTH = 1\n")
+    (package / "nets.py").write_text("from .blocks import WIDTH\n\n\ndef net(num_classes): ...\n")
+    run = Run(digits("student=mypackage.nets:net"))
+    before = run.key("student", run.recipe.students[0])
+    (package / "blocks.py").write_text("WIDTH = 2\n")
+    assert run.key("student", run.recipe.students[0]) != before
+
+
+def test_students_trained_in_processes_are_those_trained_one_by_one(tmp_path: Path) -> None:
+    from ddoq.fit import fit
+    from ddoq.report.files import read_results
+
+    small = [
+        "recipe=digits",
+        "decoder=plain",
+        "evaluation.baselines=[]",
+        "evaluation.decoders=[]",
+        "evaluation.seeds=4",
+        "protocol=[{name: small, steps: 10}]",
+        "student=[{name: convnet, depth: 2, width: 8}]",
+    ]
+    found = []
+    for workers in (1, 2):
+        places = [f"out={tmp_path / str(workers)}", f"cache={tmp_path / 'cache'}{workers}"]
+        wanted = recipe.read([*small, *places, f"evaluation.workers={workers}"])
+        found.append(read_results(fit(wanted)))
+    timeless = [[replace(r, seconds=0.0, peak_memory_mb=0.0) for r in rs] for rs in found]
+    assert timeless[0] == timeless[1]
+    assert len(timeless[0]) == 4
