@@ -4,8 +4,8 @@ import importlib
 import sys
 
 from ddoq import command
-from ddoq.component import nearest
 from ddoq.errors import UsageError
+from ddoq.signature import nearest
 
 COMMANDS = {
     "fit": "distill, train students, compare: the whole program",

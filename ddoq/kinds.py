@@ -30,3 +30,7 @@ PRETRAINERS = {
     "prior": "ddoq.priors.pretrain:train_prior",
     "teacher": "ddoq.teachers.pretrain:train_teacher",
 }
+
+# A recipe's blocks: one of each of these, and lists of the others.
+SINGLE = ("data", "autoencoder", "prior", "distiller", "decoder", "weighting", "teacher")
+PLURAL = {"students": "student", "protocols": "protocol"}

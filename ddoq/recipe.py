@@ -17,44 +17,13 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from ddoq import shipped
-from ddoq.component import (
-    Block,
-    check_settings,
-    complete,
-    defaults,
-    is_code,
-    nearest,
-    required,
-    signature,
-)
+from ddoq.checks import as_block, checked, refuse_missing
+from ddoq.component import Block, is_code
 from ddoq.component import build as build_component
 from ddoq.errors import UsageError
-from ddoq.kinds import KINDS, PRETRAINERS
+from ddoq.kinds import KINDS, PLURAL, SINGLE
+from ddoq.signature import nearest
 
-_TRAINER = "lightning.pytorch.trainer.trainer:Trainer"
-# One block each; `students` and `protocols` are lists of blocks.
-_SINGLE = ("data", "autoencoder", "prior", "distiller", "decoder", "weighting", "teacher")
-_PLURAL = {"students": "student", "protocols": "protocol"}
-# Settings of Lightning's Trainer that the program makes itself.
-_OWNED = (
-    "max_epochs",
-    "min_epochs",
-    "max_steps",
-    "min_steps",
-    "max_time",
-    "fast_dev_run",
-    "overfit_batches",
-    "use_distributed_sampler",
-    "enable_checkpointing",
-    "inference_mode",
-    "barebones",
-    "callbacks",
-    "plugins",
-    "reload_dataloaders_every_n_epochs",
-    "val_check_interval",
-    "check_val_every_n_epoch",
-    "num_sanity_val_steps",
-)
 _FLAGS = ("dry_run", "allow_code", "debug")
 
 
@@ -254,7 +223,7 @@ def merge(layers: Sequence[dict[str, Any]], *, name: str) -> Recipe:
         merged = _merged(merged, layer)
     recipe = OmegaConf.to_object(merged)
     assert isinstance(recipe, Recipe)
-    return _checked(recipe)
+    return checked(recipe)
 
 
 def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
@@ -266,7 +235,7 @@ def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
                 f"a recipe has {', '.join(known)}",
             )
     layer = {k: _normal(k, v) for k, v in layer.items()}
-    for key in {*_SINGLE, "pretrain"} & layer.keys():
+    for key in {*SINGLE, "pretrain"} & layer.keys():
         _start_afresh(merged, key, layer[key])
     try:
         return OmegaConf.merge(merged, layer)  # type: ignore[return-value] # two mappings give one
@@ -289,107 +258,16 @@ def _start_afresh(merged: DictConfig, key: str, block: Any) -> None:
 
 def _normal(key: str, value: Any) -> Any:
     """Turn the short forms of a block into the long one."""
-    if key in _SINGLE:
-        return _block(key, value)
+    if key in SINGLE:
+        return as_block(key, value)
     if key == "pretrain" and isinstance(value, dict):
-        return {k: _block(f"pretrain.{k}", v) for k, v in value.items()}
-    if key in _PLURAL and isinstance(value, dict) and "name" not in value:
+        return {k: as_block(f"pretrain.{k}", v) for k, v in value.items()}
+    if key in PLURAL and isinstance(value, dict) and "name" not in value:
         raise UsageError(
             f"{key}: {value} names nothing",
             f"give the whole list: '{key}=[{{name: NAME, ...}}]'",
         )
-    if key in _PLURAL:
+    if key in PLURAL:
         listed = value if isinstance(value, list) else [value]
-        return [_block(key, v) for v in listed]
+        return [as_block(key, v) for v in listed]
     return value
-
-
-def _block(place: str, value: Any) -> Block:
-    if isinstance(value, str):
-        return {"name": value}
-    if not isinstance(value, dict):
-        raise UsageError(
-            f"{place}: {value!r} is not a component", "give its name, or {name: NAME, ...}"
-        )
-    return {
-        str(k): _block(f"{place}.{k}", v) if k in KINDS and isinstance(v, str) else v
-        for k, v in value.items()
-    }
-
-
-def _checked(recipe: Recipe) -> Recipe:
-    for kind in _SINGLE:
-        setattr(recipe, kind, complete(KINDS, kind, getattr(recipe, kind)))
-    for plural, kind in _PLURAL.items():
-        done = [complete(KINDS, kind, block) for block in getattr(recipe, plural)]
-        setattr(recipe, plural, done)
-    for plural in _PLURAL:
-        blocks = getattr(recipe, plural)
-        if any(b in blocks[:i] for i, b in enumerate(blocks)):
-            raise UsageError(f"{plural}: one is named twice", "name each of them once")
-    _check_quoted(recipe.evaluation.quoted)
-    recipe.evaluation.decoders = [
-        complete(KINDS, "decoder", _block("evaluation.decoders", d), place="evaluation.decoders")
-        for d in recipe.evaluation.decoders
-    ]
-    _check_pretrain(recipe)
-    owned = [k for k in recipe.trainer if k in _OWNED or k.startswith("limit_")]
-    if owned:
-        raise UsageError(
-            f"trainer.{owned[0]}: how long and on what is trained is the protocol's to say",
-            "change the protocol, for example 'protocol=[{name: small, steps: 500}]'",
-        )
-    trainer = signature(_TRAINER)
-    check_settings({}, trainer, recipe.trainer, place="trainer", target="lightning's Trainer")
-    return recipe
-
-
-def _check_quoted(numbers: list[Any]) -> None:
-    for number in numbers:
-        is_whole = isinstance(number, dict) and {"distiller", "student", "top1"} <= number.keys()
-        if not is_whole or not 0 <= number["top1"] <= 1:
-            raise UsageError(
-                f"evaluation.quoted: {number} is not a number to quote",
-                "give {distiller: ..., student: ..., top1: 0.0 to 1.0, protocol: ...}",
-            )
-
-
-def _check_pretrain(recipe: Recipe) -> None:
-    for part, block in recipe.pretrain.items():
-        if part not in PRETRAINERS:
-            raise UsageError(
-                f"pretrain: nothing called {part!r} is trained{nearest(part, PRETRAINERS)}",
-                f"it trains {', '.join(PRETRAINERS)}",
-            )
-        _pretrain_signature(part)
-        check_settings(
-            KINDS, _pretrain_signature(part), block, place=f"pretrain.{part}", target=part
-        )
-    recipe.pretrain = {
-        part: _complete_pretrain(part, recipe.pretrain.get(part, {})) for part in PRETRAINERS
-    }
-
-
-def _pretrain_signature(part: str) -> Any:
-    settable = signature(PRETRAINERS[part])
-    for supplied in ("work", "run"):
-        settable.parameters.pop(supplied, None)
-    return settable
-
-
-def _complete_pretrain(part: str, block: Block) -> Block:
-    settable = _pretrain_signature(part)
-    checked = check_settings(KINDS, settable, block, place=f"pretrain.{part}", target=part)
-    return {**defaults(settable), **checked}
-
-
-def refuse_missing(recipe: Recipe) -> None:
-    """Refuse a recipe in which a component lacks a setting it cannot do without."""
-    blocks = [(k, k, getattr(recipe, k)) for k in _SINGLE]
-    blocks += [(p, k, b) for p, k in _PLURAL.items() for b in getattr(recipe, p)]
-    for place, kind, block in blocks:
-        missing = required(KINDS, kind, block)
-        if missing:
-            raise UsageError(
-                f"{place}.{missing[0]} is missing", f"add {place}.{missing[0]}=... to the command"
-            )

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from ddoq import shipped
 from ddoq.artifacts import Cache, StageRecord, folder_fingerprint, sha256
-from ddoq.component import Block, Kind, build, local_sources, signature
+from ddoq.component import Block, Kind, build
 from ddoq.console import Console
 from ddoq.errors import UsageError
 from ddoq.kinds import KINDS, PRETRAINERS
 from ddoq.recipe import Recipe
+from ddoq.signature import local_sources, signature
 from ddoq.world import World, launch
 
 if TYPE_CHECKING:
@@ -268,7 +269,8 @@ class Run:
     @functools.cached_property
     def latents(self) -> "LatentStore":
         """The latents of the training images."""
-        from ddoq.data.latents import LatentStore, encode
+        from ddoq.data.encoding import encode
+        from ddoq.data.latents import LatentStore
 
         def work(folder: Path) -> None:
             autoencoder = self.autoencoder

@@ -4,18 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ddoq.component import (
-    Kind,
-    accepts,
-    build,
-    complete,
-    is_code,
-    local_sources,
-    nearest,
-    required,
-    signature,
-)
+from ddoq.component import Kind, build, complete, is_code, required
 from ddoq.errors import UsageError
+from ddoq.signature import accepts, local_sources, nearest, signature
 
 SOURCE = """
 from dataclasses import dataclass

@@ -9,12 +9,12 @@ from typing import Literal
 import torch
 
 from ddoq.artifacts import fingerprint, read_json
-from ddoq.component import nearest
 from ddoq.data.imagenet import imagenet_names
 from ddoq.data.images import Split
 from ddoq.data.pictures import NORMALIZATION, SUFFIXES, Fit, pictures
 from ddoq.data.survey import divided, natural_order, stamp, survey
 from ddoq.errors import DataError
+from ddoq.signature import nearest
 
 _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ddoq.component import Block, signature
+from ddoq.component import Block
 from ddoq.console import Stage
 from ddoq.errors import UsageError
 from ddoq.evaluation.cell import Cell, measure
@@ -11,6 +11,7 @@ from ddoq.evaluation.protocols import Protocol
 from ddoq.evaluation.score import Result
 from ddoq.kinds import KINDS
 from ddoq.recipe import Recipe
+from ddoq.signature import signature
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:

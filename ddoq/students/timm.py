@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import nn
 
-from ddoq.component import nearest
 from ddoq.errors import UsageError
+from ddoq.signature import nearest
 
 # Below this, a stem that halves the image at once leaves too little of it.
 _SMALL_IMAGE = 64

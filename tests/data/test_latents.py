@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from ddoq.artifacts import sha256
 from ddoq.autoencoders.identity import Identity
-from ddoq.data import latents as module
-from ddoq.data.latents import Latents, LatentStore, ShuffledStream, deal, encode
+from ddoq.data import encoding as module
+from ddoq.data.encoding import encode
+from ddoq.data.latents import Latents, LatentStore, ShuffledStream, deal
 from ddoq.errors import IntegrityError
 from ddoq.world import World
 

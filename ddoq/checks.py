@@ -1,0 +1,129 @@
+"""Is a merged recipe one that can run? Every block against its component's signature."""
+
+from typing import TYPE_CHECKING, Any
+
+from ddoq.component import Block, check_settings, complete, required
+from ddoq.errors import UsageError
+from ddoq.kinds import KINDS, PLURAL, PRETRAINERS, SINGLE
+from ddoq.signature import defaults, nearest, signature
+
+if TYPE_CHECKING:
+    from ddoq.recipe import Recipe
+
+
+_TRAINER = "lightning.pytorch.trainer.trainer:Trainer"
+
+
+# Settings of Lightning's Trainer that the program makes itself.
+_OWNED = (
+    "max_epochs",
+    "min_epochs",
+    "max_steps",
+    "min_steps",
+    "max_time",
+    "fast_dev_run",
+    "overfit_batches",
+    "use_distributed_sampler",
+    "enable_checkpointing",
+    "inference_mode",
+    "barebones",
+    "callbacks",
+    "plugins",
+    "reload_dataloaders_every_n_epochs",
+    "val_check_interval",
+    "check_val_every_n_epoch",
+    "num_sanity_val_steps",
+)
+
+
+def as_block(place: str, value: Any) -> Block:
+    """Return the long form of a block; a bare name stands for one without settings."""
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict):
+        raise UsageError(
+            f"{place}: {value!r} is not a component", "give its name, or {name: NAME, ...}"
+        )
+    return {
+        str(k): as_block(f"{place}.{k}", v) if k in KINDS and isinstance(v, str) else v
+        for k, v in value.items()
+    }
+
+
+def checked(recipe: "Recipe") -> "Recipe":
+    """Complete every block of a merged recipe, refusing what its component does not take."""
+    for kind in SINGLE:
+        setattr(recipe, kind, complete(KINDS, kind, getattr(recipe, kind)))
+    for plural, kind in PLURAL.items():
+        done = [complete(KINDS, kind, block) for block in getattr(recipe, plural)]
+        setattr(recipe, plural, done)
+    for plural in PLURAL:
+        blocks = getattr(recipe, plural)
+        if any(b in blocks[:i] for i, b in enumerate(blocks)):
+            raise UsageError(f"{plural}: one is named twice", "name each of them once")
+    _check_quoted(recipe.evaluation.quoted)
+    recipe.evaluation.decoders = [
+        complete(KINDS, "decoder", as_block("evaluation.decoders", d), place="evaluation.decoders")
+        for d in recipe.evaluation.decoders
+    ]
+    _check_pretrain(recipe)
+    owned = [k for k in recipe.trainer if k in _OWNED or k.startswith("limit_")]
+    if owned:
+        raise UsageError(
+            f"trainer.{owned[0]}: how long and on what is trained is the protocol's to say",
+            "change the protocol, for example 'protocol=[{name: small, steps: 500}]'",
+        )
+    trainer = signature(_TRAINER)
+    check_settings({}, trainer, recipe.trainer, place="trainer", target="lightning's Trainer")
+    return recipe
+
+
+def _check_quoted(numbers: list[Any]) -> None:
+    for number in numbers:
+        is_whole = isinstance(number, dict) and {"distiller", "student", "top1"} <= number.keys()
+        if not is_whole or not 0 <= number["top1"] <= 1:
+            raise UsageError(
+                f"evaluation.quoted: {number} is not a number to quote",
+                "give {distiller: ..., student: ..., top1: 0.0 to 1.0, protocol: ...}",
+            )
+
+
+def _check_pretrain(recipe: "Recipe") -> None:
+    for part, block in recipe.pretrain.items():
+        if part not in PRETRAINERS:
+            raise UsageError(
+                f"pretrain: nothing called {part!r} is trained{nearest(part, PRETRAINERS)}",
+                f"it trains {', '.join(PRETRAINERS)}",
+            )
+        _pretrain_signature(part)
+        check_settings(
+            KINDS, _pretrain_signature(part), block, place=f"pretrain.{part}", target=part
+        )
+    recipe.pretrain = {
+        part: _complete_pretrain(part, recipe.pretrain.get(part, {})) for part in PRETRAINERS
+    }
+
+
+def _pretrain_signature(part: str) -> Any:
+    settable = signature(PRETRAINERS[part])
+    for supplied in ("work", "run"):
+        settable.parameters.pop(supplied, None)
+    return settable
+
+
+def _complete_pretrain(part: str, block: Block) -> Block:
+    settable = _pretrain_signature(part)
+    checked = check_settings(KINDS, settable, block, place=f"pretrain.{part}", target=part)
+    return {**defaults(settable), **checked}
+
+
+def refuse_missing(recipe: "Recipe") -> None:
+    """Refuse a recipe in which a component lacks a setting it cannot do without."""
+    blocks = [(k, k, getattr(recipe, k)) for k in SINGLE]
+    blocks += [(p, k, b) for p, k in PLURAL.items() for b in getattr(recipe, p)]
+    for place, kind, block in blocks:
+        missing = required(KINDS, kind, block)
+        if missing:
+            raise UsageError(
+                f"{place}.{missing[0]} is missing", f"add {place}.{missing[0]}=... to the command"
+            )
