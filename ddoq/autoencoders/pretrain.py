@@ -12,13 +12,11 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
 from ddoq import keyed
-from ddoq.callbacks.finite_guard import FiniteGuard
-from ddoq.callbacks.progress import Progress
 from ddoq.card import write_card
 from ddoq.data.images import Images, as_floats
 from ddoq.errors import UsageError
-from ddoq.evaluation.protocols import Protocol
-from ddoq.students.feed import Batch, Feed
+from ddoq.students.feed import Batch
+from ddoq.training import hard_protocol, train_on_images
 
 if TYPE_CHECKING:
     from ddoq.run import Run
@@ -75,27 +73,13 @@ def train_autoencoder(
     """Train the recipe's kind of autoencoder from scratch and save it to `work`."""
     start = time.perf_counter()
     images = run.images
-    torch.manual_seed(keyed.seed_of("autoencoder", run.seed))
+    torch.manual_seed(keyed.seed_of("autoencoder", run.recipe.seed))
     model = _new(run.recipe.autoencoder["name"], images, width, downsamplings, latent_channels)
-    protocol = Protocol(
-        id="autoencoder",
-        source="ddoq",
-        labels="hard",
-        loss="ce",
-        steps=steps,
-        batch_size=batch_size,
-        optimizer="adamw",
-        lr=lr,
-        weight_decay=0.0,
-        flip=flip,
+    module = AutoencoderTraining(model, kl_weight=kl_weight, lr=lr, steps=steps)
+    protocol = hard_protocol(
+        "autoencoder", steps=steps, batch_size=batch_size, lr=lr, weight_decay=0.0, flip=flip
     )
-    whole = images.whole()
-    world = run.world
-    feed = Feed(whole, protocol, run.seed, images.image_size, world.device, world.rank, world.size)
-    with run.console.stage(f"autoencoder: {steps} steps of {batch_size} images", steps) as bar:
-        module = AutoencoderTraining(model, kl_weight=kl_weight, lr=lr, steps=steps)
-        guard = FiniteGuard("pretrain autoencoder")
-        run.trainer(max_epochs=1, callbacks=[guard, Progress(bar)]).fit(module, feed)
+    train_on_images(run, module, protocol)
     if run.world.is_first:
         _finish(model.eval().cpu(), images, work, steps, batch_size, time.perf_counter() - start)
 

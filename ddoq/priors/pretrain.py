@@ -81,12 +81,12 @@ def train_prior(
         raise UsageError(
             f"pretrain.prior: {images.num_classes} classes", f"at most {_NUM_LABELS} fit"
         )
-    torch.manual_seed(keyed.seed_of("prior", run.seed))
+    torch.manual_seed(keyed.seed_of("prior", run.recipe.seed))
     model = _new(latents.shape, layers, heads, head_size)
     scheduler = DDIMScheduler(num_train_timesteps=_NUM_LABELS, clip_sample=False)
-    module = PriorTraining(model, scheduler, lr=lr, steps=steps, seed=run.seed)
+    module = PriorTraining(model, scheduler, lr=lr, steps=steps, seed=run.recipe.seed)
     per_rank = max(1, batch_size // run.world.size)
-    stream = Latents(latents, batch_size=per_rank, seed=run.seed)
+    stream = Latents(latents, batch_size=per_rank, seed=run.recipe.seed)
     with run.console.stage(f"prior: {steps} steps of {batch_size} latents", steps) as bar:
         callbacks = [FiniteGuard("pretrain prior"), Progress(bar)]
         trainer = run.trainer(max_epochs=1, limit_train_batches=steps, callbacks=callbacks)

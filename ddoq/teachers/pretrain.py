@@ -1,22 +1,20 @@
 """Train a teacher on the recipe's own images."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ddoq import keyed
-from ddoq.callbacks.finite_guard import FiniteGuard
-from ddoq.callbacks.progress import Progress
 from ddoq.card import write_card
-from ddoq.evaluation.protocols import Protocol
-from ddoq.students.feed import Feed
 from ddoq.students.student import Student
 from ddoq.teachers.trained import make_net, save_teacher
+from ddoq.training import hard_protocol, train_on_images
 
 if TYPE_CHECKING:
+    from lightning import Trainer
+
     from ddoq.run import Run
 
 
@@ -34,52 +32,37 @@ def train_teacher(
 ) -> None:
     """Train one of our networks or timm's with hard labels and save it to `work`."""
     start = time.perf_counter()
-    images, world = run.images, run.world
+    images = run.images
     block = {"name": student} if isinstance(student, str) else student
-    described = {
+    described: dict[str, Any] = {
         "student": block,
         "class_ids": list(images.class_ids),
         "mean": list(images.mean),
         "std": list(images.std),
         "image_size": images.image_size,
     }
-    torch.manual_seed(keyed.seed_of("teacher", run.seed))
-    net = make_net(block, described)
-    protocol = Protocol(
-        id="teacher",
-        source="ddoq",
-        labels="hard",
-        loss="ce",
+    torch.manual_seed(keyed.seed_of("teacher", run.recipe.seed))
+    protocol = hard_protocol(
+        "teacher",
         steps=steps,
         batch_size=batch_size,
-        optimizer="adamw",
         lr=lr,
         weight_decay=weight_decay,
         warmup=0.05,
         crop=crop,
         flip=flip,
     )
-    whole = images.whole()
-    feed = Feed(whole, protocol, run.seed, images.image_size, world.device, world.rank, world.size)
     module = Student(
-        net,
+        make_net(block, described),
         protocol,
         num_classes=images.num_classes,
         num_steps=steps,
         mean=images.mean,
         std=images.std,
     )
-    with run.console.stage(f"teacher: {steps} steps of {batch_size} images", steps) as bar:
-        trainer = run.trainer(
-            max_epochs=1, callbacks=[FiniteGuard("pretrain teacher"), Progress(bar)]
-        )
-        trainer.fit(module, feed)
-    quality: Mapping[str, float] = {"test/top1": float("nan")}
-    if len(images.val):
-        val = images.batches("val", rank=world.rank, world_size=world.size)
-        [quality] = trainer.test(module, val, verbose=False)
-    if world.is_first:
-        save_teacher(work, net.cpu(), described)
+    accuracy = _accuracy(run, train_on_images(run, module, protocol), module)
+    if run.world.is_first:
+        save_teacher(work, module.net.cpu(), described)
         write_card(
             work,
             title=f"Teacher: {block['name']}",
@@ -87,7 +70,15 @@ def train_teacher(
             how=f"{steps} steps of {batch_size} images, hard labels, crops of {crop}, flip {flip}",
             seconds=time.perf_counter() - start,
             quality={
-                "validation accuracy": float(quality["test/top1"]),
-                "parameters": sum(p.numel() for p in net.parameters()),
+                "validation accuracy": accuracy,
+                "parameters": sum(p.numel() for p in module.net.parameters()),
             },
         )
+
+
+def _accuracy(run: "Run", trainer: "Trainer", module: Student) -> float | str:
+    if len(run.images.val) == 0:
+        return "not measured, there are no validation images"
+    ranks = {"rank": run.world.rank, "world_size": run.world.size}
+    [quality] = trainer.test(module, run.images.batches("val", **ranks), verbose=False)
+    return float(quality["test/top1"])
