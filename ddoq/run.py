@@ -49,6 +49,19 @@ _WITHOUT_EFFECT = (
 )
 
 
+# What a component's constructor may ask a run for, by name.
+_NOUNS = (
+    "autoencoder",
+    "channels",
+    "image_size",
+    "images",
+    "latents",
+    "num_classes",
+    "prior",
+    "seed",
+)
+
+
 class Run:
     """The workshop of one recipe: builds components, runs stages, remembers what it cost."""
 
@@ -110,8 +123,6 @@ class Run:
             if source and source != "pretrain":
                 refuse_seen(shipped.locate(source), self.images, self.recipe.evaluation.split)
 
-    # --- stages
-
     def stage(self, name: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> Path:
         """Return the folder of a finished stage, running `work` if it is not there yet."""
         return self.cache.stage(name, self._full_key(name, key), work)
@@ -126,8 +137,6 @@ class Run:
 
     def _full_key(self, name: str, key: Mapping[str, Any]) -> dict[str, Any]:
         return {"version": STAGE_VERSIONS[name.split("/")[0]], **key}
-
-    # --- components and what identifies them
 
     def key(self, kind: str, block: Block | None = None) -> dict[str, Any]:
         """Return what determines a component: its settings, weights and plugged-in source."""
@@ -192,7 +201,7 @@ class Run:
         if block.get("source") == "pretrain":
             block["source"] = str(self.pretrained(kind))
         for noun in self.asks_for(kind, block):
-            if noun not in supplied and hasattr(type(self), noun):
+            if noun not in supplied and noun in _NOUNS:
                 supplied[noun] = getattr(self, noun)
         return build(KINDS, kind, block, **supplied)
 
@@ -287,8 +296,6 @@ class Run:
 
         return LatentStore.open(self.stage("latents", self.latents_key, work))
 
-    # --- training
-
     def trainer(self, **settings: Any) -> "Trainer":
         """Return a Lightning Trainer as the recipe's `trainer:` block has it."""
         from lightning import Trainer
@@ -303,7 +310,7 @@ class Run:
         }
         if self.world.size == 1 and self.world.device.type == "cpu":
             quiet["accelerator"] = "cpu"
-        return Trainer(**{**quiet, **self.recipe.trainer, **settings})
+        return Trainer(**{**quiet, **self.recipe.trainer, **self.world.settings, **settings})
 
 
 def _silence_lightning() -> None:

@@ -21,8 +21,10 @@ class World:
     rank 0 decides and tells the others.
     """
 
-    def __init__(self, fabric: Any = None) -> None:
+    def __init__(self, fabric: Any = None, settings: Mapping[str, Any] | None = None) -> None:
         self._fabric = fabric
+        self.settings = dict(settings or {})
+        """What a Trainer must be told to live in this world."""
         self.rank: int = fabric.global_rank if fabric else 0
         self.size: int = fabric.world_size if fabric else 1
         self._device: torch.device | None = fabric.device if fabric else None
@@ -83,8 +85,8 @@ def abort() -> None:
 def launch(trainer: Mapping[str, Any]) -> World:
     """Start the processes that a `trainer:` block asks for; once per program."""
     global _world, _settings
-    keys = ("accelerator", "devices", "num_nodes", "strategy", "precision")
-    settings = {k: trainer[k] for k in keys if k in trainer}
+    keys = ("accelerator", "devices", "num_nodes", "strategy")
+    settings = {**_torchrun(), **{k: trainer[k] for k in keys if k in trainer}}
     if _world is None:
         _world, _settings = _launch(settings), settings
     elif _world.size > 1 and settings != _settings:
@@ -95,6 +97,15 @@ def launch(trainer: Mapping[str, Any]) -> World:
     elif _world.size == 1 and _wants_many(settings):
         _world, _settings = _launch(settings), settings
     return _world
+
+
+def _torchrun() -> dict[str, Any]:
+    """Return what torchrun has decided already, if it started this process."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return {}
+    local = int(os.environ["LOCAL_WORLD_SIZE"])
+    num_nodes = int(os.environ["WORLD_SIZE"]) // local
+    return {"devices": local, "num_nodes": num_nodes, "strategy": "ddp"}
 
 
 def _wants_many(settings: Mapping[str, Any]) -> bool:
@@ -123,4 +134,4 @@ def _launch(settings: dict[str, Any]) -> World:
             f"trainer: {str(error).splitlines()[0]}", "see Lightning's Trainer for what fits"
         ) from error
     fabric.launch()
-    return World(fabric)
+    return World(fabric, settings if fabric.world_size > 1 else None)
