@@ -69,6 +69,9 @@ def train_in_parallel(run: "Run") -> None:
     if len(waiting) < 2 * workers:
         # Starting processes would take longer than they save.
         return
+    if any(run.make("protocol", p).labels == "soft" for p in run.recipe.protocols):
+        # Trained here, where its progress is seen, if it must be trained.
+        _ = run.teacher
     context = multiprocessing.get_context("spawn")
     plain = dataclasses.asdict(run.recipe)
     pool = ProcessPoolExecutor(workers, context, _begin, (plain, os.getpid()))
