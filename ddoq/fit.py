@@ -20,8 +20,13 @@ def fit(invocation: recipe.Invocation) -> Path:
     run = Run(wanted)
     run.check()
     if invocation.dry_run:
-        run.console.show(plan.table(plan.plan(run)))
+        run.console.show(plan.table(plan.plan(run), "what this run would do"))
         return Path()
+
+    missing = plan.training(run)
+    if missing:
+        title = "weights to train first; the time left is shown as soon as it is known"
+        run.console.show(plan.table(missing, title))
 
     folder = run.open_folder(invocation.digest)
     rows = entries(wanted)

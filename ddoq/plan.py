@@ -41,6 +41,12 @@ def plan(run: "Run") -> list[Step]:
     return steps + [_students(run, rows, number) for number in range(len(run.recipe.protocols))]
 
 
+def training(run: "Run") -> list[Step]:
+    """Return the weights that a run must train before anything else."""
+    steps = [_weights(run, part) for part in PRETRAINERS if part in _parts(run)]
+    return [s for s in steps if s.state == "to do"]
+
+
 def _parts(run: "Run") -> list[str]:
     """Return the parts that this recipe reads: a prior only where a decoder asks for one."""
     recipe = run.recipe
@@ -59,7 +65,8 @@ def _weights(run: "Run", part: str) -> Step:
     source = block.get("source")
     if source == "pretrain":
         settings = run.recipe.pretrain[part]
-        needs = f"train {settings['steps']} steps of {settings['batch_size']}"
+        size = f"{run.images.channels}x{run.images.image_size}x{run.images.image_size}"
+        needs = f"{settings['steps']} steps of {settings['batch_size']} images {size}"
         return _step(
             f"pretrain {part}", run.is_done(f"pretrain/{part}", run.pretrain_key(part)), needs
         )
@@ -127,9 +134,9 @@ def _num_trained(run: "Run", entry: Entry, protocol: Any) -> int:
     return done
 
 
-def table(steps: list[Step]) -> Table:
+def table(steps: list[Step], title: str) -> Table:
     """Return the steps as a table for the terminal."""
-    shown = Table("stage", "state", "needs", title="what this run would do", title_justify="left")
+    shown = Table("stage", "state", "needs", title=title, title_justify="left")
     for step in steps:
         shown.add_row(step.what, step.state, step.needs)
     return shown

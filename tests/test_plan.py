@@ -1,0 +1,41 @@
+"""Does a plan say what is there, what is not, and nothing twice?"""
+
+from pathlib import Path
+
+from ddoq import recipe
+from ddoq.plan import plan, training
+from ddoq.run import Run
+
+
+def run(tmp_path: Path, *overrides: str) -> Run:
+    return Run(recipe.read(["recipe=digits", f"cache={tmp_path}", *overrides]).recipe)
+
+
+def test_a_fresh_cache_has_everything_to_do(tmp_path: Path) -> None:
+    states = {s.what: s.state for s in plan(run(tmp_path))}
+    assert states["teacher"] == "given"
+    assert states["latents"] == states["quantization"] == states["students (small)"] == "to do"
+
+
+def test_points_that_several_rows_share_are_counted_once(tmp_path: Path) -> None:
+    steps = [s for s in plan(run(tmp_path)) if s.what == "quantization"]
+    assert [s.needs for s in steps] == ["5 of 5 sets of 10"]
+
+
+def test_a_finished_stage_is_cached(tmp_path: Path) -> None:
+    finished = run(tmp_path)
+    assert finished.latents.counts[0] == 113
+    assert {s.what: s.state for s in plan(finished)}["latents"] == "cached"
+
+
+def test_weights_to_train_are_told_with_their_length(tmp_path: Path) -> None:
+    sources = ["autoencoder.source=pretrain", "teacher.source=pretrain"]
+    steps = training(run(tmp_path, *sources, "pretrain.teacher.steps=7"))
+    assert [s.what for s in steps] == ["pretrain autoencoder", "pretrain teacher"]
+    assert steps[1].needs == "7 steps of 64 images 1x8x8"
+
+
+def test_a_prior_that_no_decoder_asks_for_is_not_trained(tmp_path: Path) -> None:
+    without = ["decoder=plain", "evaluation.decoders=[nearest]", "prior.source=pretrain"]
+    assert training(run(tmp_path, *without)) == []
+    assert len(training(run(tmp_path, "prior.source=pretrain"))) == 1
