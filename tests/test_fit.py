@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,32 @@ def test_torchrun_makes_the_same_set(finished: Path, tmp_path: Path) -> None:
     made = hashes(tmp_path / "cache")
     assert made
     assert made.items() <= hashes(finished / "cache").items()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stop_takes_the_workers_down_and_a_second_call_goes_on(
+    finished: Path, tmp_path: Path, stop: signal.Signals, code: int
+) -> None:
+    places = [f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}", "evaluation.workers=2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ddoq.fit", *QUICK, *places],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "cache" / "cell").glob("[0-9a-f]*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.send_signal(stop)
+    assert process.wait(timeout=60) == code
+    time.sleep(2)
+    assert not [c for c in children if Path(f"/proc/{c}").exists()]
+    run_fit(*places, cwd=tmp_path)
+    again, first = (read_results(f / "out") for f in (tmp_path, finished))
+    assert [r.top1 for r in again] == [r.top1 for r in first]
 
 
 @pytest.mark.slow

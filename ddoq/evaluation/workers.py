@@ -87,10 +87,11 @@ def train_in_parallel(run: "Run") -> None:
             "run it again with evaluation.workers=1; what is finished is kept",
         ) from error
     finally:
-        # On an error or an interrupt the queue is dropped and the workers are ended.
+        # On an error or an interrupt the queue is dropped and the workers are ended: by SIGKILL, as
+        # Lightning catches SIGTERM and goes on with the next job. The cache bears it.
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
-            process.terminate()
+            process.kill()
 
 
 def _begin(plain: dict[str, object], parent: int) -> None:
@@ -101,7 +102,6 @@ def _begin(plain: dict[str, object], parent: int) -> None:
     global _run
     # An interrupt reaches the parent, which takes the workers down.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     recipe: Recipe = from_plain(plain)
     _run = Run(recipe, Console(is_silent=True))
