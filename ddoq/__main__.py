@@ -11,6 +11,7 @@ COMMANDS = {
     "fit": "distill, train students, compare: the whole program",
     "encode": "encode a recipe's images into a store of latents",
     "pretrain": "train a recipe's autoencoder, prior and teacher",
+    "theory": "check what the theory says, with plots",
     "recipes": "list the recipes",
 }
 

@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,35 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
 
     with replacing(file) as temporary:
         save_file({k: t.contiguous().cpu() for k, t in tensors.items()}, temporary)
+
+
+def join_tensors(file: Path, parts: Sequence[Path], names: Sequence[str]) -> None:
+    """Concatenate the tensors of several safetensors files into one, holding one part at a time."""
+    layout = {name: _joined(parts, name) for name in names}
+    header: dict[str, Any] = {}
+    start = 0
+    for name, (kind, shape, num_bytes) in layout.items():
+        offsets = [start, start + num_bytes]
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": offsets}
+        start += num_bytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with replacing(file) as temporary, temporary.open("wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        for name in names:
+            for one in parts:
+                stream.write(read_tensors(one)[name].contiguous().numpy().tobytes())
+
+
+def _joined(parts: Sequence[Path], name: str) -> tuple[str, list[int], int]:
+    """Return dtype, shape and bytes of the tensors `name` of all parts together."""
+    kinds = {"float32": "F32", "float64": "F64", "float16": "F16", "int64": "I64"}
+    first, total = read_tensors(parts[0])[name], 0
+    for one in parts:
+        total += len(read_tensors(one)[name])
+    kind = kinds[str(first.dtype).removeprefix("torch.")]
+    num_bytes = total * first.shape[1:].numel() * first.dtype.itemsize
+    return kind, [total, *first.shape[1:]], num_bytes
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

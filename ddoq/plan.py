@@ -84,11 +84,13 @@ def _distiller(run: "Run", entry: Entry) -> Any:
 def _sets(run: "Run", entry: Entry, counted: set[str]) -> list[Step]:
     """Return what an entry's sets need, but for what an earlier entry needs too."""
     distiller = _distiller(run, entry)
-    places: dict[str, dict[str, bool]] = {"quantization": {}, "decoded": {}}
+    places: dict[str, dict[str, bool]] = {"study": {}, "quantization": {}, "decoded": {}}
     for number in range(entry.num_seeds if entry.redraw else 1):
         with run.seeded(set_seed(run.recipe, entry, number)):
+            points = distiller.points(run)
             keys = {
-                "quantization": distiller.quantization_key(run),
+                **({"study": points.study_key()} if points.has_study else {}),
+                "quantization": points.key(),
                 "decoded": distiller.decoded_key(run),
             }
         for stage, key in keys.items():
@@ -96,12 +98,14 @@ def _sets(run: "Run", entry: Entry, counted: set[str]) -> list[Step]:
             if name not in counted:
                 places[stage][name] = run.is_done(stage, key)
                 counted.add(name)
-    num_points = distiller.images_per_class * run.images.num_classes
+    num_points = distiller.budget or distiller.images_per_class * run.images.num_classes
     steps: list[Step] = []
     for stage, found in places.items():
         missing = sum(not done for done in found.values())
         needs = f"{missing} of {len(found)} sets of {num_points}"
-        what = stage if stage == "quantization" else f"decoded ({entry.decoder_name})"
+        if stage == "study":
+            needs = "hold out latents of some classes and quantize the rest"
+        what = f"decoded ({entry.decoder_name})" if stage == "decoded" else stage
         steps += [_step(what, not missing, needs)] if found else []
     return steps
 

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from ddoq.teachers.teacher import Teacher
 
 # Raise a stage's number when a change of its code changes its result.
-STAGE_VERSIONS = {"pretrain": 1, "latents": 1, "quantization": 1, "decoded": 1, "cell": 1}
+STAGE_VERSIONS = {
+    "pretrain": 1,
+    "latents": 1,
+    "study": 1,
+    "quantization": 2,
+    "certificates": 1,
+    "decoded": 1,
+    "cell": 1,
+}
 
 
 # Settings of a Trainer that change where and how loudly it runs, but not what comes out.

@@ -70,7 +70,10 @@ class SyntheticSet:
 
     @property
     def images_per_class(self) -> int:
-        """The largest number of images that a class has."""
+        """The largest number of images that a class has; the mean, where a budget was spread."""
+        budget = self.provenance.get("budget")
+        if budget is not None:
+            return -(-budget // self.num_classes)
         return int(torch.bincount(self.labels, minlength=1).max())
 
     @property

@@ -138,6 +138,7 @@ class Images(LightningDataModule):
         weights: Tensor | None = None,
         *,
         distiller: str = "subset",
+        budget: int | None = None,
     ) -> SyntheticSet:
         """Return some training images as a set, each of weight 1 unless told."""
         return SyntheticSet(
@@ -149,7 +150,7 @@ class Images(LightningDataModule):
             class_names=self.class_names,
             class_ids=self.class_ids,
             columns={"source": indices.tolist()},
-            provenance={"distiller": distiller, "images": self.fingerprint},
+            provenance={"distiller": distiller, "images": self.fingerprint, "budget": budget},
         )
 
     def whole(self) -> SyntheticSet:

@@ -3,17 +3,22 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ddoq.artifacts import read_json, write_json
 from ddoq.component import Block
 from ddoq.data.images import Images
 from ddoq.decoders.blocks import decode, read_images
+from ddoq.distillers.points import Points, PointSettings
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
+from ddoq.quantize.certificates import certify
 from ddoq.quantize.quantization import Quantization
-from ddoq.quantize.quantizer import quantize
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
     from ddoq.run import Run
+
+# Classes whose W2 under the weights in use is computed exactly; the others get bounds.
+_EXACT_CLASSES = 20
 
 
 class DDOQ:
@@ -21,6 +26,11 @@ class DDOQ:
 
     Steps 1 to 3 of the method; step 4, training on the result, is the evaluation's. The solver
     converges by default, where the paper takes one pass.
+
+    `budget` spreads a total number of images over the classes, by `allocation`, instead of
+    `images_per_class` for each. `shrinkage` draws points back that stand for few latents, by
+    `strength` (null: found on held-out latents). `folds` of up to `studied_classes` classes are
+    held out to judge the points; 0 leaves that out.
     """
 
     def __init__(
@@ -31,16 +41,37 @@ class DDOQ:
         images_per_class: int = 10,
         solver: dict[str, Any] | str = "lloyd",
         class_prior: Literal["uniform", "data"] = "uniform",
+        budget: int | None = None,
+        allocation: Literal["gain", "zador"] = "gain",
+        shrinkage: Literal["none", "mean", "directions"] = "none",
+        strength: float | None = None,
+        folds: int = 5,
+        studied_classes: int = 20,
     ) -> None:
-        if images_per_class < 1:
-            raise UsageError(f"distiller.images_per_class={images_per_class}", "it is at least 1")
-        self.images_per_class, self.class_prior = images_per_class, class_prior
-        self._solver = {"name": solver} if isinstance(solver, str) else solver
+        if strength is not None and strength < 0:
+            raise UsageError(f"distiller.strength={strength}", "it is at least 0")
+        self._points = PointSettings(
+            solver={"name": solver} if isinstance(solver, str) else solver,
+            images_per_class=images_per_class,
+            budget=budget,
+            allocation=allocation,
+            shrinkage=shrinkage,
+            strength=strength,
+            class_prior=class_prior,
+            folds=folds,
+            studied_classes=studied_classes,
+        )
+        self.images_per_class, self.budget = images_per_class, budget
         self._decoder, self._weighting = decoder, weighting
+
+    def points(self, run: "Run") -> Points:
+        """Return the points of `run.seed`, and what decides on them."""
+        return Points(self._points, run)
 
     def distill(self, images: Images, run: "Run") -> SyntheticSet:
         """Return the synthetic set of `run.seed`."""
-        quantization = self.quantization(run)
+        points = self.points(run)
+        quantization = points.quantization
         decoded = read_images(self._decoded(images, run, quantization))
         masses = quantization.masses
         weights = run.make(
@@ -48,7 +79,7 @@ class DDOQ:
             self._weighting,
             masses=masses,
             labels=quantization.labels,
-            priors=class_priors(quantization.class_counts, self.class_prior),
+            priors=class_priors(quantization.class_counts, self._points.class_prior),
         )
         return SyntheticSet(
             images=decoded,
@@ -61,47 +92,55 @@ class DDOQ:
             provenance={
                 "distiller": "ddoq",
                 "images_per_class": self.images_per_class,
+                "budget": self.budget,
                 "decoder": self._decoder,
                 "weighting": self._weighting["name"],
                 "seed": run.seed,
                 "images": images.fingerprint,
-                "certificates": quantization.certificates(images.class_names),
+                **self._figures(run, points, weights),
             },
         )
 
-    def quantization_key(self, run: "Run") -> dict[str, Any]:
-        """Return what determines the points."""
-        return {
-            "latents": run.latents_key,
-            "solver": run.key("solver", self._solver),
-            "images_per_class": self.images_per_class,
-            "seed": run.seed,
-        }
-
-    def quantization(self, run: "Run") -> Quantization:
-        """Return points and masses, from the cache where they are finished."""
+    def _figures(self, run: "Run", points: Points, weights: Any) -> dict[str, Any]:
+        """Return certificates and advice, from the cache where they are finished."""
+        study = points.study
 
         def work(folder: Path) -> None:
-            latents = run.latents
-            with run.console.stage("quantize", run.images.num_classes) as bar:
-                quantize(
-                    latents,
-                    run.make("solver", self._solver),
-                    images_per_class=self.images_per_class,
-                    seed=run.seed,
-                    trainer=run.trainer(precision="32-true"),
-                    work=folder,
-                    world=run.world,
-                    advance=bar.advance,
-                )
+            if not run.world.is_first:
+                return
+            shrinkage = points.shrinkage
+            of_class = {
+                label: study.trial(label, number, shrinkage.towards, shrinkage.strength)
+                for label, number in enumerate(points.numbers)
+                if study is not None
+            }
+            rows = certify(
+                points.quantization,
+                weights,
+                class_names=run.images.class_names,
+                store=run.latents,
+                exact=list(study.trials)[:_EXACT_CLASSES] if study else [],
+                held_out={label: trial for label, trial in of_class.items() if trial},
+            )
+            advice = study.advice() if study else None
+            used = {"towards": shrinkage.towards, "strength": shrinkage.strength}
+            seconds = study.seconds if study else None
+            figures = {"certificates": rows, "advice": advice, "study_seconds": seconds}
+            write_json(folder / "figures.json", {**figures, "shrinkage": used})
 
-        return Quantization.load(run.stage("quantization", self.quantization_key(run), work))
+        key = {
+            "points": points.key(),
+            "study": points.study_key() if study else None,
+            "weighting": run.key("weighting", self._weighting),
+            "class_prior": self._points.class_prior,
+        }
+        return read_json(run.stage("certificates", key, work) / "figures.json")
 
     def decoded_key(self, run: "Run") -> dict[str, Any]:
         """Return what determines the images."""
         uses_prior = "prior" in run.asks_for("decoder", self._decoder)
         return {
-            "points": self.quantization_key(run),
+            "points": self.points(run).key(),
             "decoder": run.key("decoder", self._decoder),
             "prior": run.key("prior") if uses_prior else None,
             "image_size": run.images.image_size,

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 
 class Random:
-    """Draw real training images of each class without replacement, anew for each seed."""
+    """Draw real training images of each class without replacement, anew for each seed.
 
-    def __init__(self, *, images_per_class: int = 10) -> None:
-        self.images_per_class = images_per_class
+    A `budget` is spread evenly; where it cannot be, the first classes have one image more.
+    """
+
+    def __init__(self, *, images_per_class: int = 10, budget: int | None = None) -> None:
+        self.images_per_class, self.budget = images_per_class, budget
 
     def distill(self, images: Images, run: "Run") -> SyntheticSet:
         """Return the subset of `run.seed`."""
@@ -24,5 +27,10 @@ class Random:
         for label in range(images.num_classes):
             members = images.train.of_class(label)
             order = keyed.permutation(len(members), "random real", run.seed, label)
-            chosen.append(members[order[: self.images_per_class]])
-        return images.subset(torch.cat(chosen), distiller="random")
+            chosen.append(members[order[: self._number(label, images.num_classes)]])
+        return images.subset(torch.cat(chosen), distiller="random", budget=self.budget)
+
+    def _number(self, label: int, num_classes: int) -> int:
+        if self.budget is None:
+            return self.images_per_class
+        return self.budget // num_classes + (label < self.budget % num_classes)

@@ -90,7 +90,8 @@ def _baseline(recipe: Recipe, name: str) -> list[Entry]:
         if recipe.distiller["name"] == "random":
             return []
         number = recipe.distiller.get("images_per_class", 10)
-        block = {"name": "random", "images_per_class": number}
+        budget = recipe.distiller.get("budget")
+        block = {"name": "random", "images_per_class": number, "budget": budget}
         # Always drawn anew: a seed stands for every random subset too.
         return [Entry(block, _NONE, _NONE, settings.seeds, n)]
     if name == "full":

@@ -84,29 +84,6 @@ def _draw(
     return torch.searchsorted(cumulative, spots * cumulative[-1]).clamp_max(len(squares) - 1)
 
 
-def lloyd(
-    latents: Float[Tensor, "n dim"], points: Float[Tensor, "k dim"], *, max_iterations: int
-) -> Float[Tensor, "k dim"]:
-    """Move points to the means of their cells until no latent changes its cell (Lloyd 1982).
-
-    A point whose cell is empty is put on the latent farthest from its own point: that never
-    raises the distortion.
-    """
-    before = torch.full((len(latents),), -1, device=latents.device)
-    for _ in range(max_iterations):
-        nearest, squares = assign(latents, points)
-        if torch.equal(nearest, before):
-            break
-        points, counts = cell_means(latents, nearest, points)
-        empty = torch.nonzero(counts == 0).flatten()
-        if len(empty) and bool((squares > 0).any()):
-            farthest = squares.topk(min(len(empty), len(latents))).indices
-            points[empty[: len(farthest)]] = latents[farthest]
-            nearest = torch.full_like(nearest, -1)
-        before = nearest
-    return points
-
-
 def running_means(
     latents: Float[Tensor, "n dim"],
     points: Float[Tensor, "k dim"],

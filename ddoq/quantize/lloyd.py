@@ -1,37 +1,138 @@
-"""Converged k-means: the solver whose points are a fixpoint, so that its masses are optimal."""
+"""The solver to use: k-means to a fixpoint of Hartigan's moves, on inner products."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ddoq.errors import UsageError
-from ddoq.quantize import functional
+from ddoq.quantize.hartigan import hartigan
+from ddoq.quantize.partition import Partition, lloyd
+from ddoq.quantize.seeding import plus_plus
+from ddoq.quantize.space import Direct, Gram, centered, direct, gram, prefers_gram
+
+# With few points restarts find better cells, with many Hartigan's moves do: K = 10 takes 5
+# restarts, K >= 50 one.
+_STARTS = 50
+_MOST_RESTARTS = 8
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The latents of one class or several, ready to be quantized any number of times."""
+
+    latents: Float[Tensor, "classes n dim"]
+    """Centered."""
+    center: Float[Tensor, "classes 1 dim"]
+    space: Gram | Direct
+
+    def subset(self, index: Int[Tensor, " m"]) -> "Prepared":
+        """Return some latents of a single class, their inner products with them."""
+        return Prepared(self.latents[:, index], self.center, self.space.subset(index))
 
 
 class Lloyd:
-    """Greedy k-means++ and Lloyd's iterations to the fixpoint; the best of several restarts."""
+    """Greedy k-means++, Lloyd's iterations on several restarts, Hartigan's moves on the best.
 
-    def __init__(self, *, restarts: int = 8, max_iterations: int = 300) -> None:
-        if restarts < 1 or max_iterations < 1:
+    The inner products are held as one Gram matrix per class where that is cheaper, and computed
+    when asked otherwise; the result is the same within rounding.
+    """
+
+    def __init__(
+        self,
+        *,
+        restarts: int | None = None,
+        max_iterations: int = 300,
+        hartigan: bool = True,
+        products: Literal["auto", "held", "asked"] = "auto",
+    ) -> None:
+        if (restarts is not None and restarts < 1) or max_iterations < 1:
             raise UsageError(
                 f"solver lloyd: restarts={restarts}, max_iterations={max_iterations}",
-                "both are at least 1",
+                "both are at least 1; restarts=null chooses by the number of points",
             )
         self.restarts, self.max_iterations = restarts, max_iterations
+        self.hartigan, self.products = hartigan, products
 
     def __call__(
-        self, latents: Tensor, num_points: int, *, generator: torch.Generator
+        self,
+        latents: Tensor,
+        num_points: int,
+        *,
+        generator: torch.Generator,
+        weights: Float[Tensor, " n"] | None = None,
     ) -> Float[Tensor, "k dim"]:
-        """Return the points of the restart with the least distortion."""
-        x = latents.float()
-        center = x.double().mean(0).float()
-        x = x - center
-        best, least = x[:num_points], float("inf")
+        """Return the points of one class."""
+        if num_points >= len(latents):
+            return latents.float()
+        weights = torch.ones(len(latents)) if weights is None else weights.float()
+        prepared = self.prepare(latents[None], num_points, weights=weights[None].to(latents.device))
+        return self.solve(prepared, num_points, generators=[generator])[0]
+
+    def several(
+        self,
+        classes: Sequence[Tensor],
+        num_points: int,
+        *,
+        generators: Sequence[torch.Generator],
+    ) -> list[Float[Tensor, "k dim"]]:
+        """Return the points of several classes, solved at once; the shorter ones are padded."""
+        small = [num_points >= len(z) for z in classes]
+        large = [c for c, is_small in enumerate(small) if not is_small]
+        points = [z.float() for z in classes]
+        if large:
+            padded = pad_sequence([classes[c] for c in large], batch_first=True)
+            weights = pad_sequence(
+                [torch.ones(len(classes[c]), device=padded.device) for c in large], batch_first=True
+            )
+            prepared = self.prepare(padded, num_points, weights=weights)
+            solved = self.solve(prepared, num_points, generators=[generators[c] for c in large])
+            for c, found in zip(large, solved, strict=True):
+                points[c] = found
+        return points
+
+    def prepare(
+        self,
+        latents: Tensor,
+        num_points: int,
+        *,
+        weights: Float[Tensor, "classes n"] | None = None,
+    ) -> Prepared:
+        """Center latents `[classes, n, dim]` and multiply them, if that is the cheaper way."""
+        if weights is None:
+            weights = torch.ones(latents.shape[:2], device=latents.device)
+        x, center = centered(latents, weights)
+        restarts = self._restarts(num_points)
+        cheaper = prefers_gram(*x.shape[1:], num_points, restarts=restarts, moves=self.hartigan)
+        is_held = {"auto": cheaper, "held": True, "asked": False}[self.products]
+        return Prepared(x, center, gram(x, weights) if is_held else direct(x, weights))
+
+    def solve(
+        self, prepared: Prepared, num_points: int, *, generators: Sequence[torch.Generator]
+    ) -> Float[Tensor, "classes k dim"]:
+        """Return the points of every class; an empty cell's point is the class mean."""
+        cells = self.partition(prepared.space, num_points, generators=generators)
+        return cells.means(prepared.latents) + prepared.center
+
+    def partition(
+        self, space: Gram | Direct, num_points: int, *, generators: Sequence[torch.Generator]
+    ) -> Partition:
+        """Return the best partition of every class."""
+        restarts = self._restarts(num_points)
+        start = plus_plus(space, num_points, restarts=restarts, generators=list(generators))
+        cells = Partition.of(space, start, num_points)
+        lloyd(cells, max_iterations=self.max_iterations)
+        cells = cells.best()
+        if self.hartigan:
+            hartigan(cells)
+        return cells
+
+    def _restarts(self, num_points: int) -> int:
         # At K = 1 every start ends in the mean.
-        for _ in range(1 if num_points == 1 else self.restarts):
-            start = functional.plus_plus(x, num_points, generator)
-            points = functional.lloyd(x, start, max_iterations=self.max_iterations)
-            distortion = float(functional.assign(x, points)[1].double().mean())
-            if distortion < least:
-                best, least = points, distortion
-        return best + center
+        if num_points == 1:
+            return 1
+        return self.restarts or min(_MOST_RESTARTS, max(1, _STARTS // num_points))

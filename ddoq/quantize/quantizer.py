@@ -1,63 +1,26 @@
 """The shell around a solver: Lightning streams the classes, each rank takes its share."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.artifacts import read_tensors, write_tensors
+from ddoq.artifacts import write_tensors
 from ddoq.data.latents import ClassLatents, Latents, LatentStore
 from ddoq.errors import IntegrityError
-from ddoq.quantize import functional
+from ddoq.quantize.cell import NO_SHRINKAGE, Shrinkage, finish_class, quantize_class
+from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.quantization import Quantization
+from ddoq.quantize.solver import Solver
 from ddoq.world import World
-
-_CHUNK = 8192
-
-
-@runtime_checkable
-@runtime_checkable
-class Solver(Protocol):
-    """Finds points for the latents of one class."""
-
-    def __call__(self, latents: Tensor, num_points: int, *, generator: torch.Generator) -> Tensor:
-        """Return at most `num_points` points for latents `[n, dim]` of any float type."""
-        ...
-
-
-def quantize_class(
-    latents: Tensor, solver: Solver, num_points: int, *, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Return a class's points, the counts of their cells and the distortion.
-
-    The counts come from one full assignment after the solver is done, so that the masses are
-    those of the final cells. A point whose cell is empty stands for nothing and is dropped.
-    """
-    flat = latents.flatten(1)
-    if len(flat) == 0:
-        empty = torch.zeros(0, *latents.shape[1:])
-        zero = torch.zeros(1, dtype=torch.float64)
-        return {"points": empty, "counts": torch.zeros(0, dtype=torch.int64), "distortion": zero}
-    points = solver(flat, min(num_points, len(flat)), generator=generator)
-    counts = torch.zeros(len(points), dtype=torch.int64)
-    total = torch.zeros(1, dtype=torch.float64)
-    center = points.mean(0)
-    for chunk in flat.split(_CHUNK):
-        nearest, squares = functional.assign(chunk.float() - center, points - center)
-        counts += torch.bincount(nearest, minlength=len(points))
-        total += squares.double().sum()
-    kept = counts > 0
-    points = points[kept].reshape(-1, *latents.shape[1:])
-    return {"points": points, "counts": counts[kept], "distortion": total / len(flat)}
 
 
 class Quantizer(LightningModule):
-    """Latents in, points and masses out, one class per prediction step.
+    """Latents in, points and masses out, one class or a batch of them per prediction step.
 
     Each class is written as soon as it is done; `quantize` puts them together.
     """
@@ -66,30 +29,68 @@ class Quantizer(LightningModule):
         self,
         solver: Solver,
         *,
-        images_per_class: int,
+        num_points: Sequence[int],
         seed: int,
         work: Path,
+        shrinkage: Shrinkage = NO_SHRINKAGE,
         advance: Callable[[int], None] = lambda _: None,
     ) -> None:
         super().__init__()
         self._advance = advance
-        self.solver, self.images_per_class, self.seed = solver, images_per_class, seed
+        self.solver, self.num_points, self.seed = solver, num_points, seed
+        self.shrinkage = shrinkage
         self._work = work
 
-    def predict_step(self, batch: ClassLatents, batch_idx: int) -> dict[str, Tensor]:
-        """Quantize one class."""
-        generator = keyed.generator("quantize", self.seed, batch.label)
-        result = quantize_class(
-            batch.latents, self.solver, self.images_per_class, generator=generator
-        )
-        if not bool(result["points"].isfinite().all()):
-            raise IntegrityError(
-                f"quantize: class {batch.label} has points that are not finite",
-                "check the latents for infinities; float16 overflows above 65504",
+    def predict_step(self, batch: list[ClassLatents], batch_idx: int) -> list[int]:
+        """Quantize one class, or several at once on a GPU; return their labels."""
+        for label, result in self._results(batch):
+            if not bool(result["points"].isfinite().all()):
+                raise IntegrityError(
+                    f"quantize: class {label} has points that are not finite",
+                    "a solver must return finite points for finite latents",
+                )
+            labels = torch.full_like(result["counts"], label)
+            write_tensors(part(self._work, label), {**result, "labels": labels})
+            self._advance(self.trainer.world_size)
+        return [c.label for c in batch]
+
+    def _results(self, batch: list[ClassLatents]) -> Iterator[tuple[int, dict[str, Tensor]]]:
+        if len(batch) > 1 and isinstance(self.solver, Lloyd):
+            yield from self._at_once(batch, self.solver)
+            return
+        for one in batch:
+            # On the CPU the mapped latents are read where they lie.
+            latents = one.latents if self.device.type == "cpu" else one.latents.to(self.device)
+            yield one.label, self._named(one, latents)
+
+    def _named(self, one: ClassLatents, latents: Tensor) -> dict[str, Tensor]:
+        try:
+            return quantize_class(
+                latents,
+                self.solver,
+                self.num_points[one.label],
+                generator=self._generator(one.label),
+                shrinkage=self.shrinkage,
             )
-        write_tensors(part(self._work, batch.label), result)
-        self._advance(self.trainer.world_size)
-        return result
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"quantize: class {one.label}: {error.cause}", error.remedy
+            ) from error
+
+    def _generator(self, label: int) -> torch.Generator:
+        return keyed.generator("quantize", self.seed, label)
+
+    def _at_once(
+        self, batch: list[ClassLatents], solver: Lloyd
+    ) -> Iterator[tuple[int, dict[str, Tensor]]]:
+        """Solve classes of one number of points together: what keeps a GPU busy."""
+        for number in sorted({self.num_points[c.label] for c in batch}):
+            same = [c for c in batch if self.num_points[c.label] == number]
+            latents = [c.latents.to(self.device) for c in same]
+            generators = [self._generator(c.label) for c in same]
+            solved = solver.several([z.flatten(1) for z in latents], number, generators=generators)
+            for one, own, points in zip(same, latents, solved, strict=True):
+                yield one.label, finish_class(own, points, number, shrinkage=self.shrinkage)
 
 
 def part(work: Path, label: int) -> Path:
@@ -101,43 +102,46 @@ def quantize(
     store: LatentStore,
     solver: Solver,
     *,
-    images_per_class: int,
+    num_points: Sequence[int],
     seed: int,
     trainer: Trainer,
     work: Path,
     world: World,
+    shrinkage: Shrinkage = NO_SHRINKAGE,
+    batch: int = 1,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Quantize every class of a store into `work`, going on where an earlier call stopped."""
+    """Quantize every class of a store into `work`, going on where an earlier call stopped.
+
+    Args:
+        store: The latents.
+        solver: Finds the points of a class.
+        num_points: One number per class.
+        seed: Of everything that the solver draws.
+        trainer: A Lightning Trainer.
+        work: The folder to write to.
+        world: The ranks.
+        shrinkage: What is done to the solver's points.
+        batch: Classes that are solved at once; more than one only pays on a GPU.
+        advance: Called with the number of classes that were done.
+    """
     labels = range(len(store.counts))
     done = [c for c in labels if part(work, c).exists()]
     world.barrier()
-    quantizer = Quantizer(
-        solver, images_per_class=images_per_class, seed=seed, work=work, advance=advance
-    )
+    settings = {"num_points": num_points, "seed": seed, "work": work, "shrinkage": shrinkage}
+    quantizer = Quantizer(solver, **settings, advance=advance)
     if len(done) < len(labels):
-        trainer.predict(quantizer, datamodule=Latents(store, skip=done), return_predictions=False)
+        latents = Latents(store, skip=done, group=batch)
+        trainer.predict(quantizer, datamodule=latents, return_predictions=False)
     world.barrier()
     if world.is_first:
-        parts = [read_tensors(part(work, c)) for c in labels]
-        together(parts).save(work)
+        Quantization.join([part(work, c) for c in labels], work)
         for label in labels:
             part(work, label).unlink()
-    short = [c for c, n in enumerate(store.counts) if n < images_per_class]
+    short = [c for c, n in enumerate(store.counts) if n < num_points[c]]
     if short and world.is_first:
         warnings.warn(
-            f"{len(short)} classes have fewer than {images_per_class} images; "
+            f"{len(short)} classes have fewer images than points were asked for; "
             "each of their images became a point",
             stacklevel=2,
         )
-
-
-def together(parts: list[dict[str, Tensor]]) -> Quantization:
-    """Put the classes' results together, in the order of the classes."""
-    sizes = torch.tensor([len(p["counts"]) for p in parts])
-    return Quantization(
-        points=torch.cat([p["points"] for p in parts]),
-        labels=torch.repeat_interleave(torch.arange(len(parts)), sizes),
-        counts=torch.cat([p["counts"] for p in parts]),
-        distortions=torch.cat([p["distortion"] for p in parts]),
-    )

@@ -10,6 +10,7 @@ from ddoq.evaluation.score import Result
 from ddoq.recipe import Recipe
 from ddoq.report.files import summary, write_results, write_summary
 from ddoq.report.page import Gallery, write_page
+from ddoq.report.points import describe_points
 from ddoq.report.table import sheets
 from ddoq.synthetic import SyntheticSet
 
@@ -32,6 +33,8 @@ def write_report(
     if not run.world.is_first:
         return
     first = sets[0]
+    for line in describe_points(first.provenance):
+        run.console.say(line)
     certificates: list[dict[str, Any]] = first.provenance.get("certificates", [])
     costs = stage_costs(run.records)
     first.save(folder / "synthetic")
@@ -43,7 +46,11 @@ def write_report(
             stages=costs,
             certificates=certificates,
             recipe_name=run.recipe.name,
-            set_info={"images": len(first), "fingerprint": first.fingerprint},
+            set_info={
+                "images": len(first),
+                "fingerprint": first.fingerprint,
+                **{k: first.provenance.get(k) for k in ("shrinkage", "advice", "study_seconds")},
+            },
         ),
     )
     write_page(

@@ -1,0 +1,95 @@
+"""Who competes: a name, and a function from a class's latents to points."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+import torch
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from torch import Tensor
+
+from benchmarks.quantizer.shrinkage import quantize_shrunk
+from ddoq import keyed
+from ddoq.quantize.lloyd import Lloyd
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The latents to quantize, in both forms; making them is nobody's time."""
+
+    half: Tensor
+    """float16 `[n, dim]`, as a store has them: what ours starts from."""
+    single: np.ndarray
+    """float32 `[n, dim]`: what the peers start from."""
+
+
+Contender = Callable[[Fit, int, int], np.ndarray]
+"""(latents, number of points, seed) to points."""
+
+
+def sklearn(restarts: int) -> Contender:
+    """Return scikit-learn's KMeans with some restarts."""
+
+    def points(fit: Fit, num_points: int, seed: int) -> np.ndarray:
+        model = KMeans(num_points, n_init=restarts, random_state=seed)
+        return model.fit(fit.single).cluster_centers_
+
+    return points
+
+
+def faiss_kmeans(fit: Fit, num_points: int, seed: int) -> np.ndarray:
+    """Run faiss's Kmeans: 25 iterations on all latents."""
+    num, dim = fit.single.shape
+    model = faiss.Kmeans(
+        dim,
+        num_points,
+        niter=25,
+        seed=seed + 1,
+        min_points_per_centroid=1,
+        max_points_per_centroid=num,
+    )
+    model.train(fit.single)
+    return model.centroids
+
+
+def d4m(fit: Fit, num_points: int, seed: int) -> np.ndarray:
+    """Run D4M's scheme: one pass of mini-batch k-means over shuffled chunks of K latents.
+
+    The last partial chunk is dropped, as in its code.
+    """
+    model = MiniBatchKMeans(n_clusters=num_points, random_state=0, n_init="auto")
+    order = np.random.default_rng(seed).permutation(len(fit.single))
+    for first in range(0, len(order) - num_points + 1, num_points):
+        model.partial_fit(fit.single[order[first : first + num_points]])
+    return model.cluster_centers_
+
+
+def ours(fit: Fit, num_points: int, seed: int, *, shrink: bool) -> np.ndarray:
+    """Run ddoq's solver with its defaults, its points shrunk towards the class mean or not."""
+    solver = Lloyd()
+    if shrink:
+        return quantize_shrunk(fit.half, solver, num_points, seed=seed)[0].numpy()
+    generator = keyed.generator("quantize", seed)
+    return solver(fit.half, num_points, generator=generator).numpy()
+
+
+QUALITY, TIME, FAISS, D4M = "sklearn n_init=10", "sklearn n_init=1", "faiss", "D4M"
+
+CONTENDERS: dict[str, Contender] = {
+    D4M: d4m,
+    TIME: sklearn(1),
+    QUALITY: sklearn(10),
+    FAISS: faiss_kmeans,
+    "ours": lambda fit, num_points, seed: ours(fit, num_points, seed, shrink=False),
+    "ours, shrunk": lambda fit, num_points, seed: ours(fit, num_points, seed, shrink=True),
+}
+
+
+def set_threads(threads: int) -> None:
+    """Give torch, faiss and the libraries under scikit-learn the same number of threads."""
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(threads)
+    faiss.omp_set_num_threads(threads)
+    threadpool_limits(threads)

@@ -1,0 +1,184 @@
+"""Which points stand for which class? The study, the allocation and the quantization of a run."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ddoq.component import Block
+from ddoq.distillers.weighting import class_priors
+from ddoq.errors import UsageError
+from ddoq.quantize.allocation import Rule, allocate
+from ddoq.quantize.cell import Shrinkage
+from ddoq.quantize.quantization import Quantization
+from ddoq.quantize.quantizer import quantize
+from ddoq.quantize.shrinkage import Towards
+from ddoq.quantize.study import Study, chosen, grid, study
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+# Classes that a GPU solves at once may take this much of its memory.
+_BATCH_BYTES = 8 * 2**30
+
+
+@dataclass(frozen=True)
+class PointSettings:
+    """Everything that decides on the points but for the latents."""
+
+    solver: Block
+    images_per_class: int
+    budget: int | None
+    allocation: Rule
+    shrinkage: Towards
+    strength: float | None
+    class_prior: str
+    folds: int
+    studied_classes: int
+
+    def __post_init__(self) -> None:
+        if self.images_per_class < 1:
+            raise UsageError(f"distiller.images_per_class={self.images_per_class}", "at least 1")
+        if self.folds == 1 or self.folds < 0 or self.studied_classes < 1:
+            raise UsageError(
+                f"distiller.folds={self.folds}, studied_classes={self.studied_classes}",
+                "folds are 0 (no study) or at least 2, studied_classes at least 1",
+            )
+        if self.folds == 0 and self.needs_study:
+            raise UsageError(
+                "distiller.folds=0, but the budget or the strength of the shrinkage is to be found",
+                "set distiller.folds=5, or give distiller.strength and no distiller.budget",
+            )
+
+    @property
+    def needs_study(self) -> bool:
+        """Whether the points themselves depend on held-out latents."""
+        return self.budget is not None or (self.shrinkage != "none" and self.strength is None)
+
+
+class Points:
+    """The points of one run and seed, and what is known about them."""
+
+    def __init__(self, settings: PointSettings, run: "Run") -> None:
+        self._settings, self._run = settings, run
+
+    @property
+    def _mean_number(self) -> int:
+        s = self._settings
+        return s.images_per_class if s.budget is None else -(-s.budget // self._run.num_classes)
+
+    @property
+    def has_study(self) -> bool:
+        """Whether latents are held out to judge the points."""
+        return self._settings.folds > 0
+
+    def study_key(self) -> dict[str, Any]:
+        """Return what determines the study; it is one for all seeds of a run."""
+        s, run = self._settings, self._run
+        return {
+            "latents": run.latents_key,
+            "solver": run.key("solver", s.solver),
+            "num_points": grid(self._mean_number),
+            "folds": s.folds,
+            "classes": "all" if s.budget is not None else s.studied_classes,
+            "seed": run.recipe.seed,
+        }
+
+    def key(self) -> dict[str, Any]:
+        """Return what determines the points."""
+        s, run = self._settings, self._run
+        key: dict[str, Any] = {
+            "latents": run.latents_key,
+            "solver": run.key("solver", s.solver),
+            "images_per_class": s.images_per_class,
+            "shrinkage": [s.shrinkage, s.strength] if s.shrinkage != "none" else None,
+            "seed": run.seed,
+        }
+        if s.budget is not None:
+            key |= {"budget": [s.budget, s.allocation, s.class_prior]}
+        return key | ({"study": self.study_key()} if s.needs_study else {})
+
+    @cached_property
+    def study(self) -> Study | None:
+        """What held-out latents say, from the cache where it is finished."""
+        s, run = self._settings, self._run
+        if s.folds == 0:
+            return None
+
+        def work(folder: Path) -> None:
+            counts = run.latents.counts
+            most = len(counts) if s.budget is not None else s.studied_classes
+            labels = chosen(counts, most, folds=s.folds)
+            with run.console.stage("study held-out latents", len(labels)) as bar:
+                study(
+                    run.latents,
+                    run.make("solver", s.solver),
+                    num_points=grid(self._mean_number),
+                    labels=labels,
+                    folds=s.folds,
+                    seed=run.recipe.seed,
+                    work=folder,
+                    world=run.world,
+                    advance=bar.advance,
+                )
+
+        return Study.load(run.stage("study", self.study_key(), work))
+
+    @cached_property
+    def shrinkage(self) -> Shrinkage:
+        """How far the points are drawn back."""
+        s = self._settings
+        if s.shrinkage == "none":
+            return Shrinkage()
+        strength = s.strength
+        if strength is None:
+            assert self.study is not None
+            strength = self.study.strength(s.shrinkage, self._mean_number)
+        return Shrinkage(s.shrinkage, strength)
+
+    @cached_property
+    def numbers(self) -> list[int]:
+        """How many points each class has."""
+        s, run = self._settings, self._run
+        if s.budget is None:
+            return [s.images_per_class] * run.num_classes
+        assert self.study is not None
+        counts = run.latents.counts
+        curves = [self.study.curve(label) for label in range(len(counts))]
+        priors = class_priors(torch.tensor(counts), s.class_prior)
+        return allocate(curves, priors, counts, s.budget, rule=s.allocation)
+
+    @cached_property
+    def quantization(self) -> Quantization:
+        """Points and masses, from the cache where they are finished."""
+        s, run = self._settings, self._run
+
+        def work(folder: Path) -> None:
+            latents = run.latents
+            numbers, shrinkage = self.numbers, self.shrinkage
+            with run.console.stage("quantize", run.num_classes) as bar:
+                quantize(
+                    latents,
+                    run.make("solver", s.solver),
+                    num_points=numbers,
+                    seed=run.seed,
+                    trainer=run.trainer(precision="32-true"),
+                    work=folder,
+                    world=run.world,
+                    shrinkage=shrinkage,
+                    batch=_batch(latents.counts, latents.shape, max(numbers), run.world.device),
+                    advance=bar.advance,
+                )
+
+        return Quantization.load(run.stage("quantization", self.key(), work))
+
+
+def _batch(counts: list[int], shape: tuple[int, ...], num_points: int, device: torch.device) -> int:
+    """Return how many classes to solve at once: one on a CPU, what fits on a GPU."""
+    if device.type == "cpu":
+        return 1
+    num, dim = max(counts), torch.Size(shape).numel()
+    each = 4 * num * (2 * dim + num + 4 * num_points)
+    return max(1, _BATCH_BYTES // each)

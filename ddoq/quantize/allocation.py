@@ -1,0 +1,222 @@
+"""How many points should each class have, when only their total is given?
+
+A class's curve is its held-out distortion at some numbers of points. `gain` gives each next point
+to the class that gains most by it. `zador` assumes that distortion falls as D_c K^(-2/d_c)
+(Zador 1982) and equates the classes' marginal gains.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ddoq.errors import UsageError
+
+# A smaller share of a curve's first distortion, or of the largest prior, is zero; for logarithms.
+_ZERO = 1e-12
+# Flat curves have no dimension; for `zador` they get this slope.
+_LEAST_SLOPE = 1e-6
+
+
+Rule = Literal["gain", "zador"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The held-out distortion of a class at some numbers of points.
+
+    One measurement makes a flat curve; a class of less than two latents needs none.
+    """
+
+    num_points: tuple[int, ...]
+    """Rising."""
+    distortions: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        ks = self.num_points
+        if len(ks) != len(self.distortions):
+            raise ValueError(
+                f"{len(ks)} numbers of points have {len(self.distortions)} distortions"
+            )
+        if any(b <= a for a, b in zip((0, *ks), ks, strict=False)):
+            raise ValueError(f"numbers of points must rise from at least 1, got {ks}")
+        if not all(0 <= d < math.inf for d in self.distortions):
+            raise ValueError(f"distortions must be finite and not negative: {self.distortions}")
+
+
+def fitted_dimension(curve: Curve) -> float:
+    """Return the d at which log distortion falls by 2/d with log K; infinite for a flat curve."""
+    slope = _fit(curve)[0]
+    return 2 / slope if slope > 0 else math.inf
+
+
+def zador_coefficient(curve: Curve) -> float:
+    """Return D such that D K^(-2/d) is the curve, at its fitted dimension d."""
+    return math.exp(_fit(curve)[1])
+
+
+def convex_distortions(curve: Curve, most: int) -> Float[Tensor, " most"]:
+    """Return the curve at 1 to `most` points, made convex and never rising.
+
+    Between measurements it is a power law, and so below the first. Beyond the last it goes on
+    with the fitted slope, but not steeper than it ended; it is flat once it has stopped falling.
+    Of all this the largest convex function that is nowhere above is returned.
+    """
+    first = _interpolated(curve, 1)[:1]
+    return torch.from_numpy(np.append(first, first - np.cumsum(_gains(curve, most))))
+
+
+def allocate(
+    curves: Sequence[Curve],
+    priors: Float[Tensor, " classes"],
+    sizes: Sequence[int],
+    total: int,
+    *,
+    rule: Rule = "gain",
+) -> list[int]:
+    """Return each class's number of points.
+
+    They sum to `total`, or to the number of latents where there are fewer. A class has at least
+    one point and at most its size; an empty class has none.
+
+    Args:
+        curves: Of every class.
+        priors: What a class's distortion counts; only their ratios matter.
+        sizes: How many latents each class has.
+        total: How many points to spread.
+        rule: Ties go to the class with fewer points (`gain`), then to the first.
+    """
+    _check(curves, priors, sizes, total)
+    # What has less than two latents leaves no choice, and perhaps no curve.
+    result = torch.tensor(list(sizes), dtype=torch.int64)
+    choosing = torch.nonzero(result > 1).flatten()
+    limits, shares = result[choosing], priors.double().cpu()[choosing]
+    spare = min(total, sum(sizes)) - int((result == 1).sum())
+    if len(choosing):
+        spread = _by_gain if rule == "gain" else _by_zador
+        result[choosing] = spread([curves[c] for c in choosing.tolist()], shares, limits, spare)
+    return result.tolist()
+
+
+def _check(
+    curves: Sequence[Curve], priors: Float[Tensor, " classes"], sizes: Sequence[int], total: int
+) -> None:
+    """Refuse what cannot be allocated."""
+    if not len(curves) == len(priors) == len(sizes):
+        raise ValueError(
+            f"curves, priors and sizes must be of the same classes, "
+            f"got {len(curves)}, {len(priors)} and {len(sizes)}"
+        )
+    if not bool((priors >= 0).all() & priors.isfinite().all()):
+        raise ValueError(f"priors must be finite and not negative, got {priors.tolist()}")
+    num_held = sum(size > 0 for size in sizes)
+    if total < num_held:
+        raise UsageError(
+            f"{total} points cannot stand for {num_held} classes",
+            f"give at least one point per class: {num_held} or more",
+        )
+
+
+def _by_gain(
+    curves: Sequence[Curve],
+    priors: Float[Tensor, " classes"],
+    limits: Int[Tensor, " classes"],
+    total: int,
+) -> Int[Tensor, " classes"]:
+    """Take the largest gains of all; as a class's never rise, that is the greedy choice."""
+    spare = total - len(curves)
+    most = limits.tolist()
+    gains = np.concatenate(
+        [p * _gains(c, m) for c, p, m in zip(curves, priors.tolist(), most, strict=True)]
+    )
+    steps = np.concatenate([np.arange(1, m) for m in most])
+    classes = np.repeat(np.arange(len(most)), np.array(most) - 1)
+    best = np.lexsort((classes, steps, -gains))[:spare]
+    return 1 + torch.from_numpy(np.bincount(classes[best], minlength=len(curves)))
+
+
+def _by_zador(
+    curves: Sequence[Curve],
+    priors: Float[Tensor, " classes"],
+    limits: Int[Tensor, " classes"],
+    total: int,
+) -> Int[Tensor, " classes"]:
+    """Solve s_c pi_c D_c K_c^(-1 - s_c) = lambda, s_c = 2/d_c, between 1 and the limits.
+
+    With one d for all, K_c is proportional to (pi_c D_c)^(d / (d + 2)).
+    """
+    slopes, intercepts = torch.tensor([_fit(c) for c in curves], dtype=torch.float64).T
+    slopes = slopes.clamp_min(_LEAST_SLOPE)
+    shares = (priors / priors.max().clamp_min(_ZERO)).clamp_min(_ZERO)
+    logs = slopes.log() + shares.log() + intercepts
+    longest = limits.double().log()
+
+    def counts(level: float) -> Float[Tensor, " classes"]:
+        return ((logs - level) / (1 + slopes)).clamp_min(0).minimum(longest).exp()
+
+    low, high = float((logs - (1 + slopes) * longest).min()), float(logs.max())
+    for _ in range(100):
+        middle = (low + high) / 2
+        if float(counts(middle).sum()) > total:
+            low = middle
+        else:
+            high = middle
+    return _largest_remainders(counts(high), limits, total)
+
+
+def _largest_remainders(
+    counts: Float[Tensor, " classes"], limits: Int[Tensor, " classes"], total: int
+) -> Int[Tensor, " classes"]:
+    """Round to integers of the given sum, within the limits; ties to the first."""
+    # What is below an integer by rounding is that integer.
+    whole = (counts + 1e-9).floor().long().minimum(limits)
+    remainders = torch.where(whole < limits, counts - whole, -1.0)
+    order = remainders.sort(descending=True, stable=True).indices
+    whole[order[: total - int(whole.sum())]] += 1
+    return whole
+
+
+def _gains(curve: Curve, most: int) -> Any:
+    """Return by how much each point after the first lowers the convex curve; they never rise."""
+    from scipy.optimize import isotonic_regression
+
+    falls = -np.diff(_interpolated(curve, most))
+    # The slopes of the largest convex function below a sequence are its isotonic regression.
+    return isotonic_regression(falls, increasing=False).x if most > 2 else falls
+
+
+def _interpolated(curve: Curve, most: int) -> Any:
+    """Return the curve at 1 to `most` points, never rising, but not yet convex."""
+    if not any(curve.distortions):
+        return np.zeros(most)
+    logs, values = _logs(curve)
+    falling = np.minimum.accumulate(values)
+    fitted = max(0.0, _fit(curve)[0])
+    last = -(falling[-1] - falling[-2]) / (logs[-1] - logs[-2]) if len(logs) > 1 else 0.0
+    wanted = np.log(np.arange(1, most + 1))
+    result = np.interp(wanted, logs, falling)
+    result += fitted * np.maximum(0, logs[0] - wanted)
+    result -= min(fitted, last) * np.maximum(0, wanted - logs[-1])
+    return np.exp(result)
+
+
+def _fit(curve: Curve) -> tuple[float, float]:
+    """Return s and log D of the least-squares fit log distortion = log D - s log K."""
+    logs, values = _logs(curve)
+    centered = logs - logs.mean()
+    slope = float(-(centered @ values) / (centered @ centered)) if len(logs) > 1 else 0.0
+    return slope, float(values.mean() + slope * logs.mean())
+
+
+def _logs(curve: Curve) -> tuple[Any, Any]:
+    """Return log K and log distortion; what is zero is very small."""
+    if not curve.num_points:
+        raise ValueError("a curve of a class with two latents or more needs a measurement")
+    values = np.array(curve.distortions, dtype=np.float64)
+    largest = values.max() or 1.0
+    return np.log(curve.num_points), np.log(np.maximum(values, _ZERO * largest))

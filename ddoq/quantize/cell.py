@@ -1,0 +1,117 @@
+"""From the latents of one class to its points, their masses and the distortion."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ddoq.errors import IntegrityError
+from ddoq.quantize import functional
+from ddoq.quantize.shrinkage import Towards, shrink
+from ddoq.quantize.solver import Counting, Solver
+
+_CHUNK = 8192
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """How far points are drawn back: see `ddoq.quantize.shrinkage`."""
+
+    towards: Towards = "none"
+    strength: float = 0.0
+
+
+NO_SHRINKAGE = Shrinkage()
+
+
+def quantize_class(
+    latents: Tensor,
+    solver: Solver,
+    num_points: int,
+    *,
+    generator: torch.Generator,
+    shrinkage: Shrinkage = NO_SHRINKAGE,
+) -> dict[str, Tensor]:
+    """Return a class's points, the counts and masses of their cells, and the distortion.
+
+    The counts come from one full assignment after the solver is done and the points are shrunk, so
+    that they are those of the final cells. A point whose cell is empty is dropped.
+    """
+    flat = latents.flatten(1)
+    if len(flat) == 0:
+        return _nothing(latents, num_points)
+    _refuse_not_finite(flat)
+    points, masses = _solved(flat, solver, min(num_points, len(flat)), generator)
+    return finish_class(latents, points, num_points, shrinkage=shrinkage, masses=masses)
+
+
+def finish_class(
+    latents: Tensor,
+    points: Tensor,
+    num_points: int,
+    *,
+    shrinkage: Shrinkage = NO_SHRINKAGE,
+    masses: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Shrink the points of a class, and measure their cells."""
+    flat = latents.flatten(1)
+    counts, distortion = _cells(flat, points)
+    if shrinkage.towards != "none" and shrinkage.strength > 0:
+        points = shrink(
+            flat, points, counts, towards=shrinkage.towards, strength=shrinkage.strength
+        )
+        counts, distortion = _cells(flat, points)
+    # A solver's own masses may keep a point whose final cell is empty.
+    masses = counts.double() if masses is None else masses.double()
+    kept = (counts > 0) | (masses > 0)
+    return {
+        "points": points[kept].reshape(-1, *latents.shape[1:]).cpu(),
+        "counts": counts[kept].cpu(),
+        "masses": (masses[kept] / masses[kept].sum()).cpu(),
+        "distortions": distortion.cpu(),
+        "requested": torch.tensor([num_points]),
+    }
+
+
+def _nothing(latents: Tensor, num_points: int) -> dict[str, Tensor]:
+    return {
+        "points": torch.zeros(0, *latents.shape[1:]),
+        "counts": torch.zeros(0, dtype=torch.int64),
+        "masses": torch.zeros(0, dtype=torch.float64),
+        "distortions": torch.zeros(1, dtype=torch.float64),
+        "requested": torch.tensor([num_points]),
+    }
+
+
+def _solved(
+    flat: Tensor, solver: Solver, num_points: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor | None]:
+    """Return points, and the solver's own masses where it wants to be judged by them."""
+    if isinstance(solver, Counting):
+        return solver.with_counts(flat, num_points, generator=generator)
+    return solver(flat, num_points, generator=generator), None
+
+
+def _cells(flat: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how many latents each point stands for, and their mean squared distance to it."""
+    counts = torch.zeros(len(points), dtype=torch.int64, device=points.device)
+    total = torch.zeros(1, dtype=torch.float64, device=points.device)
+    center = points.mean(0)
+    for chunk in flat.split(_CHUNK):
+        moved = chunk.to(points.device).float() - center
+        nearest, squares = functional.assign(moved, points - center)
+        counts += torch.bincount(nearest, minlength=len(points))
+        total += squares.double().sum()
+    return counts, total / len(flat)
+
+
+def _refuse_not_finite(flat: Tensor) -> None:
+    """Name the first row that holds NaN or infinity; a sum shows whether there is one."""
+    for number, chunk in enumerate(flat.split(_CHUNK)):
+        if not bool(chunk.sum(1, dtype=torch.float32).isfinite().all()):
+            rows = (~chunk.isfinite().all(1)).nonzero().flatten()
+            if len(rows):
+                raise IntegrityError(
+                    f"row {number * _CHUNK + int(rows[0])} has latents that are not finite",
+                    "encode again; float16 overflows above 65504, so use dtype=float32",
+                )

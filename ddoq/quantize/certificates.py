@@ -1,0 +1,114 @@
+"""How well do weighted points stand for a class? Figures for every class, beside the set.
+
+With the masses of the cells W2 squared is the distortion. Under other weights it lies between the
+distortion and, by the triangle inequality, the square of
+
+    sqrt(distortion) + W2(points with their cells' masses, points with weights);
+
+for some classes it is computed exactly, from the latents.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ddoq.data.latents import LatentStore
+from ddoq.quantize import functional
+from ddoq.quantize.quantization import Quantization
+from ddoq.quantize.transport import transport
+from ddoq.quantize.validation import Trial
+
+_MOST_ENTRIES = 1_000_000
+
+
+def certify(
+    quantization: Quantization,
+    weights: Float[Tensor, " n"],
+    *,
+    class_names: Sequence[str],
+    store: LatentStore | None = None,
+    exact: Sequence[int] = (),
+    held_out: dict[int, Trial] | None = None,
+) -> list[dict[str, Any]]:
+    """Return a row of figures for every class.
+
+    Args:
+        quantization: The points.
+        weights: What the loss is given; the share of each point in its class counts.
+        class_names: In the order of the labels.
+        store: The latents, for exact transport.
+        exact: The classes to compute it for.
+        held_out: What cross-validation found for these points.
+    """
+    bounds = quantization.offsets.tolist()
+    rows: list[dict[str, Any]] = []
+    for label, name in enumerate(class_names):
+        own = slice(bounds[label], bounds[label + 1])
+        trial = (held_out or {}).get(label)
+        latents = store.latents(label) if store is not None and label in exact else None
+        rows.append(
+            {
+                "class": name,
+                **_points(quantization, label, own),
+                **_weights(quantization, weights, label, own, latents),
+                "held_out_distortion": trial.held_out if trial else None,
+                "held_out_w2": _root(trial.w2_squared) if trial else None,
+            }
+        )
+    return rows
+
+
+def _points(quantization: Quantization, label: int, own: slice) -> dict[str, Any]:
+    points = quantization.points[own].flatten(1)
+    num_latents = int(quantization.counts[own].sum())
+    distortion = float(quantization.distortions[label])
+    wanted = min(int(quantization.requested[label]), num_latents)
+    return {
+        "latents": num_latents,
+        "points": len(points),
+        "distortion": distortion,
+        "w2": distortion**0.5,
+        **_effective("", quantization.masses[own]),
+        "empty_cells": max(0, wanted - len(points)),
+        "duplicates": len(points) - len(points.unique(dim=0)) if len(points) else 0,
+    }
+
+
+def _effective(prefix: str, masses: Float[Tensor, " k"]) -> dict[str, float]:
+    shares = masses / masses.sum() if len(masses) else masses
+    size = 1 / float(shares.square().sum()) if len(masses) else 0.0
+    return {
+        f"{prefix}effective_size": size,
+        f"{prefix}effective_share": size / max(1, len(masses)),
+    }
+
+
+def _weights(
+    quantization: Quantization,
+    weights: Float[Tensor, " n"],
+    label: int,
+    own: slice,
+    latents: Tensor | None,
+) -> dict[str, Any]:
+    """Return W2 under the weights in use: what it lies between, or twice the exact value."""
+    used, counts = weights[own].double(), quantization.counts[own].double()
+    figures = _effective("weights_", used)
+    points = quantization.points[own].flatten(1)
+    if not len(points) or float(used.sum()) <= 0:
+        return {**figures, "weights_w2": [0.0, 0.0]}
+    center = points.mean(0)
+    points = points - center
+    if latents is not None and len(latents) * len(points) <= _MOST_ENTRIES:
+        costs = functional.squared_distances(latents.flatten(1).float() - center, points)
+        value = transport(costs, used).upper ** 0.5
+        return {**figures, "weights_w2": [value, value]}
+    least = float(quantization.distortions[label]) ** 0.5
+    moved = transport(functional.squared_distances(points, points), used, counts).upper
+    return {**figures, "weights_w2": [least, least + moved**0.5]}
+
+
+def _root(squared: float | None) -> float | None:
+    return None if squared is None else squared**0.5

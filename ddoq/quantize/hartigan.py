@@ -1,0 +1,108 @@
+"""Hartigan's moves: single latents change cells while that lowers the distortion.
+
+Moving x_i from cell a to cell b gains
+
+    w_i W_a / (W_a - w_i) |x_i - z_a|^2 - w_i W_b / (W_b + w_i) |x_i - z_b|^2
+
+(Hartigan 1975). Unlike Lloyd's rule it counts that both means move, so every fixpoint of it is one
+of Lloyd's, but not the other way round: the fewer, better ones.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from ddoq.quantize.partition import Partition, cell_of
+
+# A gain below this share of the mean squared norm is rounding.
+_LEAST_GAIN = 1e-6
+# A cell may at first gain or lose this share of a mean cell in one round.
+_SHARE = 0.5
+# A round looks at the most promising latents only.
+_MOST = 400
+
+
+def hartigan(partition: Partition, *, max_rounds: int = 10_000) -> None:
+    """Make moves until none gains.
+
+    A round makes the best moves of all cells at once. Moves that share a cell change each other's
+    gains, so where a round did not lower the distortion it is taken back, and the number of moves
+    per cell quartered. With one move per cell the gains add up exactly: where that does not lower
+    the distortion, what is left to gain is rounding.
+    """
+    moves = _Moves(partition)
+    for _ in range(max_rounds):
+        batch, index, cells = moves.choose()
+        if len(batch) == 0:
+            break
+        before, reached = partition.labels[batch, index], partition.explained
+        partition.relabel(batch, index, cells)
+        failed = torch.zeros_like(reached, dtype=torch.bool).index_fill_(0, batch, value=True)
+        failed &= partition.explained <= reached
+        if bool(failed.any()):
+            undo = failed[batch]
+            partition.relabel(batch[undo], index[undo], before[undo])
+            moves.slow(failed)
+
+
+class _Moves:
+    """The moves that a partition could make, and how many of them a round may."""
+
+    def __init__(self, partition: Partition) -> None:
+        self._partition = partition
+        self._weights, self._squares = partition.weights, partition.squares
+        # One number where all latents weigh the same: broadcasting spares a division per latent.
+        is_even = bool((self._weights == self._weights[:, :1]).all())
+        self._joining_weights = self._weights[:, :1] if is_even else self._weights
+        mean = (self._squares * self._weights).sum(1) / self._weights.sum(1)
+        self._least = (_LEAST_GAIN * mean)[:, None] * self._weights
+        per_cell = partition.labels.shape[1] / partition.num_points
+        self.most = torch.full_like(mean, max(1, int(_SHARE * per_cell)))
+
+    def slow(self, failed: Bool[Tensor, " batch"]) -> None:
+        """Allow fewer moves per round, or none where there was but one per cell."""
+        self._least[failed & (self.most == 1)] = torch.inf
+        self.most[failed] = (self.most[failed] / 4).floor().clamp_min(1)
+
+    def _joining(self) -> Float[Tensor, "batch k n"]:
+        """Return what the distortion rises by when a latent joins another cell."""
+        p = self._partition
+        cells = p.cell_weights.float()[:, :, None]
+        costs = p.distances(empty=0).add_(self._squares[:, None])
+        costs.mul_(cells / (cells + self._joining_weights[:, None]))
+        return costs.scatter_(1, p.labels[:, None], torch.inf)
+
+    def _leaving(self) -> Float[Tensor, "batch n"]:
+        """Return what the distortion falls by when a latent leaves its cell."""
+        p = self._partition
+        weight = p.cell_weights.float().gather(1, p.labels)
+        distance = (p.own_distances() + self._squares).clamp_min_(0)
+        rest = weight - self._weights
+        # A latent alone in its cell has nothing to gain.
+        return torch.where(rest > 0, distance * weight / rest, 0.0)
+
+    def choose(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return this round's moves: member of the batch, latent, new cell."""
+        p = self._partition
+        costs = self._joining()
+        least = costs.amin(1)
+        gains = (self._leaving() - least) * self._weights
+        batch, index = (gains > self._least).nonzero(as_tuple=True)
+        order = gains[batch, index].argsort(descending=True, stable=True)[: _MOST * len(p.labels)]
+        batch, index = batch[order], index[order]
+        cells = cell_of(costs, batch, index, least[batch, index])
+        start = batch * p.num_points
+        both = torch.stack([start + p.labels[batch, index], start + cells], 1)
+        rank = _rank_within(both.flatten(), p.norms.numel()).view(-1, 2)
+        fits = (rank < self.most[batch][:, None]).all(1)
+        return batch[fits], index[fits], cells[fits]
+
+
+def _rank_within(groups: Int[Tensor, " m"], num_groups: int) -> Int[Tensor, " m"]:
+    """Return how many earlier entries are of the same group."""
+    order = groups.argsort(stable=True)
+    counts = torch.bincount(groups, minlength=num_groups)
+    starts = counts.cumsum(0) - counts
+    rank = torch.empty_like(groups)
+    rank[order] = torch.arange(len(groups), device=groups.device) - starts[groups[order]]
+    return rank

@@ -1,0 +1,61 @@
+"""Where do the iterations start? Greedy k-means++ on inner products, many restarts at once."""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ddoq.quantize.space import Space
+
+
+def plus_plus(
+    space: Space, num_points: int, *, restarts: int, generators: list[torch.Generator]
+) -> Int[Tensor, "classes restarts n"]:
+    """Return the cells around starting latents (Arthur and Vassilvitskii 2007, greedy).
+
+    Each new start is the best of 2 + floor(log K) latents, drawn with probability proportional to
+    their weighted squared distance to the starts so far. A class draws from its own generator.
+    """
+    num_classes, num = space.squares.shape
+    device = space.squares.device
+    batch = num_classes * restarts
+    owner = torch.arange(num_classes, device=device).repeat_interleave(restarts)
+    candidates = 2 + int(math.log(num_points))
+    spots = torch.stack(
+        [
+            torch.rand(num_points, restarts, candidates, generator=g, dtype=torch.float64)
+            for g in generators
+        ],
+        dim=1,
+    )
+    spots = spots.view(num_points, batch, candidates).to(device)
+    squares, weights = space.squares[owner], space.weights[owner]
+    each = torch.arange(batch, device=device)
+
+    def distances(index: Int[Tensor, "b m"]) -> Float[Tensor, "b m n"]:
+        flat = owner[:, None].expand_as(index).flatten()
+        products = space.rows(flat, index.flatten()).view(*index.shape, num)
+        norms = squares.gather(1, index)[:, :, None] + squares[:, None]
+        return norms.sub_(products, alpha=2).clamp_min_(0)
+
+    first = _draw(weights, spots[0, :, :1])
+    near = distances(first)[:, 0]
+    cells = torch.zeros(batch, num, dtype=torch.int64, device=device)
+    for k in range(1, num_points):
+        drawn = _draw(near * weights, spots[k])
+        trial = distances(drawn)
+        best = torch.minimum(trial, near[:, None]).mul_(weights[:, None]).sum(2).argmin(1)
+        chosen = trial[each, best]
+        cells.masked_fill_(chosen < near, k)
+        near = torch.minimum(near, chosen)
+    return cells.view(num_classes, restarts, num)
+
+
+def _draw(chances: Float[Tensor, "b n"], spots: Float[Tensor, "b m"]) -> Int[Tensor, "b m"]:
+    """Draw indices with probability proportional to `chances`, never one of chance 0."""
+    cumulative = chances.double().cumsum(1)
+    total = cumulative[:, -1:].contiguous()
+    # A spot at the very end would fall behind the last latent that has a chance.
+    last = torch.searchsorted(cumulative, total)
+    return torch.searchsorted(cumulative, spots * total, right=True).minimum(last)

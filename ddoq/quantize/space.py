@@ -1,0 +1,153 @@
+"""Inner products of centered latents: all held at once, or computed when they are asked for.
+
+Seeding, Lloyd's iterations and Hartigan's moves need nothing else, whatever the dimension. Classes
+come in batches, the shorter ones padded with latents of weight 0, which no algorithm ever draws,
+counts or moves.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_STRIPS = 8
+# The Gram matrix of a class may take this much memory (1 GiB: 16,384 latents).
+_MOST_BYTES = 2**30
+# What Lloyd's iterations and Hartigan's moves come to, measured on autoencoder latents.
+_ITERATIONS = 20
+_MOVES_PER_LATENT = 0.7
+
+
+@runtime_checkable
+class Space(Protocol):
+    """Weighted latents of one or more classes, known by their inner products."""
+
+    squares: Float[Tensor, "classes n"]
+    """The squared norm of each latent."""
+    weights: Float[Tensor, "classes n"]
+    is_even: bool
+    """Whether every latent weighs 1."""
+
+    def rows(self, classes: Int[Tensor, " m"], index: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
+        """Return the inner products of some latents with all of their class."""
+        ...
+
+    def sums(
+        self, labels: Int[Tensor, "classes n"], num_cells: int
+    ) -> Float[Tensor, "classes k n"]:
+        """Return the inner product of each cell's weighted sum with every latent."""
+        ...
+
+
+@dataclass(frozen=True)
+class Gram:
+    """All inner products, held in memory: exact, and free of the dimension."""
+
+    matrix: Float[Tensor, "classes n n"]
+    squares: Float[Tensor, "classes n"]
+    weights: Float[Tensor, "classes n"]
+    is_even: bool
+
+    def rows(self, classes: Int[Tensor, " m"], index: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
+        """Return rows of the matrix."""
+        num = self.matrix.shape[1]
+        return self.matrix.view(-1, num).index_select(0, classes * num + index)
+
+    def sums(
+        self, labels: Int[Tensor, "classes n"], num_cells: int
+    ) -> Float[Tensor, "classes k n"]:
+        """Add up rows of the matrix by cell."""
+        num_classes, num = labels.shape
+        cells = labels + num_cells * torch.arange(num_classes, device=labels.device)[:, None]
+        sums = self.matrix.new_zeros(num_classes * num_cells, num)
+        rows = self.matrix.view(-1, num)
+        if not self.is_even:
+            rows = rows * self.weights.view(-1, 1)
+        return sums.index_add_(0, cells.flatten(), rows).view(num_classes, num_cells, num)
+
+    def subset(self, index: Int[Tensor, " m"]) -> "Gram":
+        """Return the same of some latents of a single class: a fold of a cross-validation."""
+        matrix = self.matrix[0].index_select(0, index).index_select(1, index)
+        return Gram(matrix[None], self.squares[:, index], self.weights[:, index], self.is_even)
+
+
+@dataclass(frozen=True)
+class Direct:
+    """The latents themselves, multiplied when asked: for classes too large for a Gram matrix."""
+
+    latents: Float[Tensor, "classes n dim"]
+    squares: Float[Tensor, "classes n"]
+    weights: Float[Tensor, "classes n"]
+    is_even: bool
+
+    def rows(self, classes: Int[Tensor, " m"], index: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
+        """Multiply some latents with all of their class."""
+        if len(self.latents) == 1:
+            return self.latents[0, index] @ self.latents[0].T
+        return torch.einsum("md,mnd->mn", self.latents[classes, index], self.latents[classes])
+
+    def sums(
+        self, labels: Int[Tensor, "classes n"], num_cells: int
+    ) -> Float[Tensor, "classes k n"]:
+        """Add up the latents by cell, then multiply."""
+        num_classes, _, dim = self.latents.shape
+        cells = labels + num_cells * torch.arange(num_classes, device=labels.device)[:, None]
+        sums = self.latents.new_zeros(num_classes * num_cells, dim)
+        weighted = self.latents if self.is_even else self.latents * self.weights[:, :, None]
+        sums.index_add_(0, cells.flatten(), weighted.view(-1, dim))
+        return sums.view(num_classes, num_cells, dim) @ self.latents.mT
+
+    def subset(self, index: Int[Tensor, " m"]) -> "Direct":
+        """Return the same of some latents of a single class."""
+        return Direct(
+            self.latents[:, index], self.squares[:, index], self.weights[:, index], self.is_even
+        )
+
+
+def centered(
+    latents: Float[Tensor, "classes n dim"], weights: Float[Tensor, "classes n"]
+) -> tuple[Float[Tensor, "classes n dim"], Float[Tensor, "classes 1 dim"]]:
+    """Return the latents in float32 less their weighted class mean, and that mean."""
+    x = latents.float()
+    shares = (weights / weights.sum(1, keepdim=True)).to(x)
+    center = shares[:, None] @ x
+    x = x - center
+    # The mean of what is left mends the rounding of a mean far from the origin.
+    rest = shares[:, None] @ x
+    return x.sub_(rest), center + rest
+
+
+def gram(latents: Float[Tensor, "classes n dim"], weights: Float[Tensor, "classes n"]) -> Gram:
+    """Multiply centered latents with each other; strips spare half of a symmetric product."""
+    num = latents.shape[1]
+    matrix = latents.new_empty(len(latents), num, num)
+    strip = -(-num // _STRIPS)
+    for first in range(0, num, strip):
+        last = min(first + strip, num)
+        products = latents[:, first:last] @ latents[:, first:].mT
+        matrix[:, first:last, first:] = products
+        matrix[:, last:, first:last] = products[:, :, last - first :].mT
+    squares = matrix.diagonal(dim1=1, dim2=2).contiguous()
+    return Gram(matrix, squares, weights, bool((weights == 1).all()))
+
+
+def direct(latents: Float[Tensor, "classes n dim"], weights: Float[Tensor, "classes n"]) -> Direct:
+    """Keep centered latents as they are."""
+    return Direct(latents, latents.square().sum(2), weights, bool((weights == 1).all()))
+
+
+def prefers_gram(num: int, dim: int, num_points: int, *, restarts: int, moves: bool) -> bool:
+    """Say which form is cheaper, by the multiplications that each will need.
+
+    The Gram matrix costs n^2 d / 2 once, and n^2 per iteration and restart; the direct form n K d
+    per iteration, and n d for each of Hartigan's moves.
+    """
+    if num_points == 1 or 4 * num**2 > _MOST_BYTES:
+        return False
+    iterations = _ITERATIONS * restarts
+    num_moves = restarts * _MOVES_PER_LATENT * num if moves else 0
+    held = num**2 * dim / 2 + iterations * num**2
+    asked = iterations * num * num_points * dim + num_moves * num * dim
+    return held <= asked

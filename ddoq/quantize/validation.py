@@ -1,0 +1,158 @@
+"""How well do the points stand for latents that were not clustered? Cross-validation of a class.
+
+Each fold is held out once; the others are quantized and every shrinkage is tried on the result.
+Distances are computed along the fold's principal directions, in which shrinking is a product.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ddoq.quantize import functional
+from ddoq.quantize.lloyd import Lloyd
+from ddoq.quantize.shrinkage import STRENGTHS, Frame, Towards, factors
+from ddoq.quantize.solver import Solver
+from ddoq.quantize.transport import transport
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One number of points with one shrinkage, on the held-out latents of a class."""
+
+    num_points: int
+    towards: Towards
+    strength: float
+    fitted: float
+    """The distortion of the latents that were quantized."""
+    held_out: float
+    """The distortion of the others, over all folds."""
+    error: float
+    """The standard error of `held_out`."""
+    w2_squared: float | None = None
+    """Of held-out latents and points with the masses of the fit; for the best strengths only."""
+
+
+def cross_validate(
+    latents: Float[Tensor, "n dim"],
+    solver: Solver,
+    num_points: Sequence[int],
+    *,
+    folds: int,
+    generator: torch.Generator,
+) -> list[Trial]:
+    """Try each number of points that the folds allow, with each shrinkage."""
+    order = torch.randperm(len(latents), generator=generator)
+    parts = [order[fold::folds].sort().values for fold in range(folds)]
+    allowed = [k for k in num_points if k < len(latents) - len(parts[0])]
+    if not allowed:
+        return []
+    solve = _on(latents, solver, max(allowed), generator)
+    frames = [_Held.of(latents, part) for part in parts]
+    trials: list[Trial] = []
+    for k in allowed:
+        fits = [_Fit.of(held, solve(held.rest, k)) for held in frames]
+        trials += _try_all(fits, k)
+    return trials
+
+
+class _on:
+    """Quantize some rows of a class; folds share its Gram matrix where there is one."""
+
+    def __init__(
+        self, latents: Tensor, solver: Solver, most: int, generator: torch.Generator
+    ) -> None:
+        self._latents, self._solver, self._generator = latents, solver, generator
+        is_shared = isinstance(solver, Lloyd)
+        self._prepared = solver.prepare(latents[None], most) if is_shared else None
+
+    def __call__(self, rows: Int[Tensor, " m"], num_points: int) -> Float[Tensor, "k dim"]:
+        if self._prepared is None or not isinstance(self._solver, Lloyd):
+            return self._solver(self._latents[rows], num_points, generator=self._generator)
+        part = self._prepared.subset(rows)
+        return self._solver.solve(part, num_points, generators=[self._generator])[0]
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A fold: what is fitted and what is held out, along the fit's principal directions."""
+
+    rest: Int[Tensor, " m"]
+    frame: Frame
+    inside: Float[Tensor, "m r"]
+    outside: Float[Tensor, "h r"]
+    beyond: Float[Tensor, " h"]
+    """The squared distance of each held-out latent to the span of the others."""
+
+    @classmethod
+    def of(cls, latents: Float[Tensor, "n dim"], part: Int[Tensor, " h"]) -> "_Held":
+        is_held = torch.zeros(len(latents), dtype=torch.bool)
+        is_held[part] = True
+        rest = (~is_held).nonzero().flatten()
+        frame = Frame.of(latents[rest])
+        outside = frame.coordinates(latents[part])
+        whole = (latents[part].float() - frame.center).square().sum(1)
+        beyond = (whole - outside.square().sum(1)).clamp_min(0)
+        return cls(rest, frame, frame.coordinates(latents[rest]), outside, beyond)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A fold's points, and how many of its latents each stands for."""
+
+    held: _Held
+    points: Float[Tensor, "k r"]
+    counts: Float[Tensor, " k"]
+
+    @classmethod
+    def of(cls, held: _Held, points: Float[Tensor, "k dim"]) -> "_Fit":
+        inside = held.frame.coordinates(points)
+        nearest, _ = functional.assign(held.inside, inside)
+        return cls(held, inside, torch.bincount(nearest, minlength=len(points)).float())
+
+    def shrunk(self, towards: Towards, strength: float) -> Float[Tensor, "k r"]:
+        settings = {"towards": towards, "strength": strength}
+        return self.points * factors(self.held.frame, self.points, self.counts, **settings)
+
+    def squares(self, towards: Towards, strength: float) -> tuple[Tensor, Tensor]:
+        """Return the squared distances of fitted and of held-out latents to their points."""
+        points = self.shrunk(towards, strength)
+        inside = functional.squared_distances(self.held.inside, points).amin(1)
+        outside = functional.squared_distances(self.held.outside, points).amin(1)
+        return inside.double(), (outside + self.held.beyond).double()
+
+    def w2_squared(self, towards: Towards, strength: float) -> float:
+        """Return W2^2 of the held-out latents and the points with the masses of the fit."""
+        points = self.shrunk(towards, strength)
+        nearest, _ = functional.assign(self.held.inside, points)
+        counts = torch.bincount(nearest, minlength=len(points))
+        kept = counts > 0
+        costs = functional.squared_distances(self.held.outside, points[kept])
+        costs = costs + self.held.beyond[:, None]
+        return transport(costs, counts[kept] / counts.sum()).upper
+
+
+def _try_all(fits: list[_Fit], num_points: int) -> list[Trial]:
+    trials = [_trial(fits, num_points, "none", 0.0)]
+    for towards in ("mean", "directions"):
+        trials += [_trial(fits, num_points, towards, s) for s in STRENGTHS if s > 0]
+    best: list[Trial] = []
+    for towards in ("none", "mean", "directions"):
+        own = [t for t in trials if t.towards == towards]
+        best.append(min(own, key=lambda t: t.held_out))
+    return [_with_w2(t, fits) if t in best else t for t in trials]
+
+
+def _trial(fits: list[_Fit], num_points: int, towards: Towards, strength: float) -> Trial:
+    pairs = [fit.squares(towards, strength) for fit in fits]
+    fitted = torch.cat([inside for inside, _ in pairs])
+    held = torch.cat([outside for _, outside in pairs])
+    error = float(held.std() / len(held) ** 0.5)
+    return Trial(num_points, towards, strength, float(fitted.mean()), float(held.mean()), error)
+
+
+def _with_w2(trial: Trial, fits: list[_Fit]) -> Trial:
+    values = [fit.w2_squared(trial.towards, trial.strength) for fit in fits]
+    return replace(trial, w2_squared=sum(values) / len(values))

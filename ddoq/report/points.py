@@ -1,0 +1,35 @@
+"""What is said of the points before the accuracies: two lines."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def describe_points(provenance: Mapping[str, Any]) -> list[str]:
+    """Return the means of a set's certificates over its classes, and the advice."""
+    rows = provenance.get("certificates") or []
+    if not rows:
+        return []
+    parts = [f"distortion {_mean(r['distortion'] for r in rows):.4g} in-sample"]
+    held = [r["held_out_distortion"] for r in rows if r.get("held_out_distortion") is not None]
+    if held:
+        parts.append(f"{_mean(held):.4g} held out ({_classes(len(held))})")
+    parts.append(f"effective share {_mean(r['effective_share'] for r in rows):.2f}")
+    shrinkage = provenance.get("shrinkage") or {}
+    if shrinkage.get("strength"):
+        parts.append(f"shrunk towards {shrinkage['towards']} by {shrinkage['strength']:g}")
+    for what in ("empty_cells", "duplicates"):
+        total = sum(r.get(what, 0) for r in rows)
+        if total:
+            parts.append(f"{total} {what.replace('_', ' ')}")
+    lines = [f"points: {', '.join(parts)}"]
+    advice = provenance.get("advice")
+    return [*lines, f"advice: {advice}"] if advice else lines
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)
+
+
+def _classes(num: int) -> str:
+    return "1 class" if num == 1 else f"{num} classes"

@@ -1,0 +1,7 @@
+"""Run as `python -m ddoq.theory`."""
+
+from ddoq import command
+from ddoq.theory import main
+
+if __name__ == "__main__":
+    command.run(main)
