@@ -12,6 +12,7 @@ COMMANDS = {
     "encode": "encode a recipe's images into a store of latents",
     "pretrain": "train a recipe's autoencoder, prior and teacher",
     "theory": "check what the theory says, with plots",
+    "ablate": "take the method apart: what points, weights and shrinkage earn",
     "recipes": "list the recipes",
 }
 

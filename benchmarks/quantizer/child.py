@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
     quantize(
         store,
         Lloyd(),
-        images_per_class=asked.points,
+        num_points=[asked.points] * len(store.counts),
         seed=0,
         trainer=lightning,
         work=asked.work,

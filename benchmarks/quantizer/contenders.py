@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import faiss
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from torch import Tensor
 
-from benchmarks.quantizer.shrinkage import quantize_shrunk
 from ddoq import keyed
+from ddoq.quantize.cell import Shrinkage, quantize_class
 from ddoq.quantize.lloyd import Lloyd
+from ddoq.quantize.study import Study
+from ddoq.quantize.validation import cross_validate
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,24 @@ def d4m(fit: Fit, num_points: int, seed: int) -> np.ndarray:
     return model.cluster_centers_
 
 
-def ours(fit: Fit, num_points: int, seed: int, *, shrink: bool) -> np.ndarray:
-    """Run ddoq's solver with its defaults, its points shrunk towards the class mean or not."""
-    solver = Lloyd()
-    if shrink:
-        return quantize_shrunk(fit.half, solver, num_points, seed=seed)[0].numpy()
+def ours(fit: Fit, num_points: int, seed: int) -> np.ndarray:
+    """Run ddoq's solver with its defaults."""
+    return Lloyd()(fit.half, num_points, generator=keyed.generator("quantize", seed)).numpy()
+
+
+def shrunk(fit: Fit, num_points: int, seed: int, *, strength: float | None) -> np.ndarray:
+    """Shrink the same points along their directions; without a strength it is found by folds."""
     generator = keyed.generator("quantize", seed)
-    return solver(fit.half, num_points, generator=generator).numpy()
+    solver = Lloyd()
+    if strength is None:
+        study = Study(
+            {0: cross_validate(fit.half, solver, [num_points], folds=5, generator=generator)}, 0, 5
+        )
+        strength = study.strength("directions", num_points)
+    shrinkage = Shrinkage("directions", strength)
+    generator = keyed.generator("quantize", seed)
+    settings = {"generator": generator, "shrinkage": shrinkage}
+    return quantize_class(fit.half, solver, num_points, **settings)["points"].numpy()
 
 
 QUALITY, TIME, FAISS, D4M = "sklearn n_init=10", "sklearn n_init=1", "faiss", "D4M"
@@ -81,8 +95,9 @@ CONTENDERS: dict[str, Contender] = {
     TIME: sklearn(1),
     QUALITY: sklearn(10),
     FAISS: faiss_kmeans,
-    "ours": lambda fit, num_points, seed: ours(fit, num_points, seed, shrink=False),
-    "ours, shrunk": lambda fit, num_points, seed: ours(fit, num_points, seed, shrink=True),
+    "ours": ours,
+    "ours, shrunk by 2": partial(shrunk, strength=2.0),
+    "ours, shrunk by folds": partial(shrunk, strength=None),
 }
 
 

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,7 +12,7 @@ from torch import Tensor
 from ddoq import keyed
 from ddoq.ablate.candidates import CANDIDATES, FOLDS, SHRINKAGES, WEIGHTINGS, Candidate
 from ddoq.ablate.classes import Halves
-from ddoq.ablate.meter import Cost, metered
+from ddoq.ablate.meter import metered
 from ddoq.distillers import weighting
 from ddoq.quantize import functional
 from ddoq.quantize.cell import Shrinkage, finish_class
@@ -70,17 +71,13 @@ def measure(case: Case, halves: Halves) -> list[Row]:
     (points, masses), cost = metered(lambda: _solved(case, candidate, halves.fit))
     start = time.perf_counter()
     strengths = _strengths(case, candidate, halves.fit)
-    chosen_in = time.perf_counter() - start
+    common = {**asdict(case), **asdict(cost), "choice_seconds": time.perf_counter() - start}
+    del common["label"]
     rows: list[Row] = []
     for towards, strength in strengths.items():
-        done = finish_class(
-            halves.fit,
-            points,
-            case.num_points,
-            shrinkage=Shrinkage(towards, strength),
-            masses=masses,
-        )
-        rows += _rows(case, halves, done, Shrinkage(towards, strength), cost, chosen_in)
+        shrinkage = Shrinkage(towards, strength)
+        done = finish_class(halves.fit, points, case.num_points, shrinkage=shrinkage, masses=masses)
+        rows += _rows(common, halves, done, shrinkage)
     return rows
 
 
@@ -114,12 +111,7 @@ def _strengths(case: Case, candidate: Candidate, fit: Tensor) -> Mapping[Towards
 
 
 def _rows(
-    case: Case,
-    halves: Halves,
-    done: Mapping[str, Tensor],
-    shrinkage: Shrinkage,
-    cost: Cost,
-    chosen_in: float,
+    common: Mapping[str, Any], halves: Halves, done: Mapping[str, Tensor], shrinkage: Shrinkage
 ) -> list[Row]:
     fitted, held = (_costs(half, done["points"]) for half in (halves.fit, halves.held_out))
     rows: list[Row] = []
@@ -128,24 +120,18 @@ def _rows(
         inside, outside = transport(fitted, weights), transport(held, weights)
         size = float(1 / weights.square().sum())
         row = Row(
-            seed=case.seed,
-            class_name=case.class_name,
-            solver=case.solver,
+            **common,
             shrinkage=shrinkage.towards,
-            weighting=name,
-            num_points=case.num_points,
-            num_kept=len(weights),
             strength=shrinkage.strength,
+            weighting=name,
+            num_kept=len(weights),
             distortion_fit=float(fitted.amin(1).mean()),
             distortion_held_out=float(held.amin(1).mean()),
             w2_fit=inside.upper,
             w2_held_out=outside.upper,
             is_exact=inside.is_exact and outside.is_exact,
             effective_size=size,
-            effective_share=size / case.num_points,
-            seconds=cost.seconds,
-            choice_seconds=chosen_in,
-            peak_memory_mb=cost.peak_memory_mb,
+            effective_share=size / common["num_points"],
         )
         rows.append(row)
     return rows

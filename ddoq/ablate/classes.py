@@ -89,6 +89,11 @@ def _of_file(path: Path) -> list[ClassSource]:
         return read
 
     with safe_open(path, "pt") as tensors:
-        counts = {name: tensors.get_slice(name).get_shape()[0] for name in tensors.keys()}
-    named = enumerate(counts.items())
-    return [ClassSource(c, name, count, reader(name)) for c, (name, count) in named]
+        names: list[str] = list(tensors.keys())
+        shapes = {name: tensors.get_slice(name).get_shape() for name in names}
+    for name, shape in shapes.items():
+        if len(shape) < 2:
+            raise UsageError(
+                f"{path}: {name} has the shape {shape}", "give one tensor [n, ...] per class"
+            )
+    return [ClassSource(c, name, shapes[name][0], reader(name)) for c, name in enumerate(names)]

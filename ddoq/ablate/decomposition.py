@@ -1,73 +1,84 @@
 """How much of the way from D4M to ours is points, how much weights, how much shrinkage?
 
-All steps but the last sentence's are of W2^2 on held-out latents. Steps add up to the whole, and
-their shares depend on the order in which they are taken; so both orders are told.
+The steps of a way add up to the whole, but their sizes depend on their order: both are told.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ddoq.ablate.means import Key, Means, value
+from ddoq.ablate.figures import figure, percent
+from ddoq.ablate.means import Means, value
 
-THEIRS, OURS, SHRUNK = "d4m", "lloyd", "directions"
-_START = (THEIRS, "none", "uniform")
-_POINTS_FIRST = {
-    "points": (OURS, "none", "uniform"),
-    "weights": (OURS, "none", "mass"),
-    "shrinkage": (OURS, SHRUNK, "mass"),
-}
-_WEIGHTS_FIRST = {
-    "weights": (THEIRS, "none", "mass"),
-    "points": (OURS, "none", "mass"),
-    "shrinkage": (OURS, SHRUNK, "mass"),
-}
+Stop = tuple[str, str, str]
+"""Solver, shrinkage, weighting."""
+
+THEIRS, OURS = "d4m", "lloyd"
+_START: Stop = (THEIRS, "none", "uniform")
+_UNSHRUNK: Stop = (OURS, "none", "mass")
+_END: Stop = (OURS, "directions", "mass")
+POINTS_FIRST = {"points": (OURS, "none", "uniform"), "weights": _UNSHRUNK, "shrinkage": _END}
+WEIGHTS_FIRST = {"weights": (THEIRS, "none", "mass"), "points": _UNSHRUNK, "shrinkage": _END}
+
+
+@dataclass(frozen=True)
+class Way:
+    """By how much each step from D4M with uniform weights to ours lowers W2 squared."""
+
+    start: float
+    gains: dict[str, float]
+
+    @property
+    def end(self) -> float:
+        """W2 squared of ours."""
+        return self.start - sum(self.gains.values())
+
+    def share(self, gain: float) -> float:
+        """Return a gain as a share of where the way starts."""
+        return gain / self.start
+
+
+def way(averages: Means, num_points: int, stops: dict[str, Stop], quantity: str) -> Way:
+    """Walk from stop to stop."""
+    start = before = value(averages, (num_points, *_START), quantity)
+    gains: dict[str, float] = {}
+    for name, stop in stops.items():
+        after = value(averages, (num_points, *stop), quantity)
+        gains[name], before = before - after, after
+    return Way(start, gains)
 
 
 def sentences(averages: Means, points: Sequence[int], solvers: Sequence[str]) -> list[str]:
-    """Tell for every number of points what each step gains; nothing if a solver is missing."""
+    """Tell for each number of points what every step gains; nothing if a solver is missing."""
     if not {THEIRS, OURS} <= set(solvers):
         return []
     told: list[str] = []
     for k in points:
+        first, other = (
+            way(averages, k, stops, "w2_held_out") for stops in (POINTS_FIRST, WEIGHTS_FIRST)
+        )
         told += [
-            f"K = {k}, points first: {_gains(averages, k, _POINTS_FIRST)}.",
-            f"K = {k}, weights first: {_gains(averages, k, _WEIGHTS_FIRST)}.",
-            f"K = {k}, what generalizes: {_generalization(averages, k)}.",
+            f"K = {k}, points first: from D4M with uniform weights to ours with masses and "
+            f"shrinkage, held-out W2² goes from {figure(first.start)} to {figure(first.end)} "
+            f"({percent(first.end / first.start - 1)}): {_steps(first)} of the former.",
+            f"K = {k}, weights first: of the same way, {_steps(other)}.",
+            f"K = {k}, in-sample against held-out: "
+            f"{_generalization(way(averages, k, POINTS_FIRST, 'w2_fit'), first)}.",
         ]
     return told
 
 
-def steps(
-    averages: Means, num_points: int, path: dict[str, tuple[str, str, str]], quantity: str
-) -> dict[str, float]:
-    """Return by how much each step of a path lowers a quantity."""
-    before, gains = value(averages, (num_points, *_START), quantity), dict[str, float]()
-    for name, stop in path.items():
-        after = value(averages, (num_points, *stop), quantity)
-        gains[name], before = before - after, after
-    return gains
+def _steps(way: Way) -> str:
+    return ", ".join(f"{name} {percent(-way.share(gain))}" for name, gain in way.gains.items())
 
 
-def _gains(averages: Means, k: int, path: dict[str, tuple[str, str, str]]) -> str:
-    start = value(averages, (k, *_START), "w2_held_out")
-    gains = steps(averages, k, path, "w2_held_out")
-    total = sum(gains.values())
-    parts = [f"{name} {_signed(gain)}{_share(gain, total, start)}" for name, gain in gains.items()]
-    return (
-        f"held-out W2² falls from {figure(start)} (D4M, uniform weights) to "
-        f"{figure(start - total)} (ours, mass, shrunk), {_signed(100 * total / start)} %: "
-        + ", ".join(parts)
-    )
-
-
-def _generalization(averages: Means, k: int) -> str:
-    inside = steps(averages, k, _POINTS_FIRST, "w2_fit")
-    outside = steps(averages, k, _POINTS_FIRST, "w2_held_out")
-    inside["points and weights"] = inside["points"] + inside["weights"]
-    outside["points and weights"] = outside["points"] + outside["weights"]
-    inside["all"], outside["all"] = (sum(s[n] for n in _POINTS_FIRST) for s in (inside, outside))
-    parts = [
-        f"{name} gain {figure(inside[name])} in-sample and {figure(outside[name])} held-out"
-        f"{_ratio(outside[name], inside[name])}"
-        for name in ("points", "weights", "points and weights", "shrinkage", "all")
+def _generalization(inside: Way, outside: Way) -> str:
+    """Compare the gains; shrinkage costs in-sample by design, so it has no ratio."""
+    pairs = {name: (inside.gains[name], outside.gains[name]) for name in POINTS_FIRST}
+    (points, weights) = pairs["points"], pairs["weights"]
+    pairs["points and weights"] = (points[0] + weights[0], points[1] + weights[1])
+    told = [
+        f"{name} gain {figure(fitted)} in-sample and {figure(held)} held-out"
+        + (f", ratio {held / fitted:.2f}" if fitted > 0 else "")
+        for name, (fitted, held) in pairs.items()
     ]
-    return "; ".join(parts)
+    return "; ".join(told)

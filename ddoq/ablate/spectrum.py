@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -34,10 +33,17 @@ def spectrum(latents: Float[Tensor, "n dim"], class_name: str) -> Spectrum:
     variances = Frame.of(latents).variances.double().sort(descending=True).values
     total = variances.sum()
     held = variances.cumsum(0) / total
-    wanted = torch.tensor(SHARES, dtype=held.dtype)
-    counts = (torch.searchsorted(held, wanted) + 1).clamp_max(len(held))
-    dimension = float(total.square() / variances.square().sum())
-    return Spectrum(class_name, *latents.shape, float(total), dimension, *counts.tolist())
+    counts = [int((held < share).sum()) + 1 for share in SHARES]
+    return Spectrum(
+        class_name=class_name,
+        num_latents=latents.shape[0],
+        dim=latents.shape[1],
+        variance=float(total),
+        effective_dimension=float(total.square() / variances.square().sum()),
+        directions_50=counts[0],
+        directions_90=counts[1],
+        directions_99=counts[2],
+    )
 
 
 def average(spectra: Sequence[Spectrum]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -11,16 +11,14 @@ from threadpoolctl import threadpool_limits
 from ddoq.ablate.candidates import CANDIDATES, FOLDS
 from ddoq.ablate.case import Case, Row, measure, warm_up
 from ddoq.ablate.classes import ClassSource, digest, halves, open_classes
+from ddoq.ablate.invocation import Invocation
 from ddoq.ablate.spectrum import Spectrum, spectrum
 from ddoq.artifacts import fingerprint, read_json, versions, write_json
+from ddoq.console import Console, Stage
 from ddoq.errors import UsageError
 
-if TYPE_CHECKING:
-    from ddoq.ablate.command import Invocation
-    from ddoq.console import Console, Stage
 
-
-def sweep(invocation: "Invocation", console: "Console") -> list[Row]:
+def sweep(invocation: Invocation, console: Console) -> list[Row]:
     """Return the rows of all cases, in order."""
     sources = open_classes(invocation.latents, invocation.classes)
     _refuse_too_many(invocation, sources)
@@ -39,7 +37,7 @@ def sweep(invocation: "Invocation", console: "Console") -> list[Row]:
     return rows
 
 
-def spectra(invocation: "Invocation", console: "Console") -> list[Spectrum]:
+def spectra(invocation: Invocation, console: Console) -> list[Spectrum]:
     """Return the spectrum of every class."""
     sources = open_classes(invocation.latents, invocation.classes)
     found: list[Spectrum] = []
@@ -51,7 +49,7 @@ def spectra(invocation: "Invocation", console: "Console") -> list[Spectrum]:
 
 
 def _class_rows(
-    invocation: "Invocation", source: ClassSource, parts: Path, stage: "Stage"
+    invocation: Invocation, source: ClassSource, parts: Path, stage: Stage
 ) -> list[Row]:
     """Measure the cases of a class that have no part yet, and read the others."""
     latents = source.latents()
@@ -67,7 +65,7 @@ def _class_rows(
     return rows
 
 
-def _cases(invocation: "Invocation", source: ClassSource) -> Iterator[Case]:
+def _cases(invocation: Invocation, source: ClassSource) -> Iterator[Case]:
     for seed in range(invocation.seed, invocation.seed + invocation.seeds):
         for solver in invocation.solvers:
             for num_points in invocation.points:
@@ -94,14 +92,14 @@ def _spectrum(source: ClassSource, parts: Path) -> Spectrum:
     return Spectrum(**read_json(part))
 
 
-def _warm_up(invocation: "Invocation", source: ClassSource) -> None:
+def _warm_up(invocation: Invocation, source: ClassSource) -> None:
     """Import what the solvers need, before threads are limited and time is taken."""
     dim = source.latents().shape[1]
     for solver in invocation.solvers:
         warm_up(solver, dim)
 
 
-def _refuse_too_many(invocation: "Invocation", sources: Sequence[ClassSource]) -> None:
+def _refuse_too_many(invocation: Invocation, sources: Sequence[ClassSource]) -> None:
     """Refuse numbers of points that a fold of the smallest class cannot hold."""
     least = min(sources, key=lambda s: s.count)
     num_fit = least.num_fit(invocation.held_out)
@@ -109,5 +107,5 @@ def _refuse_too_many(invocation: "Invocation", sources: Sequence[ClassSource]) -
     if invocation.points[-1] > most or num_fit == least.count:
         raise UsageError(
             f"points={invocation.points[-1]}, but class {least.name} has {least.count} latents",
-            f"use at most {most} points, or hold out another share than {invocation.held_out}",
+            f"use at most {max(most, 0)} points, or hold out another share than {invocation.held_out}",
         )

@@ -11,7 +11,6 @@ for some classes it is computed exactly, from the latents.
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 

@@ -107,7 +107,9 @@ class Lloyd:
             weights = torch.ones(latents.shape[:2], device=latents.device)
         x, center = centered(latents, weights)
         restarts = self._restarts(num_points)
-        cheaper = prefers_gram(*x.shape[1:], num_points, restarts=restarts, moves=self.hartigan)
+        cheaper = prefers_gram(
+            x.shape[1], x.shape[2], num_points, restarts=restarts, moves=self.hartigan
+        )
         is_held = {"auto": cheaper, "held": True, "asked": False}[self.products]
         return Prepared(x, center, gram(x, weights) if is_held else direct(x, weights))
 

@@ -128,8 +128,9 @@ def quantize(
     labels = range(len(store.counts))
     done = [c for c in labels if part(work, c).exists()]
     world.barrier()
-    settings = {"num_points": num_points, "seed": seed, "work": work, "shrinkage": shrinkage}
-    quantizer = Quantizer(solver, **settings, advance=advance)
+    quantizer = Quantizer(
+        solver, num_points=num_points, seed=seed, work=work, shrinkage=shrinkage, advance=advance
+    )
     if len(done) < len(labels):
         latents = Latents(store, skip=done, group=batch)
         trainer.predict(quantizer, datamodule=latents, return_predictions=False)

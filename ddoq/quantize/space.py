@@ -24,11 +24,20 @@ _MOVES_PER_LATENT = 0.7
 class Space(Protocol):
     """Weighted latents of one or more classes, known by their inner products."""
 
-    squares: Float[Tensor, "classes n"]
-    """The squared norm of each latent."""
-    weights: Float[Tensor, "classes n"]
-    is_even: bool
-    """Whether every latent weighs 1."""
+    @property
+    def squares(self) -> Float[Tensor, "classes n"]:
+        """The squared norm of each latent."""
+        ...
+
+    @property
+    def weights(self) -> Float[Tensor, "classes n"]:
+        """What each latent counts; 0 for padding."""
+        ...
+
+    @property
+    def is_even(self) -> bool:
+        """Whether every latent weighs 1."""
+        ...
 
     def rows(self, classes: Int[Tensor, " m"], index: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
         """Return the inner products of some latents with all of their class."""

@@ -32,7 +32,7 @@ class Trial:
     error: float
     """The standard error of `held_out`."""
     w2_squared: float | None = None
-    """Of held-out latents and points with the masses of the fit; for the best strengths only."""
+    """Of held-out latents and the fit's points and masses; at and beside the best strength."""
 
 
 def cross_validate(
@@ -113,8 +113,8 @@ class _Fit:
         return cls(held, inside, torch.bincount(nearest, minlength=len(points)).float())
 
     def shrunk(self, towards: Towards, strength: float) -> Float[Tensor, "k r"]:
-        settings = {"towards": towards, "strength": strength}
-        return self.points * factors(self.held.frame, self.points, self.counts, **settings)
+        frame, points, counts = self.held.frame, self.points, self.counts
+        return points * factors(frame, points, counts, towards=towards, strength=strength)
 
     def squares(self, towards: Towards, strength: float) -> tuple[Tensor, Tensor]:
         """Return the squared distances of fitted and of held-out latents to their points."""
@@ -135,14 +135,13 @@ class _Fit:
 
 
 def _try_all(fits: list[_Fit], num_points: int) -> list[Trial]:
-    trials = [_trial(fits, num_points, "none", 0.0)]
+    trials = [_with_w2(_trial(fits, num_points, "none", 0.0), fits)]
     for towards in ("mean", "directions"):
-        trials += [_trial(fits, num_points, towards, s) for s in STRENGTHS if s > 0]
-    best: list[Trial] = []
-    for towards in ("none", "mean", "directions"):
-        own = [t for t in trials if t.towards == towards]
-        best.append(min(own, key=lambda t: t.held_out))
-    return [_with_w2(t, fits) if t in best else t for t in trials]
+        own = [_trial(fits, num_points, towards, s) for s in STRENGTHS if s > 0]
+        best = min(range(len(own)), key=lambda i: own[i].held_out)
+        # Where classes agree on a strength it is one of these.
+        trials += [_with_w2(t, fits) if abs(i - best) <= 1 else t for i, t in enumerate(own)]
+    return trials
 
 
 def _trial(fits: list[_Fit], num_points: int, towards: Towards, strength: float) -> Trial:

@@ -4,7 +4,6 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "quantizer"
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="benchmarks are not in the sdist")
@@ -28,12 +27,3 @@ def test_distortion_and_share_are_those_of_all_differences_even_far_from_the_ori
     assert measure.distortion(latents, points) == pytest.approx(squares.min(1).mean(), rel=1e-12)
     masses = np.bincount(squares.argmin(1), minlength=7) / 1500
     assert measure.effective_share(latents, points) == pytest.approx(1 / (7 * (masses**2).sum()))
-
-
-def test_a_strength_of_zero_shrinks_nothing_and_a_large_one_leaves_the_mean():
-    shrunk = module("shrinkage").shrunk
-    points, counts, mean = torch.randn(4, 3), torch.tensor([5, 1, 0, 9]), torch.randn(3)
-    assert torch.equal(shrunk(points, counts, mean, 0.0), points)
-    assert torch.allclose(shrunk(points, counts, mean, 1e9), mean.expand(4, 3), atol=1e-6)
-    halfway = shrunk(points, counts, mean, 5.0)[0]
-    assert torch.allclose(halfway, (points[0] + mean) / 2)
