@@ -24,7 +24,8 @@ def percent(share: float) -> str:
     >>> percent(-0.125)
     '-12.5 %'
     """
-    return f"{100 * share:+.1f} %"
+    # Adding zero makes -0.0 positive.
+    return f"{round(100 * share, 1) + 0.0:+.1f} %"
 
 
 def mean(average: Mean | None, digits: int = 4) -> str:

@@ -63,7 +63,7 @@ def _heading(invocation: Invocation, num_classes: int) -> str:
     )
     return (
         f"`{invocation.latents.name}`, {invocation.held_out:.0%} of each class held out, {spread}, "
-        f"{invocation.threads} threads, {_cpu()}. The strength of a shrinkage is chosen by "
+        f"threads={invocation.threads}, {_cpu()}. The strength of a shrinkage is chosen by "
         f"{FOLDS}-fold cross-validation of the fitted latents; effective share is that of the "
         "masses; seconds and MB (peak resident memory above that before) are the solver's.\n"
     )

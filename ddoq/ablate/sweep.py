@@ -106,6 +106,7 @@ def _refuse_too_many(invocation: Invocation, sources: Sequence[ClassSource]) -> 
     most = num_fit - -(-num_fit // FOLDS) - 1
     if invocation.points[-1] > most or num_fit == least.count:
         raise UsageError(
-            f"points={invocation.points[-1]}, but class {least.name} has {least.count} latents",
-            f"use at most {max(most, 0)} points, or hold out another share than {invocation.held_out}",
+            f"points={invocation.points[-1]}, but of the {least.count} latents of class "
+            f"{least.name} {num_fit} are fitted, and in cross-validation {max(most + 1, 0)}",
+            f"use at most {max(most, 0)} points, or a held_out other than {invocation.held_out}",
         )

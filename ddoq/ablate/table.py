@@ -34,7 +34,8 @@ class Grid:
         """Draw it for the terminal."""
         made = Table(box=box.HORIZONTALS, show_edge=False, padding=0, title=self.title)
         for i, header in enumerate(self.short):
-            made.add_column(header, justify="left" if i < self.num_words else "right")
+            is_word = i < self.num_words
+            made.add_column(header, justify="left" if is_word else "right", no_wrap=is_word)
         for before, line in zip((None, *self.lines), self.lines, strict=False):
             if before and before[0] != line[0]:
                 made.add_section()
@@ -62,7 +63,7 @@ def spectrum_grid(spectra: Sequence[Spectrum]) -> Grid:
     headers = ("class", "latents", "dimension", "variance", "effective dimension")
     headers += ("directions of 50 %", "90 %", "99 %")
     short = ("class", "latents", "dim", "variance", "effective", "50 %", "90 %", "99 %")
-    lines = [_spectrum_line(s.class_name, vars(s)) for s in spectra]
+    lines = [_spectrum_line(s.class_name, average([s])) for s in spectra]
     lines.append(_spectrum_line("mean", average(spectra)))
     title = "Spectrum: variance, effective dimension, directions that hold 50, 90, 99 % of it"
     return Grid(title, headers, short, tuple(lines), num_words=1)

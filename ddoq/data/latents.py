@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from jaxtyping import Int
 from lightning import LightningDataModule
+from safetensors import SafetensorError
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.artifacts import read_json, read_tensors
+from ddoq.artifacts import read_json, read_tensors, verify
+from ddoq.errors import DataError, IntegrityError
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,40 @@ class LatentStore:
     def open(cls, folder: Path) -> "LatentStore":
         """Open a finished store."""
         return cls(folder, read_json(folder / "manifest.json"))
+
+    @classmethod
+    def given(cls, folder: Path) -> "LatentStore":
+        """Open a store that a user names, refusing one that is damaged or not what it says."""
+        if not (folder / "manifest.json").is_file():
+            raise DataError(
+                f"{folder} is no latent store: it has no manifest.json",
+                "give a folder that `python -m ddoq.encode out=FOLDER` wrote",
+            )
+        store = cls.open(folder)
+        if "files" in store.manifest:
+            verify(folder)
+        for label in range(len(store.counts)):
+            store.check(label)
+        return store
+
+    def check(self, label: int) -> None:
+        """Refuse a class whose latents are not as many, or not such, as the manifest says."""
+        entry = self.manifest["classes"][label]
+        place = f"{self.folder / entry['shard']}, class {entry.get('name', label)}"
+        try:
+            latents = self.latents(label)
+        except (OSError, SafetensorError, KeyError) as error:
+            raise IntegrityError(
+                f"{place} cannot be read ({error})", "copy it again, or encode anew"
+            ) from error
+        found = (len(latents), tuple(latents.shape[1:]), str(latents.dtype).split(".")[1])
+        said = (entry["count"], self.shape, self.manifest.get("dtype", found[2]))
+        if found != said:
+            raise IntegrityError(
+                f"{place}: {found[0]} latents {found[1]} {found[2]}, the manifest says "
+                f"{said[0]} {said[1]} {said[2]}",
+                "a store holds latents of one shape and type; encode anew",
+            )
 
     @property
     def counts(self) -> list[int]:

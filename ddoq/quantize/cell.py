@@ -58,7 +58,7 @@ def finish_class(
     counts, distortion = _cells(flat, points)
     if shrinkage.towards != "none" and shrinkage.strength > 0:
         points = shrink(
-            flat, points, counts, towards=shrinkage.towards, strength=shrinkage.strength
+            flat, points, counts.float(), towards=shrinkage.towards, strength=shrinkage.strength
         )
         counts, distortion = _cells(flat, points)
     # A solver's own masses may keep a point whose final cell is empty.
@@ -87,7 +87,7 @@ def _solved(
     flat: Tensor, solver: Solver, num_points: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor | None]:
     """Return points, and the solver's own masses where it wants to be judged by them."""
-    if isinstance(solver, Counting):
+    if isinstance(solver, Counting) and solver.streaming_counts:
         return solver.with_counts(flat, num_points, generator=generator)
     return solver(flat, num_points, generator=generator), None
 

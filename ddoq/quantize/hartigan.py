@@ -68,7 +68,7 @@ class _Moves:
         """Return what the distortion rises by when a latent joins another cell."""
         p = self._partition
         cells = p.cell_weights.float()[:, :, None]
-        costs = p.distances(empty=0).add_(self._squares[:, None])
+        costs = p.distances(empty=0.0).add_(self._squares[:, None])
         costs.mul_(cells / (cells + self._joining_weights[:, None]))
         return costs.scatter_(1, p.labels[:, None], torch.inf)
 

@@ -19,6 +19,9 @@ class Solver(Protocol):
 class Counting(Protocol):
     """A solver that counts on the way, and may want its own counts for masses."""
 
+    streaming_counts: bool
+    """Whether it does."""
+
     def with_counts(
         self, latents: Tensor, num_points: int, *, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
