@@ -69,7 +69,7 @@ def digest(latents: Float[Tensor, "n dim"]) -> str:
 def _of_store(folder: Path) -> list[ClassSource]:
     from ddoq.data.latents import LatentStore
 
-    store = LatentStore.open(folder)
+    store = LatentStore.given(folder)
 
     def reader(label: int) -> Callable[[], Tensor]:
         return lambda: store.latents(label)

@@ -31,18 +31,22 @@ def hartigan(partition: Partition, *, max_rounds: int = 10_000) -> None:
     the distortion, what is left to gain is rounding.
     """
     moves = _Moves(partition)
+    reached = partition.explained
     for _ in range(max_rounds):
         batch, index, cells = moves.choose()
         if len(batch) == 0:
             break
-        before, reached = partition.labels[batch, index], partition.explained
+        before = partition.labels[batch, index]
         partition.relabel(batch, index, cells)
-        failed = torch.zeros_like(reached, dtype=torch.bool).index_fill_(0, batch, value=True)
-        failed &= partition.explained <= reached
+        explained = partition.explained
+        failed = explained <= reached
         if bool(failed.any()):
+            failed &= torch.zeros_like(failed).index_fill_(0, batch, value=True)
             undo = failed[batch]
             partition.relabel(batch[undo], index[undo], before[undo])
             moves.slow(failed)
+            explained = partition.explained
+        reached = explained
 
 
 class _Moves:
@@ -64,29 +68,26 @@ class _Moves:
         self._least[failed & (self.most == 1)] = torch.inf
         self.most[failed] = (self.most[failed] / 4).floor().clamp_min(1)
 
-    def _joining(self) -> Float[Tensor, "batch k n"]:
-        """Return what the distortion rises by when a latent joins another cell."""
+    def _costs(self) -> tuple[Float[Tensor, "batch n"], Float[Tensor, "batch k n"]]:
+        """Return what leaving its cell spares each latent, and what joining every other costs."""
         p = self._partition
-        cells = p.cell_weights.float()[:, :, None]
-        costs = p.distances(empty=0.0).add_(self._squares[:, None])
-        costs.mul_(cells / (cells + self._joining_weights[:, None]))
-        return costs.scatter_(1, p.labels[:, None], torch.inf)
-
-    def _leaving(self) -> Float[Tensor, "batch n"]:
-        """Return what the distortion falls by when a latent leaves its cell."""
-        p = self._partition
-        weight = p.cell_weights.float().gather(1, p.labels)
-        distance = (p.own_distances() + self._squares).clamp_min_(0)
-        rest = weight - self._weights
-        # A latent alone in its cell has nothing to gain.
-        return torch.where(rest > 0, distance * weight / rest, 0.0)
+        cells, own_cell = p.cell_weights.float(), p.labels[:, None]
+        distances = p.distances().add_(self._squares[:, None])
+        own = distances.gather(1, own_cell)[:, 0].clamp_min_(0)
+        mine = cells.gather(1, p.labels)
+        rest = mine - self._weights
+        # A latent alone in its cell has nothing to gain; an empty cell costs nothing to join.
+        leaving = torch.where(rest > 0, own * mine / rest, 0.0)
+        joining = cells[:, :, None] / (cells[:, :, None] + self._joining_weights[:, None])
+        distances.mul_(joining).scatter_(1, own_cell, torch.inf)
+        return leaving, distances
 
     def choose(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return this round's moves: member of the batch, latent, new cell."""
         p = self._partition
-        costs = self._joining()
+        leaving, costs = self._costs()
         least = costs.amin(1)
-        gains = (self._leaving() - least) * self._weights
+        gains = (leaving - least) * self._weights
         batch, index = (gains > self._least).nonzero(as_tuple=True)
         order = gains[batch, index].argsort(descending=True, stable=True)[: _MOST * len(p.labels)]
         batch, index = batch[order], index[order]

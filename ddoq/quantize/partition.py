@@ -11,7 +11,7 @@ its sum's squared norm. The distortion is (sum_i w_i G_ii - sum_k Q_k / W_k) / s
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ddoq.quantize.space import Space
@@ -29,6 +29,8 @@ class Partition:
     space: Space
     owner: Int[Tensor, " batch"]
     """The class of each member of the batch."""
+    weights: Float[Tensor, "batch n"]
+    squares: Float[Tensor, "batch n"]
     labels: Int[Tensor, "batch n"]
     sums: Float[Tensor, "batch k n"]
     cell_weights: Float[Tensor, "batch k"]
@@ -42,8 +44,9 @@ class Partition:
         num_classes, restarts, num = labels.shape
         owner = torch.arange(num_classes, device=labels.device).repeat_interleave(restarts)
         flat = labels.reshape(-1, num)
-        sums = _sums(space, flat, num_points)
-        return cls(space, owner, flat, sums, *_cells(space.weights[owner], flat, sums))
+        weights, sums = space.weights[owner], _sums(space, flat, num_points)
+        cells = _cells(weights, flat, sums)
+        return cls(space, owner, weights, space.squares[owner], flat, sums, *cells)
 
     @property
     def num_points(self) -> int:
@@ -51,19 +54,14 @@ class Partition:
         return self.sums.shape[1]
 
     @property
-    def weights(self) -> Float[Tensor, "batch n"]:
-        """The weight of each latent."""
-        return self.space.weights[self.owner]
-
-    @property
-    def squares(self) -> Float[Tensor, "batch n"]:
-        """The squared norm of each latent."""
-        return self.space.squares[self.owner]
+    def inverse_weights(self) -> Float[Tensor, "batch k"]:
+        """One over the weight of each cell, 0 for an empty one."""
+        return torch.where(self.cell_weights > 0, 1 / self.cell_weights, 0.0)
 
     @property
     def explained(self) -> Float[Tensor, " batch"]:
         """What the points explain of the weighted sum of squared norms."""
-        return (self.norms / self.cell_weights.clamp_min(1e-300)).sum(1)
+        return (self.norms * self.inverse_weights).sum(1)
 
     @property
     def distortions(self) -> Float[Tensor, " batch"]:
@@ -77,8 +75,9 @@ class Partition:
         num_classes = len(self.space.squares)
         each = self.distortions.view(num_classes, -1)
         kept = each.argmin(1) + torch.arange(num_classes, device=each.device) * each.shape[1]
-        state = (self.owner, self.labels, self.sums, self.cell_weights, self.norms)
-        return Partition(self.space, *(t[kept] for t in state))
+        state = (self.owner, self.weights, self.squares, self.labels, self.sums)
+        cells = (self.cell_weights[kept], self.norms[kept])
+        return Partition(self.space, *(t[kept] for t in state), *cells)
 
     def means(self, latents: Float[Tensor, "classes n dim"]) -> Float[Tensor, "classes k dim"]:
         """Return the mean of each cell of one partition per class, zero for an empty one."""
@@ -88,23 +87,13 @@ class Partition:
         sums = latents.new_zeros(num_classes * self.num_points, dim)
         sums.index_add_(0, cells.flatten(), rows.reshape(-1, dim))
         means = sums.view(num_classes, self.num_points, dim)
-        return (
-            means / torch.where(self.cell_weights > 0, self.cell_weights, 1).to(means)[:, :, None]
-        )
+        return means * self.inverse_weights.float()[:, :, None]
 
-    def distances(self, *, empty: float = torch.inf) -> Float[Tensor, "batch k n"]:
-        """Return |x_i - z_k|^2 - |x_i|^2 for every cell, and `empty` for one without latents."""
-        inverse = 1 / self.cell_weights.clamp_min(1e-300)
-        offset = (self.norms * inverse.square()).masked_fill(self.cell_weights <= 0, empty)
-        slope = (-2 * inverse).masked_fill(self.cell_weights <= 0, 0)
-        return (self.sums * slope.float()[:, :, None]).add_(offset.float()[:, :, None])
-
-    def own_distances(self) -> Float[Tensor, "batch n"]:
-        """Return |x_i - z_k|^2 - |x_i|^2 for the cell k that each latent is in."""
-        inverse = 1 / self.cell_weights.clamp_min(1e-300)
-        offset = (self.norms * inverse.square()).float().gather(1, self.labels)
-        slope = inverse.float().gather(1, self.labels)
-        return offset - 2 * slope * self.sums.gather(1, self.labels[:, None])[:, 0]
+    def distances(self) -> Float[Tensor, "batch k n"]:
+        """Return |x_i - z_k|^2 - |x_i|^2 for every cell, and 0 for an empty one."""
+        inverse = self.inverse_weights
+        offset = (self.norms * inverse * inverse).float()
+        return (self.sums * (-2 * inverse).float()[:, :, None]).add_(offset[:, :, None])
 
     def relabel(self, batch: Tensor, index: Tensor, cells: Tensor) -> None:
         """Move some latents to other cells."""
@@ -119,10 +108,11 @@ class Partition:
     def _shift(self, batch: Tensor, index: Tensor, before: Tensor, after: Tensor) -> None:
         rows = self.space.rows(self.owner[batch], index)
         if not self.space.is_even:
-            rows = rows * self.space.weights[self.owner[batch], index][:, None]
+            rows = rows * self.weights[batch, index][:, None]
         flat = self.sums.view(-1, self.sums.shape[2])
-        flat.index_add_(0, batch * self.num_points + before, rows, alpha=-1)
-        flat.index_add_(0, batch * self.num_points + after, rows)
+        start = batch * self.num_points
+        flat.index_add_(0, start + before, rows, alpha=-1)
+        flat.index_add_(0, start + after, rows)
 
 
 def _sums(
@@ -159,13 +149,18 @@ def lloyd(partition: Partition, *, max_iterations: int) -> None:
     A cell that lost all its latents takes the one farthest from its mean, which never raises the
     distortion.
     """
+    # A latent leaves its cell only for one that is nearer by more than rounding.
+    slack = 1e-6 * partition.squares
     for _ in range(max_iterations):
-        _fill_empty(partition)
+        is_empty = partition.cell_weights <= 0
         distances = partition.distances()
-        least = distances.amin(1)
         own = distances.gather(1, partition.labels[:, None])[:, 0]
-        # A latent leaves its cell only for a nearer one, and by more than rounding.
-        slack = 1e-6 * partition.squares
+        if bool(is_empty.any()):
+            _fill(partition, is_empty, own)
+            distances = partition.distances()
+            distances.masked_fill_((partition.cell_weights <= 0)[:, :, None], torch.inf)
+            own = distances.gather(1, partition.labels[:, None])[:, 0]
+        least = distances.amin(1)
         moves = (least < own - slack) & (partition.weights > 0)
         batch, index = moves.nonzero(as_tuple=True)
         if len(batch) == 0:
@@ -173,13 +168,13 @@ def lloyd(partition: Partition, *, max_iterations: int) -> None:
         partition.relabel(batch, index, cell_of(distances, batch, index, least[batch, index]))
 
 
-def _fill_empty(partition: Partition) -> None:
-    if bool((partition.cell_weights > 0).all()):
-        return
-    far = (partition.own_distances() + partition.squares) * partition.weights
-    least = _LEAST_GAIN * far.amax(1)
-    for b in (partition.cell_weights <= 0).any(1).nonzero().flatten().tolist():
-        empty = (partition.cell_weights[b] <= 0).nonzero().flatten()
+def _fill(
+    partition: Partition, is_empty: Bool[Tensor, "batch k"], own: Float[Tensor, "batch n"]
+) -> None:
+    far = (own + partition.squares) * partition.weights
+    least = _LEAST_GAIN * (partition.squares * partition.weights).amax(1)
+    for b in is_empty.any(1).nonzero().flatten().tolist():
+        empty = is_empty[b].nonzero().flatten()
         most = far[b].topk(min(len(empty), far.shape[1]))
         taken = most.indices[most.values > least[b]]
         if len(taken):

@@ -23,11 +23,7 @@ def plus_plus(
     owner = torch.arange(num_classes, device=device).repeat_interleave(restarts)
     candidates = 2 + int(math.log(num_points))
     spots = torch.stack(
-        [
-            torch.rand(num_points, restarts, candidates, generator=g, dtype=torch.float64)
-            for g in generators
-        ],
-        dim=1,
+        [torch.rand(num_points, restarts, candidates, generator=g) for g in generators], dim=1
     )
     spots = spots.view(num_points, batch, candidates).to(device)
     squares, weights = space.squares[owner], space.weights[owner]
@@ -39,23 +35,24 @@ def plus_plus(
         norms = squares.gather(1, index)[:, :, None] + squares[:, None]
         return norms.sub_(products, alpha=2).clamp_min_(0)
 
-    first = _draw(weights, spots[0, :, :1])
-    near = distances(first)[:, 0]
+    near = distances(_draw(weights, spots[0, :, :1]))[:, 0]
     cells = torch.zeros(batch, num, dtype=torch.int64, device=device)
     for k in range(1, num_points):
-        drawn = _draw(near * weights, spots[k])
+        drawn = _draw(near if space.is_even else near * weights, spots[k])
         trial = distances(drawn)
-        best = torch.minimum(trial, near[:, None]).mul_(weights[:, None]).sum(2).argmin(1)
-        chosen = trial[each, best]
-        cells.masked_fill_(chosen < near, k)
-        near = torch.minimum(near, chosen)
+        least = torch.minimum(trial, near[:, None])
+        best = (least if space.is_even else least * weights[:, None]).sum(2).argmin(1)
+        cells.masked_fill_(trial[each, best] < near, k)
+        near = least[each, best]
     return cells.view(num_classes, restarts, num)
 
 
 def _draw(chances: Float[Tensor, "b n"], spots: Float[Tensor, "b m"]) -> Int[Tensor, "b m"]:
-    """Draw indices with probability proportional to `chances`, never one of chance 0."""
-    cumulative = chances.double().cumsum(1)
-    total = cumulative[:, -1:].contiguous()
-    # A spot at the very end would fall behind the last latent that has a chance.
-    last = torch.searchsorted(cumulative, total)
-    return torch.searchsorted(cumulative, spots * total, right=True).minimum(last)
+    """Draw indices with probability proportional to `chances`, never one of chance 0.
+
+    Unless all chances are: then it is the last index, which is no nearer to anything.
+    """
+    cumulative = chances.cumsum(1)
+    # Rounded up, a spot would fall behind the last latent that has a chance.
+    spots = spots * (cumulative[:, -1:] * (1 - 2.0**-20))
+    return torch.searchsorted(cumulative, spots, right=True).clamp_max_(chances.shape[1] - 1)

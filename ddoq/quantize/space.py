@@ -119,13 +119,21 @@ def centered(
     latents: Float[Tensor, "classes n dim"], weights: Float[Tensor, "classes n"]
 ) -> tuple[Float[Tensor, "classes n dim"], Float[Tensor, "classes 1 dim"]]:
     """Return the latents in float32 less their weighted class mean, and that mean."""
-    x = latents.float()
-    shares = (weights / weights.sum(1, keepdim=True)).to(x)
-    center = shares[:, None] @ x
-    x = x - center
+    x = latents.float() if latents.dtype != torch.float32 else latents.clone()
+    center = _mean(x, weights)
+    x.sub_(center)
     # The mean of what is left mends the rounding of a mean far from the origin.
-    rest = shares[:, None] @ x
+    rest = _mean(x, weights)
     return x.sub_(rest), center + rest
+
+
+def _mean(
+    x: Float[Tensor, "classes n dim"], weights: Float[Tensor, "classes n"]
+) -> Float[Tensor, "classes 1 dim"]:
+    if bool((weights == weights[:, :1]).all()):
+        return x.mean(1, keepdim=True)
+    shares = (weights / weights.sum(1, keepdim=True)).to(x)
+    return shares[:, None] @ x
 
 
 def gram(latents: Float[Tensor, "classes n dim"], weights: Float[Tensor, "classes n"]) -> Gram:
