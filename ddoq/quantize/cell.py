@@ -55,6 +55,8 @@ def finish_class(
 ) -> dict[str, Tensor]:
     """Shrink the points of a class, and measure their cells."""
     flat = latents.flatten(1)
+    if len(flat) == 0:
+        return _nothing(latents, num_points)
     counts, distortion = _cells(flat, points)
     if shrinkage.towards != "none" and shrinkage.strength > 0:
         points = shrink(

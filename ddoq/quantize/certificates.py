@@ -95,13 +95,13 @@ def _weights(
     """Return W2 under the weights in use: what it lies between, or twice the exact value."""
     used, counts = weights[own].double(), quantization.counts[own].double()
     figures = _effective("weights_", used)
-    points = quantization.points[own].flatten(1)
+    points = quantization.points[own].flatten(1).double()
     if not len(points) or float(used.sum()) <= 0:
         return {**figures, "weights_w2": [0.0, 0.0]}
     center = points.mean(0)
     points = points - center
     if latents is not None and len(latents) * len(points) <= _MOST_ENTRIES:
-        costs = functional.squared_distances(latents.flatten(1).float() - center, points)
+        costs = functional.squared_distances(latents.flatten(1).double() - center, points)
         value = transport(costs, used).upper ** 0.5
         return {**figures, "weights_w2": [value, value]}
     least = float(quantization.distortions[label]) ** 0.5

@@ -1,6 +1,7 @@
 """The solver to use: k-means to a fixpoint of Hartigan's moves, on inner products."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,8 @@ from ddoq.quantize.space import Direct, Gram, centered, direct, gram, prefers_gr
 # restarts, K > 15 one.
 _STARTS = 30
 _MOST_RESTARTS = 8
+# So many distances at once are worth several threads.
+_SMALL = 2**20
 
 
 @dataclass(frozen=True)
@@ -129,12 +132,13 @@ class Lloyd:
     ) -> Partition:
         """Return the best partition of every class."""
         restarts = self._restarts(num_points)
-        start = plus_plus(space, num_points, restarts=restarts, generators=list(generators))
-        cells = Partition.of(space, start, num_points)
-        lloyd(cells, max_iterations=self.max_iterations)
-        cells = cells.best()
-        if self.hartigan:
-            hartigan(cells)
+        with _threads_for(space.squares, num_points * restarts):
+            start = plus_plus(space, num_points, restarts=restarts, generators=list(generators))
+            cells = Partition.of(space, start, num_points)
+            lloyd(cells, max_iterations=self.max_iterations)
+            cells = cells.best()
+            if self.hartigan:
+                hartigan(cells)
         return cells
 
     def _restarts(self, num_points: int) -> int:
@@ -142,3 +146,20 @@ class Lloyd:
         if num_points == 1:
             return 1
         return self.restarts or min(_MOST_RESTARTS, max(1, _STARTS // num_points))
+
+
+@contextlib.contextmanager
+def _threads_for(squares: Float[Tensor, "classes n"], num_cells: int) -> Generator[None]:
+    """Run many small operations on one CPU thread.
+
+    Two are hardly faster, and several times slower where another program keeps one of them busy.
+    """
+    before = torch.get_num_threads()
+    is_small = squares.numel() * num_cells < _SMALL and squares.device.type == "cpu"
+    if is_small and before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
