@@ -60,6 +60,7 @@ class _Moves:
         self._joining_weights = self._weights[:, :1] if is_even else self._weights
         mean = (self._squares * self._weights).sum(1) / self._weights.sum(1)
         self._least = (_LEAST_GAIN * mean)[:, None] * self._weights
+        self._terms = torch.stack([torch.ones_like(self._squares), self._squares], 1)
         per_cell = partition.labels.shape[1] / partition.num_points
         self.most = torch.full_like(mean, max(1, int(_SHARE * per_cell)))
 
@@ -72,7 +73,7 @@ class _Moves:
         """Return what leaving its cell spares each latent, and what joining every other costs."""
         p = self._partition
         cells, own_cell = p.cell_weights.float(), p.labels[:, None]
-        distances = p.distances().add_(self._squares[:, None])
+        distances = p.distances(self._terms)
         own = distances.gather(1, own_cell)[:, 0].clamp_min_(0)
         mine = cells.gather(1, p.labels)
         rest = mine - self._weights

@@ -89,11 +89,18 @@ class Partition:
         means = sums.view(num_classes, self.num_points, dim)
         return means * self.inverse_weights.float()[:, :, None]
 
-    def distances(self) -> Float[Tensor, "batch k n"]:
-        """Return |x_i - z_k|^2 - |x_i|^2 for every cell, and 0 for an empty one."""
+    def distances(self, terms: Float[Tensor, "batch 2 n"]) -> Float[Tensor, "batch k n"]:
+        """Return the squared distance of every latent to every mean.
+
+        Args:
+            terms: A row of ones, and one of the latents' squared norms,.
+                An empty cell's mean is taken to be the origin.
+        """
         inverse = self.inverse_weights
-        offset = (self.norms * inverse * inverse).float()
-        return (self.sums * (-2 * inverse).float()[:, :, None]).add_(offset[:, :, None])
+        factors = torch.stack([self.norms * inverse * inverse, torch.ones_like(inverse)], 2)
+        products = self.sums * (-2 * inverse).float()[:, :, None]
+        # One pass over the matrix instead of two.
+        return products.baddbmm_(factors.float(), terms)
 
     def relabel(self, batch: Tensor, index: Tensor, cells: Tensor) -> None:
         """Move some latents to other cells."""
@@ -151,13 +158,14 @@ def lloyd(partition: Partition, *, max_iterations: int) -> None:
     """
     # A latent leaves its cell only for one that is nearer by more than rounding.
     slack = 1e-6 * partition.squares
+    terms = torch.stack([torch.ones_like(slack), partition.squares], 1)
     for _ in range(max_iterations):
         is_empty = partition.cell_weights <= 0
-        distances = partition.distances()
+        distances = partition.distances(terms)
         own = distances.gather(1, partition.labels[:, None])[:, 0]
         if bool(is_empty.any()):
             _fill(partition, is_empty, own)
-            distances = partition.distances()
+            distances = partition.distances(terms)
             distances.masked_fill_((partition.cell_weights <= 0)[:, :, None], torch.inf)
             own = distances.gather(1, partition.labels[:, None])[:, 0]
         least = distances.amin(1)
@@ -171,7 +179,7 @@ def lloyd(partition: Partition, *, max_iterations: int) -> None:
 def _fill(
     partition: Partition, is_empty: Bool[Tensor, "batch k"], own: Float[Tensor, "batch n"]
 ) -> None:
-    far = (own + partition.squares) * partition.weights
+    far = own * partition.weights
     least = _LEAST_GAIN * (partition.squares * partition.weights).amax(1)
     for b in is_empty.any(1).nonzero().flatten().tolist():
         empty = is_empty[b].nonzero().flatten()

@@ -42,8 +42,9 @@ def plus_plus(
         trial = distances(drawn)
         least = torch.minimum(trial, near[:, None])
         best = (least if space.is_even else least * weights[:, None]).sum(2).argmin(1)
-        cells.masked_fill_(trial[each, best] < near, k)
-        near = least[each, best]
+        nearer = least[each, best]
+        cells.masked_fill_(nearer < near, k)
+        near = nearer
     return cells.view(num_classes, restarts, num)
 
 

@@ -137,17 +137,23 @@ def _mean(
 
 
 def gram(latents: Float[Tensor, "classes n dim"], weights: Float[Tensor, "classes n"]) -> Gram:
-    """Multiply centered latents with each other; strips spare half of a symmetric product."""
+    """Multiply centered latents with each other."""
+    matrix = _symmetric(latents) if latents.device.type == "cpu" else latents @ latents.mT
+    squares = matrix.diagonal(dim1=1, dim2=2).contiguous()
+    return Gram(matrix, squares, weights, bool((weights == 1).all()))
+
+
+def _symmetric(latents: Float[Tensor, "classes n dim"]) -> Float[Tensor, "classes n n"]:
+    """Multiply in strips, which spares nearly half of a symmetric product."""
     num = latents.shape[1]
     matrix = latents.new_empty(len(latents), num, num)
     strip = -(-num // _STRIPS)
     for first in range(0, num, strip):
         last = min(first + strip, num)
-        products = latents[:, first:last] @ latents[:, first:].mT
-        matrix[:, first:last, first:] = products
-        matrix[:, last:, first:last] = products[:, :, last - first :].mT
-    squares = matrix.diagonal(dim1=1, dim2=2).contiguous()
-    return Gram(matrix, squares, weights, bool((weights == 1).all()))
+        for one, products in zip(latents, matrix, strict=True):
+            torch.mm(one[first:last], one[first:].T, out=products[first:last, first:])
+        matrix[:, last:, first:last] = matrix[:, first:last, last:].mT
+    return matrix
 
 
 def direct(latents: Float[Tensor, "classes n dim"], weights: Float[Tensor, "classes n"]) -> Direct:
