@@ -12,6 +12,7 @@ from ddoq.artifacts import (
     damage,
     fingerprint,
     folder_fingerprint,
+    join_tensors,
     read_json,
     read_tensors,
     replacing,
@@ -73,6 +74,27 @@ def test_tensors_are_read_as_they_were_written(tmp_path: Path):
     write_tensors(tmp_path / "t.safetensors", tensors)
     read = read_tensors(tmp_path / "t.safetensors")
     assert all(torch.equal(read[k], v) and read[k].dtype == v.dtype for k, v in tensors.items())
+
+
+def test_joined_tensors_are_those_of_cat(tmp_path: Path):
+    parts = [tmp_path / f"{i}.safetensors" for i in range(3)]
+    tensors = [
+        {"a": torch.rand(n, 3, 2), "b": torch.arange(n), "c": torch.rand(n).half()}
+        for n in (4, 0, 1)
+    ]
+    for part, content in zip(parts, tensors, strict=True):
+        write_tensors(part, content)
+    join_tensors(tmp_path / "whole.safetensors", parts, ("b", "c", "a"))
+    whole = read_tensors(tmp_path / "whole.safetensors")
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, torch.cat([t[name] for t in tensors]))
+        assert tensor.dtype == tensors[0][name].dtype
+
+
+def test_joining_leaves_other_tensors_out(tmp_path: Path):
+    write_tensors(tmp_path / "part", {"a": torch.ones(2), "b": torch.ones(2)})
+    join_tensors(tmp_path / "whole", [tmp_path / "part"], ("b",))
+    assert list(read_tensors(tmp_path / "whole")) == ["b"]
 
 
 def test_what_a_workspace_says_of_itself_is_kept_beside_the_checksums(tmp_path: Path):

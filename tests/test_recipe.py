@@ -75,12 +75,24 @@ def test_the_same_component_keeps_its_settings():
 )
 def test_another_component_within_a_block_starts_afresh_too(switch: str):
     recipe = digits("distiller.solver={name: clvq, chunk: 3}", switch)
-    assert recipe.distiller["solver"] == {"name": "lloyd", "restarts": 8, "max_iterations": 300}
+    assert recipe.distiller["solver"] == {
+        "name": "lloyd",
+        "restarts": None,
+        "max_iterations": 300,
+        "hartigan": True,
+        "products": "auto",
+    }
 
 
 def test_a_nested_setting_follows_its_name():
     recipe = digits("distiller.solver=clvq", "distiller.solver.chunk=3")
-    assert recipe.distiller["solver"] == {"name": "clvq", "chunk": 3, "passes": 4}
+    assert recipe.distiller["solver"] == {
+        "name": "clvq",
+        "chunk": 3,
+        "passes": 4,
+        "averaging": False,
+        "polish": 20,
+    }
 
 
 @pytest.mark.parametrize(

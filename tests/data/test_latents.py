@@ -58,14 +58,28 @@ def test_the_stream_gives_latents_with_their_labels(store: LatentStore):
 
 
 def test_classes_that_are_done_are_left_out_and_the_largest_come_first(store: LatentStore):
-    assert Latents(store, skip=[0]).predict_dataloader().labels == [2, 1]
-    assert Latents(store).predict_dataloader().labels == [2, 0, 1]
+    assert Latents(store, skip=[0]).predict_dataloader().groups == [[2], [1]]
+    assert Latents(store).predict_dataloader().groups == [[2], [0], [1]]
+
+
+def test_a_group_is_of_classes_of_like_size(store: LatentStore):
+    assert Latents(store, group=2).predict_dataloader().groups == [[2, 0], [1]]
+
+
+def test_a_group_is_left_out_only_when_all_its_classes_are_done(store: LatentStore):
+    assert Latents(store, group=2, skip=[0, 1]).predict_dataloader().groups == [[2, 0]]
+    assert Latents(store, group=2, skip=[0, 2]).predict_dataloader().groups == [[1]]
 
 
 def test_a_class_is_streamed_whole(store: LatentStore):
-    first = next(iter(Latents(store).predict_dataloader()))
-    assert first.label == 2
-    assert torch.equal(first.latents, store.latents(2))
+    first = next(iter(Latents(store, group=2).predict_dataloader()))
+    assert [c.label for c in first] == [2, 0]
+    assert torch.equal(first[0].latents, store.latents(2))
+
+
+def test_a_group_stays_where_it_is(store: LatentStore):
+    group = next(iter(Latents(store).predict_dataloader()))
+    assert Latents(store).transfer_batch_to_device(group, torch.device("meta"), 0) is group
 
 
 def test_a_rank_may_be_left_without_a_class(store: LatentStore):

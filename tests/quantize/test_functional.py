@@ -1,12 +1,6 @@
-import math
-
 import ot
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import norm
-from sklearn.cluster import KMeans
 
 from ddoq.quantize import functional
 
@@ -67,74 +61,6 @@ def test_starting_points_fall_into_clusters_that_are_far_apart():
 def test_equal_latents_can_start_any_number_of_points():
     start = functional.plus_plus(torch.ones(3, 2), 3, torch.Generator().manual_seed(0))
     assert torch.equal(start, torch.ones(3, 2))
-
-
-@pytest.mark.parametrize("num_points", [1, 2, 5])
-def test_lloyd_finds_the_optimal_points_of_the_unit_interval(num_points: int):
-    x = ((torch.arange(20_000) + 0.5) / 20_000)[:, None]
-    points = functional.lloyd(x, x[: num_points * 9 : 9], max_iterations=400)
-    optimal = (2 * torch.arange(num_points) + 1) / (2 * num_points)
-    torch.testing.assert_close(points.flatten().sort().values, optimal, atol=2e-3, rtol=0)
-    assert distortion(x, points) == pytest.approx(1 / (12 * num_points**2), rel=1e-3)
-
-
-def test_lloyd_finds_the_two_optimal_points_of_a_normal_distribution():
-    shares = (torch.arange(20_000).double() + 0.5) / 20_000
-    x = torch.from_numpy(norm.ppf(shares.numpy())).float()[:, None]
-    points = functional.lloyd(x, x[[500, 700]], max_iterations=100)
-    best = math.sqrt(2 / math.pi)
-    assert sorted(points.flatten().tolist()) == pytest.approx([-best, best], abs=1e-3)
-    assert distortion(x, points) == pytest.approx(1 - 2 / math.pi, abs=1e-3)
-
-
-coordinates = st.floats(-100, 100, width=32)
-clouds = st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=24)
-
-
-@given(clouds, st.integers(1, 8))
-def test_a_lloyd_step_never_raises_the_distortion(cloud: list[tuple[float, float]], k: int):
-    x = torch.tensor(cloud)
-    points = x[torch.arange(k) % len(x)]
-    for _ in range(4):
-        before = distortion(x, points)
-        points = functional.lloyd(x, points, max_iterations=1)
-        assert distortion(x, points) <= before * (1 + 1e-5) + 1e-9
-
-
-@given(clouds, st.integers(1, 8))
-def test_at_the_fixpoint_each_point_is_the_mean_of_its_cell(
-    cloud: list[tuple[float, float]], k: int
-):
-    x = torch.tensor(cloud)
-    points = functional.lloyd(x, x[torch.arange(k) % len(x)], max_iterations=100)
-    means, _ = functional.cell_means(x, functional.assign(x, points)[0], points)
-    torch.testing.assert_close(means, points, atol=1e-3, rtol=1e-4)
-
-
-def test_lloyd_comes_to_the_same_fixpoint_as_scikit_learn():
-    x = normals(600, 5)
-    start = x[:12]
-    theirs = KMeans(12, init=start.numpy(), n_init=1, tol=0, max_iter=300).fit(x.numpy())
-    ours = functional.lloyd(x, start, max_iterations=300)
-    torch.testing.assert_close(ours, torch.from_numpy(theirs.cluster_centers_))
-
-
-def test_relabeled_starting_points_end_in_relabeled_points():
-    x, order = normals(300, 3), torch.tensor([2, 0, 3, 1])
-    points = functional.lloyd(x, x[:4], max_iterations=300)
-    assert torch.equal(functional.lloyd(x, x[:4][order], max_iterations=300), points[order])
-
-
-def test_the_order_of_the_data_does_not_matter():
-    x = normals(300, 3)
-    points = functional.lloyd(x, x[:4], max_iterations=300)
-    torch.testing.assert_close(functional.lloyd(x.flip(0), x[:4], max_iterations=300), points)
-
-
-def test_a_point_that_lost_its_cell_is_put_on_the_farthest_latent():
-    x = torch.tensor([[0.0], [1.0], [10.0]])
-    points = functional.lloyd(x, torch.tensor([[0.5], [500.0]]), max_iterations=10)
-    assert sorted(points.flatten().tolist()) == [0.5, 10.0]
 
 
 def exact_w2_squared(x: torch.Tensor, points: torch.Tensor, masses: torch.Tensor) -> float:

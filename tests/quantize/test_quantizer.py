@@ -3,95 +3,33 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from lightning import Trainer
 
+from ddoq.artifacts import write_tensors
 from ddoq.data.latents import LatentStore
 from ddoq.errors import IntegrityError
+from ddoq.quantize.cell import NO_SHRINKAGE, Shrinkage, quantize_class
 from ddoq.quantize.clvq import CLVQ
-from ddoq.quantize.functional import assign
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.quantization import Quantization
-from ddoq.quantize.quantizer import part, quantize, quantize_class
+from ddoq.quantize.quantizer import part, quantize
 from ddoq.world import World
-
-SOLVERS = [Lloyd(restarts=2), CLVQ(chunk=8)]
 
 
 def normals(n: int, *shape: int) -> torch.Tensor:
     return torch.randn(n, *shape, generator=torch.Generator().manual_seed(n))
 
 
-def quantized(latents: torch.Tensor, num_points: int, solver: object = SOLVERS[0]):
-    return quantize_class(latents, solver, num_points, generator=torch.Generator().manual_seed(0))
-
-
-def test_counts_and_distortion_are_those_of_the_final_cells():
-    x = normals(300, 2, 3)
-    result = quantized(x, 7)
-    nearest, squares = assign(x.flatten(1), result["points"].flatten(1))
-    assert torch.equal(result["counts"], torch.bincount(nearest))
-    assert float(result["distortion"]) == pytest.approx(float(squares.mean()), rel=1e-5)
-
-
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_with_fewer_images_than_points_each_image_is_a_point(solver: object):
-    x = normals(5, 2)
-    result = quantized(x, 50, solver)
-    assert result["counts"].tolist() == [1] * 5
-    assert torch.allclose(result["points"].sort(0).values, x.sort(0).values)
-    assert float(result["distortion"]) == pytest.approx(0, abs=1e-10)
-
-
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_points_for_no_latents_are_dropped(solver: object):
-    x = torch.tensor([[1.0]] * 6 + [[2.0]] * 2)
-    result = quantized(x, 4, solver)
-    assert sorted(result["points"].flatten().tolist()) == [1.0, 2.0]
-    assert sorted(result["counts"].tolist()) == [2, 6]
-
-
-def test_a_constant_class_is_one_point_of_mass_one():
-    result = quantized(torch.full((9, 2, 2), 0.3), 3)
-    assert result["counts"].tolist() == [9]
-    assert float(result["distortion"]) == pytest.approx(0, abs=1e-12)
-
-
-def test_a_class_without_images_has_no_points():
-    result = quantized(torch.empty(0, 2, 3), 3)
-    assert result["points"].shape == (0, 2, 3)
-    assert (len(result["counts"]), float(result["distortion"])) == (0, 0.0)
-
-
-def test_half_precision_latents_are_quantized_in_single_precision():
-    x = normals(100, 4).half()
-    halves, singles = quantized(x, 5), quantized(x.float(), 5)
-    assert torch.equal(halves["points"], singles["points"])
-    assert torch.equal(halves["counts"], singles["counts"])
-
-
-numbers = st.sampled_from([-3.0, 0.0, 0.5, 0.5, 100.0])
-
-
-@settings(max_examples=40)
-@given(st.lists(numbers, min_size=1, max_size=20), st.integers(1, 6), st.sampled_from(SOLVERS))
-def test_masses_of_any_class_sum_to_one(values: list[float], k: int, solver: object):
-    result = quantized(torch.tensor(values)[:, None], k, solver)
-    assert int(result["counts"].sum()) == len(values)
-    assert 1 <= len(result["counts"]) <= k
-    assert int(result["counts"].min()) >= 1
-    assert bool(result["points"].isfinite().all())
-
-
 Store = Callable[[list[torch.Tensor]], LatentStore]
 Make = Callable[..., Trainer]
 
 
-def run(store: LatentStore, trainer: Trainer, work: Path, num_points: int = 3) -> Quantization:
+def run(store: LatentStore, trainer: Trainer, work: Path, *number: int, **changes) -> Quantization:
+    """Quantize with three points in each class, or with some number each."""
     work.mkdir(exist_ok=True)
-    settings = {"images_per_class": num_points, "seed": 0, "world": World()}
-    quantize(store, Lloyd(restarts=2), trainer=trainer, work=work, **settings)
+    settings = {"solver": Lloyd(restarts=2), "seed": 0, "shrinkage": NO_SHRINKAGE, **changes}
+    numbers = number or [3] * len(store.counts)
+    quantize(store, trainer=trainer, work=work, num_points=numbers, world=World(), **settings)
     return Quantization.load(work)
 
 
@@ -122,6 +60,42 @@ def test_a_class_does_not_depend_on_the_other_classes(
     assert torch.equal(both.points[:3], alone.points)
 
 
+def test_each_class_has_its_own_number_of_points(
+    make_store: Store, make_trainer: Make, tmp_path: Path
+):
+    classes = [normals(20, 2), normals(31, 2), normals(0, 2), normals(9, 2)]
+    result = run(make_store(classes), make_trainer(), tmp_path / "work", 5, 1, 0, 2)
+    assert torch.bincount(result.labels, minlength=4).tolist() == [5, 1, 0, 2]
+    assert result.requested.tolist() == [5, 1, 0, 2]
+
+
+RAGGED = [normals(n, 2, 3) for n in (20, 31, 25, 6, 40, 0, 3)]
+NUMBERS = (3, 3, 4, 4, 4, 0, 3)
+
+
+@pytest.mark.parametrize("shrinkage", [NO_SHRINKAGE, Shrinkage("directions", 1.0)])
+def test_classes_in_groups_are_as_good_as_one_at_a_time(
+    make_store: Store, make_trainer: Make, tmp_path: Path, shrinkage: Shrinkage
+):
+    store = make_store(RAGGED)
+    alone, groups = (
+        run(store, make_trainer(), tmp_path / f"{b}", *NUMBERS, batch=b, shrinkage=shrinkage)
+        for b in (1, 3)
+    )
+    assert torch.equal(groups.labels, alone.labels)
+    torch.testing.assert_close(groups.distortions, alone.distortions, rtol=1e-5, atol=1e-9)
+
+
+def test_another_solver_takes_the_classes_of_a_group_one_by_one(
+    make_store: Store, make_trainer: Make, tmp_path: Path
+):
+    store, settings = make_store(RAGGED), {"solver": CLVQ(chunk=8)}
+    alone, groups = (
+        run(store, make_trainer(), tmp_path / f"{b}", *NUMBERS, batch=b, **settings) for b in (1, 3)
+    )
+    assert torch.equal(groups.points, alone.points)
+
+
 def test_a_class_that_is_there_already_is_not_done_again(
     make_store: Store, make_trainer: Make, tmp_path: Path
 ):
@@ -131,9 +105,8 @@ def test_a_class_that_is_there_already_is_not_done_again(
     stand_in = quantize_class(
         normals(3, 2) + 7, Lloyd(), 1, generator=torch.Generator().manual_seed(0)
     )
-    from ddoq.artifacts import write_tensors
-
-    write_tensors(part(work, 0), stand_in)
+    labels = torch.zeros(1, dtype=torch.int64)
+    write_tensors(part(work, 0), {**stand_in, "labels": labels})
     result = run(store, make_trainer(), work)
     assert torch.equal(result.points[:1], stand_in["points"])
     assert torch.equal(result.points[1:], whole.points[3:])
@@ -148,7 +121,7 @@ def test_a_call_that_was_stopped_after_its_last_class_is_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Quantization, "save", stop)
+        patched.setattr(Quantization, "join", stop)
         with pytest.raises(KeyboardInterrupt):
             run(store, make_trainer(), work)
     result = run(store, make_trainer(), work)
@@ -157,14 +130,32 @@ def test_a_call_that_was_stopped_after_its_last_class_is_finished(
 
 def test_too_few_images_are_told(make_store: Store, make_trainer: Make, tmp_path: Path):
     store = make_store([normals(20, 2), normals(2, 2)])
-    with pytest.warns(UserWarning, match="1 classes have fewer than 3 images"):
+    with pytest.warns(UserWarning, match="1 classes have fewer images than points"):
         result = run(store, make_trainer(), tmp_path / "work")
     assert result.masses[result.labels == 1].tolist() == [0.5, 0.5]
 
 
-def test_infinite_latents_stop_it_with_the_class_named(
-    make_store: Store, make_trainer: Make, tmp_path: Path
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_latents_that_are_not_finite_stop_it_with_class_and_row_named(
+    make_store: Store, make_trainer: Make, tmp_path: Path, value: float
 ):
-    store = make_store([normals(20, 2), normals(20, 2) / 0])
+    bad = normals(20, 2)
+    bad[7, 1] = value
+    with pytest.raises(IntegrityError, match="class 1: row 7"):
+        run(make_store([normals(20, 2), bad]), make_trainer(), tmp_path / "work")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_in_a_group_the_class_is_named(
+    make_store: Store, make_trainer: Make, tmp_path: Path, value: float
+):
+    bad = normals(20, 2)
+    bad[7, 1] = value
     with pytest.raises(IntegrityError, match="class 1"):
-        run(store, make_trainer(), tmp_path / "work")
+        run(make_store([normals(20, 2), bad]), make_trainer(), tmp_path / "work", batch=2)
+
+
+def test_classes_that_are_done_are_counted(make_store: Store, make_trainer: Make, tmp_path: Path):
+    advanced: list[int] = []
+    run(make_store(RAGGED[:3]), make_trainer(), tmp_path / "work", advance=advanced.append, batch=2)
+    assert sum(advanced) == 3
