@@ -91,7 +91,7 @@ class DDOQ:
             columns={"point": quantization.ranks.tolist(), "mass": masses.tolist()},
             provenance={
                 "distiller": "ddoq",
-                "images_per_class": self.images_per_class,
+                "images_per_class": self.images_per_class if self.budget is None else None,
                 "budget": self.budget,
                 "decoder": self._decoder,
                 "weighting": self._weighting["name"],

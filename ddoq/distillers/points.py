@@ -146,7 +146,7 @@ class Points:
             return [s.images_per_class] * run.num_classes
         assert self.study is not None
         counts = run.latents.counts
-        curves = [self.study.curve(label) for label in range(len(counts))]
+        curves = self.study.curves(counts)
         priors = class_priors(torch.tensor(counts), s.class_prior)
         return allocate(curves, priors, counts, s.budget, rule=s.allocation)
 

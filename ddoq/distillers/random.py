@@ -23,14 +23,24 @@ class Random:
 
     def distill(self, images: Images, run: "Run") -> SyntheticSet:
         """Return the subset of `run.seed`."""
+        members = [images.train.of_class(label) for label in range(images.num_classes)]
+        numbers = self._numbers([len(m) for m in members])
         chosen: list[torch.Tensor] = []
-        for label in range(images.num_classes):
-            members = images.train.of_class(label)
-            order = keyed.permutation(len(members), "random real", run.seed, label)
-            chosen.append(members[order[: self._number(label, images.num_classes)]])
+        for label, (own, number) in enumerate(zip(members, numbers, strict=True)):
+            order = keyed.permutation(len(own), "random real", run.seed, label)
+            chosen.append(own[order[:number]])
         return images.subset(torch.cat(chosen), distiller="random", budget=self.budget)
 
-    def _number(self, label: int, num_classes: int) -> int:
+    def _numbers(self, sizes: list[int]) -> list[int]:
         if self.budget is None:
-            return self.images_per_class
-        return self.budget // num_classes + (label < self.budget % num_classes)
+            return [self.images_per_class] * len(sizes)
+        numbers, left = [0] * len(sizes), min(self.budget, sum(sizes))
+        # What small classes cannot give goes to the others.
+        while left:
+            open_classes = [c for c, n in enumerate(sizes) if numbers[c] < n]
+            share = max(1, left // len(open_classes))
+            for c in open_classes:
+                more = min(share, sizes[c] - numbers[c], left)
+                numbers[c] += more
+                left -= more
+        return numbers

@@ -40,7 +40,7 @@ def quantize_class(
     flat = latents.flatten(1)
     if len(flat) == 0:
         return _nothing(latents, num_points)
-    _refuse_not_finite(flat)
+    refuse_not_finite(flat)
     points, masses = _solved(flat, solver, min(num_points, len(flat)), generator)
     return finish_class(latents, points, num_points, shrinkage=shrinkage, masses=masses)
 
@@ -107,7 +107,7 @@ def _cells(flat: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     return counts, total / len(flat)
 
 
-def _refuse_not_finite(flat: Tensor) -> None:
+def refuse_not_finite(flat: Tensor) -> None:
     """Name the first row that holds NaN or infinity; a sum shows whether there is one."""
     for number, chunk in enumerate(flat.split(_CHUNK)):
         if not bool(chunk.sum(1, dtype=torch.float32).isfinite().all()):

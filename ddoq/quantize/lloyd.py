@@ -16,10 +16,13 @@ from ddoq.quantize.partition import Partition, lloyd
 from ddoq.quantize.seeding import plus_plus
 from ddoq.quantize.space import Direct, Gram, centered, direct, gram, prefers_gram
 
-# With few points restarts find better cells, with many Hartigan's moves do: K = 10 takes 3
-# restarts, K > 15 one.
-_STARTS = 30
-_MOST_RESTARTS = 8
+# With few points restarts find better cells, with many Hartigan's moves do: K = 10 takes 10
+# restarts, K > 50 one.
+_STARTS = 100
+_MOST_RESTARTS = 16
+# Of more restarts than these, one in so many goes on after the first iterations: by then it shows
+# which ones will be good.
+_FEW, _FIRST_ITERATIONS = 4, 3
 # So many distances at once are worth several threads.
 _SMALL = 2**20
 
@@ -135,6 +138,9 @@ class Lloyd:
         with _threads_for(space.squares, num_points * restarts):
             start = plus_plus(space, num_points, restarts=restarts, generators=list(generators))
             cells = Partition.of(space, start, num_points)
+            if restarts > _FEW:
+                lloyd(cells, max_iterations=_FIRST_ITERATIONS)
+                cells = cells.best(-(-restarts // _FEW))
             lloyd(cells, max_iterations=self.max_iterations)
             cells = cells.best()
             if self.hartigan:

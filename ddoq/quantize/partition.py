@@ -70,14 +70,22 @@ class Partition:
         spread = (weights * self.squares).sum(1)
         return ((spread - self.explained) / weights.sum(1)).clamp_min(0)
 
-    def best(self) -> "Partition":
-        """Return the restart with the least distortion of each class."""
+    def best(self, num: int = 1) -> "Partition":
+        """Return the restarts with the least distortion of each class."""
         num_classes = len(self.space.squares)
         each = self.distortions.view(num_classes, -1)
-        kept = each.argmin(1) + torch.arange(num_classes, device=each.device) * each.shape[1]
-        state = (self.owner, self.weights, self.squares, self.labels, self.sums)
-        cells = (self.cell_weights[kept], self.norms[kept])
-        return Partition(self.space, *(t[kept] for t in state), *cells)
+        start = torch.arange(num_classes, device=each.device)[:, None] * each.shape[1]
+        kept = (each.topk(num, largest=False).indices + start).flatten()
+        return Partition(
+            space=self.space,
+            owner=self.owner[kept],
+            weights=self.weights[kept],
+            squares=self.squares[kept],
+            labels=self.labels[kept],
+            sums=self.sums[kept],
+            cell_weights=self.cell_weights[kept],
+            norms=self.norms[kept],
+        )
 
     def means(self, latents: Float[Tensor, "classes n dim"]) -> Float[Tensor, "classes k dim"]:
         """Return the mean of each cell of one partition per class, zero for an empty one."""

@@ -1,7 +1,8 @@
 """The shell around a solver: Lightning streams the classes, each rank takes its share."""
 
+import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -12,7 +13,13 @@ from ddoq import keyed
 from ddoq.artifacts import write_tensors
 from ddoq.data.latents import ClassLatents, Latents, LatentStore
 from ddoq.errors import IntegrityError
-from ddoq.quantize.cell import NO_SHRINKAGE, Shrinkage, finish_class, quantize_class
+from ddoq.quantize.cell import (
+    NO_SHRINKAGE,
+    Shrinkage,
+    finish_class,
+    quantize_class,
+    refuse_not_finite,
+)
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.solver import Solver
@@ -61,21 +68,15 @@ class Quantizer(LightningModule):
         for one in batch:
             # On the CPU the mapped latents are read where they lie.
             latents = one.latents if self.device.type == "cpu" else one.latents.to(self.device)
-            yield one.label, self._named(one, latents)
-
-    def _named(self, one: ClassLatents, latents: Tensor) -> dict[str, Tensor]:
-        try:
-            return quantize_class(
-                latents,
-                self.solver,
-                self.num_points[one.label],
-                generator=self._generator(one.label),
-                shrinkage=self.shrinkage,
-            )
-        except IntegrityError as error:
-            raise IntegrityError(
-                f"quantize: class {one.label}: {error.cause}", error.remedy
-            ) from error
+            with _named(one.label):
+                result = quantize_class(
+                    latents,
+                    self.solver,
+                    self.num_points[one.label],
+                    generator=self._generator(one.label),
+                    shrinkage=self.shrinkage,
+                )
+            yield one.label, result
 
     def _generator(self, label: int) -> torch.Generator:
         return keyed.generator("quantize", self.seed, label)
@@ -87,10 +88,22 @@ class Quantizer(LightningModule):
         for number in sorted({self.num_points[c.label] for c in batch}):
             same = [c for c in batch if self.num_points[c.label] == number]
             latents = [c.latents.to(self.device) for c in same]
+            for c, own in zip(same, latents, strict=True):
+                with _named(c.label):
+                    refuse_not_finite(own.flatten(1))
             generators = [self._generator(c.label) for c in same]
             solved = solver.several([z.flatten(1) for z in latents], number, generators=generators)
             for one, own, points in zip(same, latents, solved, strict=True):
                 yield one.label, finish_class(own, points, number, shrinkage=self.shrinkage)
+
+
+@contextlib.contextmanager
+def _named(label: int) -> Generator[None]:
+    """Say in an error which class it was."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise IntegrityError(f"quantize: class {label}: {error.cause}", error.remedy) from error
 
 
 def part(work: Path, label: int) -> Path:

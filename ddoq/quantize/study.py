@@ -12,6 +12,7 @@ from pathlib import Path
 from ddoq import keyed
 from ddoq.artifacts import read_json, write_json
 from ddoq.data.latents import LatentStore, deal
+from ddoq.errors import UsageError
 from ddoq.quantize.allocation import Curve
 from ddoq.quantize.shrinkage import Towards
 from ddoq.quantize.solver import Solver
@@ -65,6 +66,20 @@ class Study:
         """Return a class's held-out distortion against the number of points."""
         rows = [t for t in self.trials.get(label, []) if t.towards == "none"]
         return Curve(tuple(t.num_points for t in rows), tuple(t.held_out for t in rows))
+
+    def curves(self, counts: Sequence[int]) -> list[Curve]:
+        """Return the curve of every class; that of a class too small to judge is the mean one."""
+        means = self.means()
+        if not means:
+            raise UsageError(
+                "no class has enough latents to judge how a budget should be spread",
+                "give distiller.images_per_class instead of distiller.budget",
+            )
+        typical = Curve(tuple(means), tuple(held_out for held_out, _ in means.values()))
+        return [
+            self.curve(label) if label in self.trials else typical if n > 1 else Curve((), ())
+            for label, n in enumerate(counts)
+        ]
 
     def means(self, towards: Towards = "none") -> dict[int, tuple[float, float]]:
         """Return held-out distortion and its standard error by number of points.
