@@ -33,13 +33,21 @@ if TYPE_CHECKING:
 STAGE_VERSIONS = {
     "pretrain": 1,
     "latents": 1,
-    "study": 1,
-    "quantization": 2,
-    "certificates": 1,
+    "study": 2,
+    "quantization": 3,
+    "certificates": 2,
     "decoded": 1,
     "cell": 1,
 }
 
+# Keys hold the settings of what a stage is made from; the version of its code stands here.
+_UPSTREAM = {
+    "latents": ("pretrain",),
+    "study": ("pretrain", "latents"),
+    "quantization": ("pretrain", "latents", "study"),
+    "certificates": ("pretrain", "latents", "study", "quantization"),
+    "decoded": ("pretrain", "latents", "study", "quantization"),
+}
 
 # Settings of a Trainer that change where and how loudly it runs, but not what comes out.
 _WITHOUT_EFFECT = (
@@ -144,7 +152,8 @@ class Run:
         return self.cache.place(name, self._full_key(name, key))
 
     def _full_key(self, name: str, key: Mapping[str, Any]) -> dict[str, Any]:
-        return {"version": STAGE_VERSIONS[name.split("/")[0]], **key}
+        stage = name.split("/")[0]
+        return {"version": [STAGE_VERSIONS[s] for s in (*_UPSTREAM.get(stage, ()), stage)], **key}
 
     def key(self, kind: str, block: Block | None = None) -> dict[str, Any]:
         """Return what determines a component: its settings, weights and plugged-in source."""

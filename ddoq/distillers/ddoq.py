@@ -103,22 +103,23 @@ class DDOQ:
 
     def _figures(self, run: "Run", points: Points, weights: Any) -> dict[str, Any]:
         """Return certificates and advice, from the cache where they are finished."""
-        study = points.study
+        # Made by all ranks together, before the stage: within it only the first works.
+        study, store, quantization = points.study, run.latents, points.quantization
+        shrinkage, numbers = points.shrinkage, points.numbers
 
         def work(folder: Path) -> None:
             if not run.world.is_first:
                 return
-            shrinkage = points.shrinkage
             of_class = {
                 label: study.trial(label, number, shrinkage.towards, shrinkage.strength)
-                for label, number in enumerate(points.numbers)
+                for label, number in enumerate(numbers)
                 if study is not None
             }
             rows = certify(
-                points.quantization,
+                quantization,
                 weights,
                 class_names=run.images.class_names,
-                store=run.latents,
+                store=store,
                 exact=list(study.trials)[:_EXACT_CLASSES] if study else [],
                 held_out={label: trial for label, trial in of_class.items() if trial},
             )

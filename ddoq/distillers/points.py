@@ -14,7 +14,7 @@ from ddoq.quantize.allocation import Rule, allocate
 from ddoq.quantize.cell import Shrinkage
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.quantizer import quantize
-from ddoq.quantize.shrinkage import Towards
+from ddoq.quantize.shrinkage import STRENGTHS, Towards
 from ddoq.quantize.study import Study, chosen, grid, study
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ class PointSettings:
     def __post_init__(self) -> None:
         if self.images_per_class < 1:
             raise UsageError(f"distiller.images_per_class={self.images_per_class}", "at least 1")
+        if self.budget is not None and self.budget < 1:
+            raise UsageError(f"distiller.budget={self.budget}", "at least one image per class")
+        if self.strength is not None and self.shrinkage == "none":
+            raise UsageError(
+                f"distiller.strength={self.strength} has no effect without a shrinkage",
+                "add distiller.shrinkage=directions, or mean",
+            )
         if self.folds == 1 or self.folds < 0 or self.studied_classes < 1:
             raise UsageError(
                 f"distiller.folds={self.folds}, studied_classes={self.studied_classes}",
@@ -63,6 +70,11 @@ class Points:
 
     def __init__(self, settings: PointSettings, run: "Run") -> None:
         self._settings, self._run = settings, run
+        if settings.budget is not None and settings.budget < run.num_classes:
+            raise UsageError(
+                f"distiller.budget={settings.budget}, but there are {run.num_classes} classes",
+                "give at least one image per class",
+            )
 
     @property
     def _mean_number(self) -> int:
@@ -74,6 +86,11 @@ class Points:
         """Whether latents are held out to judge the points."""
         return self._settings.folds > 0
 
+    @property
+    def _strengths(self) -> list[float]:
+        given = self._settings.strength
+        return sorted({*STRENGTHS, *([given] if given is not None else [])})
+
     def study_key(self) -> dict[str, Any]:
         """Return what determines the study; it is one for all seeds of a run."""
         s, run = self._settings, self._run
@@ -82,6 +99,7 @@ class Points:
             "solver": run.key("solver", s.solver),
             "num_points": grid(self._mean_number),
             "folds": s.folds,
+            "strengths": self._strengths,
             "classes": "all" if s.budget is not None else s.studied_classes,
             "seed": run.recipe.seed,
         }
@@ -92,7 +110,9 @@ class Points:
         key: dict[str, Any] = {
             "latents": run.latents_key,
             "solver": run.key("solver", s.solver),
-            "images_per_class": s.images_per_class,
+            "images_per_class": s.images_per_class if s.budget is None else None,
+            # A GPU adds up in another order.
+            "device": run.world.device.type,
             "shrinkage": [s.shrinkage, s.strength] if s.shrinkage != "none" else None,
             "seed": run.seed,
         }
@@ -118,6 +138,7 @@ class Points:
                     num_points=grid(self._mean_number),
                     labels=labels,
                     folds=s.folds,
+                    strengths=self._strengths,
                     seed=run.recipe.seed,
                     work=folder,
                     world=run.world,
@@ -146,7 +167,7 @@ class Points:
             return [s.images_per_class] * run.num_classes
         assert self.study is not None
         counts = run.latents.counts
-        curves = self.study.curves(counts)
+        curves = self.study.curves(counts, s.shrinkage)
         priors = class_priors(torch.tensor(counts), s.class_prior)
         return allocate(curves, priors, counts, s.budget, rule=s.allocation)
 
@@ -180,5 +201,6 @@ def _batch(counts: list[int], shape: tuple[int, ...], num_points: int, device: t
     if device.type == "cpu":
         return 1
     num, dim = max(counts), torch.Size(shape).numel()
-    each = 4 * num * (2 * dim + num + 4 * num_points)
+    # In half precision, padded, centered; the Gram matrix twice where classes are ragged.
+    each = 4 * num * (3 * dim + 2 * num + 4 * num_points)
     return max(1, _BATCH_BYTES // each)

@@ -1,5 +1,7 @@
 """From the latents of one class to its points, their masses and the distortion."""
 
+import contextlib
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
@@ -117,3 +119,12 @@ def refuse_not_finite(flat: Tensor) -> None:
                     f"row {number * _CHUNK + int(rows[0])} has latents that are not finite",
                     "encode again; float16 overflows above 65504, so use dtype=float32",
                 )
+
+
+@contextlib.contextmanager
+def named(label: int) -> Generator[None]:
+    """Say in an error which class it was."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise IntegrityError(f"quantize: class {label}: {error.cause}", error.remedy) from error

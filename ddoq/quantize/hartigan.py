@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ddoq.quantize.partition import Partition, cell_of
 
-# A gain below this share of the mean squared norm is rounding.
+# A gain below this share of the median squared norm is rounding.
 _LEAST_GAIN = 1e-6
 # A cell may at first gain or lose this share of a mean cell in one round.
 _SHARE = 0.5
@@ -58,11 +58,13 @@ class _Moves:
         # One number where all latents weigh the same: broadcasting spares a division per latent.
         is_even = bool((self._weights == self._weights[:, :1]).all())
         self._joining_weights = self._weights[:, :1] if is_even else self._weights
-        mean = (self._squares * self._weights).sum(1) / self._weights.sum(1)
-        self._least = (_LEAST_GAIN * mean)[:, None] * self._weights
+        # The median: one far latent must not forbid the others to move.
+        real = self._squares.masked_fill(self._weights <= 0, torch.nan)
+        typical = real.nanmedian(1).values
+        self._least = (_LEAST_GAIN * typical)[:, None] * self._weights
         self._terms = torch.stack([torch.ones_like(self._squares), self._squares], 1)
         per_cell = partition.labels.shape[1] / partition.num_points
-        self.most = torch.full_like(mean, max(1, int(_SHARE * per_cell)))
+        self.most = torch.full_like(typical, max(1, int(_SHARE * per_cell)))
 
     def slow(self, failed: Bool[Tensor, " batch"]) -> None:
         """Allow fewer moves per round, or none where there was but one per cell."""

@@ -75,6 +75,11 @@ class Lloyd:
         """Return the points of one class."""
         if num_points >= len(latents):
             return latents.float()
+        if weights is not None and not bool((weights >= 0).all() and (weights > 0).any()):
+            raise UsageError(
+                "a latent's weight is negative or not a number, or all are 0",
+                "weights are at least 0, and some are above",
+            )
         weights = torch.ones(len(latents)) if weights is None else weights.float()
         # Spares an eighth of the time of many small operations.
         with torch.inference_mode():
@@ -93,7 +98,7 @@ class Lloyd:
         """Return the points of several classes, solved at once; the shorter ones are padded."""
         small = [num_points >= len(z) for z in classes]
         large = [c for c, is_small in enumerate(small) if not is_small]
-        points = [z.float() for z in classes]
+        points = [z.float() if is_small else z for z, is_small in zip(classes, small, strict=True)]
         if large:
             padded = pad_sequence([classes[c] for c in large], batch_first=True)
             weights = pad_sequence(
@@ -138,10 +143,12 @@ class Lloyd:
         with _threads_for(space.squares, num_points * restarts):
             start = plus_plus(space, num_points, restarts=restarts, generators=list(generators))
             cells = Partition.of(space, start, num_points)
+            left = self.max_iterations
             if restarts > _FEW:
-                lloyd(cells, max_iterations=_FIRST_ITERATIONS)
+                lloyd(cells, max_iterations=min(_FIRST_ITERATIONS, left))
+                left -= min(_FIRST_ITERATIONS, left)
                 cells = cells.best(-(-restarts // _FEW))
-            lloyd(cells, max_iterations=self.max_iterations)
+            lloyd(cells, max_iterations=left)
             cells = cells.best()
             if self.hartigan:
                 hartigan(cells)

@@ -16,8 +16,6 @@ from torch import Tensor
 
 from ddoq.quantize.space import Space
 
-# Above this share of changed latents, adding up anew is cheaper than adding the changes.
-_MANY = 0.25
 # A gain below this share of the mean squared norm is rounding.
 _LEAST_GAIN = 1e-6
 
@@ -114,7 +112,7 @@ class Partition:
         """Move some latents to other cells."""
         before = self.labels[batch, index]
         self.labels = self.labels.index_put((batch, index), cells)
-        if len(batch) > _MANY * self.labels.numel():
+        if len(batch) > self.space.most_shifts(self.num_points) * len(self.labels):
             self.sums = _sums(self.space, self.labels, self.num_points)
         else:
             self._shift(batch, index, before, cells)

@@ -1,8 +1,7 @@
 """The shell around a solver: Lightning streams the classes, each rank takes its share."""
 
-import contextlib
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from ddoq.quantize.cell import (
     NO_SHRINKAGE,
     Shrinkage,
     finish_class,
+    named,
     quantize_class,
     refuse_not_finite,
 )
@@ -66,9 +66,10 @@ class Quantizer(LightningModule):
             yield from self._at_once(batch, self.solver)
             return
         for one in batch:
-            # On the CPU the mapped latents are read where they lie.
-            latents = one.latents if self.device.type == "cpu" else one.latents.to(self.device)
-            with _named(one.label):
+            # The other solvers work on the CPU, where mapped latents are read where they lie.
+            is_moved = isinstance(self.solver, Lloyd) and self.device.type != "cpu"
+            latents = one.latents.to(self.device) if is_moved else one.latents
+            with named(one.label):
                 result = quantize_class(
                     latents,
                     self.solver,
@@ -89,21 +90,12 @@ class Quantizer(LightningModule):
             same = [c for c in batch if self.num_points[c.label] == number]
             latents = [c.latents.to(self.device) for c in same]
             for c, own in zip(same, latents, strict=True):
-                with _named(c.label):
+                with named(c.label):
                     refuse_not_finite(own.flatten(1))
             generators = [self._generator(c.label) for c in same]
             solved = solver.several([z.flatten(1) for z in latents], number, generators=generators)
             for one, own, points in zip(same, latents, solved, strict=True):
                 yield one.label, finish_class(own, points, number, shrinkage=self.shrinkage)
-
-
-@contextlib.contextmanager
-def _named(label: int) -> Generator[None]:
-    """Say in an error which class it was."""
-    try:
-        yield
-    except IntegrityError as error:
-        raise IntegrityError(f"quantize: class {label}: {error.cause}", error.remedy) from error
 
 
 def part(work: Path, label: int) -> Path:

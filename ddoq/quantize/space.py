@@ -15,8 +15,9 @@ from torch import Tensor
 _STRIPS = 8
 # The Gram matrix of a class may take this much memory (1 GiB: 16,384 latents).
 _MOST_BYTES = 2**30
-# What Lloyd's iterations and Hartigan's moves come to, measured on autoencoder latents.
-_ITERATIONS = 20
+# What Lloyd's iterations (of all restarts, and of those that go on) and Hartigan's moves come to,
+# measured on autoencoder latents.
+_FIRST_ITERATIONS, _ITERATIONS = 3, 20
 _MOVES_PER_LATENT = 0.7
 
 
@@ -49,6 +50,10 @@ class Space(Protocol):
         """Return the inner product of each cell's weighted sum with every latent."""
         ...
 
+    def most_shifts(self, num_cells: int) -> int:
+        """Return how many rows cost no more, and no more memory, than all sums anew."""
+        ...
+
 
 @dataclass(frozen=True)
 class Gram:
@@ -76,6 +81,10 @@ class Gram:
             rows = rows * self.weights.view(-1, 1)
         return sums.index_add_(0, cells.flatten(), rows).view(num_classes, num_cells, num)
 
+    def most_shifts(self, num_cells: int) -> int:
+        """A row is there already: a quarter of all of them."""
+        return self.squares.shape[1] // 4
+
     def subset(self, index: Int[Tensor, " m"]) -> "Gram":
         """Return the same of some latents of a single class: a fold of a cross-validation."""
         matrix = self.matrix[0].index_select(0, index).index_select(1, index)
@@ -93,9 +102,11 @@ class Direct:
 
     def rows(self, classes: Int[Tensor, " m"], index: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
         """Multiply some latents with all of their class."""
-        if len(self.latents) == 1:
-            return self.latents[0, index] @ self.latents[0].T
-        return torch.einsum("md,mnd->mn", self.latents[classes, index], self.latents[classes])
+        rows = self.latents.new_empty(len(index), self.latents.shape[1])
+        for c in range(len(self.latents)):
+            own = classes == c
+            rows[own] = self.latents[c, index[own]] @ self.latents[c].T
+        return rows
 
     def sums(
         self, labels: Int[Tensor, "classes n"], num_cells: int
@@ -107,6 +118,10 @@ class Direct:
         weighted = self.latents if self.is_even else self.latents * self.weights[:, :, None]
         sums.index_add_(0, cells.flatten(), weighted.view(-1, dim))
         return sums.view(num_classes, num_cells, dim) @ self.latents.mT
+
+    def most_shifts(self, num_cells: int) -> int:
+        """A row costs as much as a sum."""
+        return num_cells
 
     def subset(self, index: Int[Tensor, " m"]) -> "Direct":
         """Return the same of some latents of a single class."""
@@ -169,8 +184,8 @@ def prefers_gram(num: int, dim: int, num_points: int, *, restarts: int, moves: b
     """
     if num_points == 1 or 4 * num**2 > _MOST_BYTES:
         return False
-    iterations = _ITERATIONS * restarts
-    num_moves = restarts * _MOVES_PER_LATENT * num if moves else 0
+    iterations = _FIRST_ITERATIONS * restarts + _ITERATIONS
+    num_moves = _MOVES_PER_LATENT * num if moves else 0
     held = num**2 * dim / 2 + iterations * num**2
     asked = iterations * num * num_points * dim + num_moves * num * dim
     return held <= asked

@@ -14,7 +14,8 @@ from ddoq.artifacts import read_json, write_json
 from ddoq.data.latents import LatentStore, deal
 from ddoq.errors import UsageError
 from ddoq.quantize.allocation import Curve
-from ddoq.quantize.shrinkage import Towards
+from ddoq.quantize.cell import named, refuse_not_finite
+from ddoq.quantize.shrinkage import STRENGTHS, Towards
 from ddoq.quantize.solver import Solver
 from ddoq.quantize.validation import Trial, cross_validate
 from ddoq.world import World
@@ -62,23 +63,27 @@ class Study:
         rows = self.trials.get(label, [])
         return next((t for t in rows if (t.num_points, t.towards, t.strength) == wanted), None)
 
-    def curve(self, label: int) -> Curve:
-        """Return a class's held-out distortion against the number of points."""
-        rows = [t for t in self.trials.get(label, []) if t.towards == "none"]
-        return Curve(tuple(t.num_points for t in rows), tuple(t.held_out for t in rows))
+    def curve(self, label: int, towards: Towards = "none") -> Curve:
+        """Return a class's held-out distortion by number of points, at all classes' strength."""
+        numbers = sorted({t.num_points for t in self.trials.get(label, [])})
+        strengths = {k: self.strength(towards, k) if towards != "none" else 0.0 for k in numbers}
+        rows = [self.trial(label, k, towards, strengths[k]) for k in numbers]
+        found = [t for t in rows if t is not None]
+        return Curve(tuple(t.num_points for t in found), tuple(t.held_out for t in found))
 
-    def curves(self, counts: Sequence[int]) -> list[Curve]:
+    def curves(self, counts: Sequence[int], towards: Towards = "none") -> list[Curve]:
         """Return the curve of every class; that of a class too small to judge is the mean one."""
-        means = self.means()
+        means = self.means(towards)
         if not means:
             raise UsageError(
                 "no class has enough latents to judge how a budget should be spread",
                 "give distiller.images_per_class instead of distiller.budget",
             )
         typical = Curve(tuple(means), tuple(held_out for held_out, _ in means.values()))
+        others = [typical if n > 1 else Curve((), ()) for n in counts]
         return [
-            self.curve(label) if label in self.trials else typical if n > 1 else Curve((), ())
-            for label, n in enumerate(counts)
+            self.curve(label, towards) if label in self.trials else other
+            for label, other in enumerate(others)
         ]
 
     def means(self, towards: Towards = "none") -> dict[int, tuple[float, float]]:
@@ -145,8 +150,8 @@ def grid(num_points: int) -> list[int]:
 def chosen(counts: Sequence[int], most: int, *, folds: int) -> list[int]:
     """Return at most so many classes, evenly spaced, of those that can be split into folds."""
     able = [c for c, n in enumerate(counts) if n >= 2 * folds]
-    step = max(1, -(-len(able) // most)) if most else 1
-    return able[::step]
+    num = min(most, len(able))
+    return [able[i * len(able) // num] for i in range(num)]
 
 
 def study(
@@ -159,6 +164,7 @@ def study(
     seed: int,
     work: Path,
     world: World,
+    strengths: Sequence[float] = STRENGTHS,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Cross-validate classes, shared among the ranks, going on where an earlier call stopped."""
@@ -166,12 +172,16 @@ def study(
     for label in (labels[i] for i in dealt):
         if not _part(work, label).exists():
             start = time.perf_counter()
+            latents = store.latents(label).flatten(1)
+            with named(label):
+                refuse_not_finite(latents)
             trials = cross_validate(
-                store.latents(label).flatten(1),
+                latents,
                 solver,
                 num_points,
                 folds=folds,
                 generator=keyed.generator("study", seed, label),
+                strengths=strengths,
             )
             seconds = time.perf_counter() - start
             found = {"seconds": seconds, "trials": [asdict(t) for t in trials]}

@@ -42,6 +42,7 @@ def cross_validate(
     *,
     folds: int,
     generator: torch.Generator,
+    strengths: Sequence[float] = STRENGTHS,
 ) -> list[Trial]:
     """Try each number of points that the folds allow, with each shrinkage."""
     order = torch.randperm(len(latents), generator=generator)
@@ -54,7 +55,7 @@ def cross_validate(
     trials: list[Trial] = []
     for k in allowed:
         fits = [_Fit.of(held, solve(held.rest, k)) for held in frames]
-        trials += _try_all(fits, k)
+        trials += _try_all(fits, k, strengths)
     return trials
 
 
@@ -134,10 +135,10 @@ class _Fit:
         return transport(costs, counts[kept] / counts.sum()).upper
 
 
-def _try_all(fits: list[_Fit], num_points: int) -> list[Trial]:
+def _try_all(fits: list[_Fit], num_points: int, strengths: Sequence[float]) -> list[Trial]:
     trials = [_with_w2(_trial(fits, num_points, "none", 0.0), fits)]
     for towards in ("mean", "directions"):
-        own = [_trial(fits, num_points, towards, s) for s in STRENGTHS if s > 0]
+        own = [_trial(fits, num_points, towards, s) for s in strengths if s > 0]
         best = min(range(len(own)), key=lambda i: own[i].held_out)
         # Where classes agree on a strength it is one of these.
         trials += [_with_w2(t, fits) if abs(i - best) <= 1 else t for i, t in enumerate(own)]

@@ -9,10 +9,11 @@ def describe_points(provenance: Mapping[str, Any]) -> list[str]:
     rows = provenance.get("certificates") or []
     if not rows:
         return []
-    parts = [f"distortion {_mean(r['distortion'] for r in rows):.4g} in-sample"]
-    held = [r["held_out_distortion"] for r in rows if r.get("held_out_distortion") is not None]
+    held = [r for r in rows if r.get("held_out_distortion") is not None]
+    parts = [f"distortion {_mean(r['distortion'] for r in held or rows):.4g} in-sample"]
     if held:
-        parts.append(f"{_mean(held):.4g} held out ({_classes(len(held))})")
+        number = _mean(r["held_out_distortion"] for r in held)
+        parts.append(f"{number:.4g} held out ({_classes(len(held))})")
     parts.append(f"effective share {_mean(r['effective_share'] for r in rows):.2f}")
     shrinkage = provenance.get("shrinkage") or {}
     if shrinkage.get("strength"):

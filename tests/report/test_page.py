@@ -45,6 +45,7 @@ def gallery(size: int = 2, channels: int = 1, names: tuple[str, ...] = ("cat", "
 def page(folder: Path, **changes: object) -> str:
     stage = {"stage": "encode", "seconds": 200.0, "peak_memory_mb": 640.4, "cached": True}
     certificate = {"class": "cat", "latents": 143, "points": 10, "distortion": 1.23456}
+    certificate |= {"held_out_distortion": 1.5, "w2": 1.1111, "weights_w2": [1.1111, 1.2]}
     content = {
         "title": "digits",
         "recipe_yaml": "name: digits\n",
@@ -98,7 +99,7 @@ def test_the_page_shows_scores_verdicts_and_costs(tmp_path: Path):
     assert "91.0 ± 2.5" in words
     assert "random +10.0 ± 0.0 3 \N{EN DASH} no spread, no test" in words
     assert "encode 3 min 20 s 640 MB from the cache" in words
-    assert "cat 143 10 1.235 8.2" in words
+    assert "cat 143 10 1.235 1.5 1.111 1.111 to 1.2 8.2" in words
     assert "name: digits" in words
 
 
