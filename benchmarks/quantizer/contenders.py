@@ -96,7 +96,7 @@ CONTENDERS: dict[str, Contender] = {
     QUALITY: sklearn(10),
     FAISS: faiss_kmeans,
     "ours": ours,
-    "ours, shrunk by 2": partial(shrunk, strength=2.0),
+    "ours, shrunk, 2 given": partial(shrunk, strength=2.0),
     "ours, shrunk by folds": partial(shrunk, strength=None),
 }
 
