@@ -117,7 +117,8 @@ def test_products_held_or_asked_come_to_the_same_distortion(dim: int):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_under_lloyd_a_latent_of_weight_two_is_two_copies(seed: int, k: int = 3):
+def test_under_lloyd_a_latent_of_weight_two_is_two_copies(seed: int):
+    k = 3
     x, labels = normals(30, 3, seed=seed), torch.arange(30) % k
     weights = torch.ones(30).index_fill_(0, torch.arange(0, 30, 4), 2.0)
     one = settled(x, labels, k, weights=weights)
