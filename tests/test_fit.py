@@ -112,6 +112,14 @@ def test_torchrun_makes_the_same_set(finished: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_two_ranks_go_on_where_only_the_weights_are_other(finished: Path, tmp_path: Path) -> None:
+    only = ["evaluation.seeds=1", "evaluation.baselines=[]", "evaluation.decoders=[]"]
+    places = [f"out={tmp_path / 'out'}", f"cache={finished / 'cache'}"]
+    run_fit(*TWO_RANKS, *only, *places, "weighting=mass", cwd=tmp_path)
+    assert [r.weighting for r in read_results(tmp_path / "out")] == ["mass"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stop_takes_the_workers_down_and_a_second_call_goes_on(
     finished: Path, tmp_path: Path, stop: signal.Signals, code: int
