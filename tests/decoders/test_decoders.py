@@ -17,6 +17,19 @@ from ddoq.run import Run
 from ddoq.world import World
 
 
+def quantization(points: torch.Tensor, labels: torch.Tensor, classes: int) -> Quantization:
+    """Points of mass 1 each."""
+    num = len(labels)
+    return Quantization(
+        points=points,
+        labels=labels,
+        counts=torch.ones(num, dtype=torch.int64),
+        masses=torch.ones(num, dtype=torch.float64),
+        distortions=torch.zeros(classes, dtype=torch.float64),
+        requested=torch.ones(classes, dtype=torch.int64),
+    )
+
+
 @pytest.fixture(scope="module")
 def run() -> Run:
     return Run(recipe.read(["recipe=digits"]).recipe)
@@ -26,11 +39,8 @@ def run() -> Run:
 def points() -> Quantization:
     """Seven points: class 0 has three, class 1 has four."""
     torch.manual_seed(0)
-    return Quantization(
-        points=torch.randn(7, 4, 4, 4),
-        labels=torch.tensor([0, 0, 0, 1, 1, 1, 1]),
-        counts=torch.ones(7, dtype=torch.int64),
-        distortions=torch.zeros(2, dtype=torch.float64),
+    return quantization(
+        torch.randn(7, 4, 4, 4), labels=torch.tensor([0, 0, 0, 1, 1, 1, 1]), classes=2
     )
 
 
@@ -49,23 +59,15 @@ def test_the_last_block_is_padded_and_the_padding_is_dropped(points: Quantizatio
 
 def test_plain_decodes_the_point_itself(tmp_path: Path) -> None:
     pixels = torch.rand(2, 1, 8, 8)
-    q = Quantization(
-        points=Identity().encode(pixels),
-        labels=torch.tensor([0, 1]),
-        counts=torch.ones(2, dtype=torch.int64),
-        distortions=torch.zeros(2, dtype=torch.float64),
-    )
+    q = quantization(Identity().encode(pixels), labels=torch.tensor([0, 1]), classes=2)
     decode(q, Plain(Identity(), block=5), tmp_path, image_size=8, world=World())
     assert torch.equal(read_images(tmp_path), as_bytes(pixels))
 
 
 def test_nearest_returns_the_image_whose_latent_is_the_point(run: Run, tmp_path: Path) -> None:
     rows = [0, 17, 40]
-    q = Quantization(
-        points=run.latents.latents(3)[rows].float() + 1e-3,
-        labels=torch.tensor([3, 3, 3]),
-        counts=torch.ones(3, dtype=torch.int64),
-        distortions=torch.zeros(10, dtype=torch.float64),
+    q = quantization(
+        run.latents.latents(3)[rows].float() + 1e-3, labels=torch.tensor([3, 3, 3]), classes=10
     )
     decode(q, run.make("decoder", {"name": "nearest"}), tmp_path, image_size=8, world=World())
     expected = run.images.train.read(run.latents.index(3)[rows], 8)
