@@ -1,6 +1,5 @@
 """Is an image a function of (seed, class, k), whatever block and rank it was decoded in?"""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,9 +88,7 @@ def test_the_noise_of_a_point_depends_on_class_and_number_alone(
 ) -> None:
     whole = decoded(run, points, tmp_path / "a", block=7)
     kept = points.labels == 1
-    alone = replace(
-        points, points=points.points[kept], labels=points.labels[kept], counts=points.counts[kept]
-    )
+    alone = quantization(points.points[kept], labels=points.labels[kept], classes=2)
     part = decoded(run, alone, tmp_path / "b", block=7)
     assert int((part.int() - whole[3:].int()).abs().max()) <= 1
 
