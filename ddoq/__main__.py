@@ -22,7 +22,7 @@ def dispatch(argv: list[str]) -> None:
     name = argv[0] if argv else "--help"
     if name in ("--help", "-h", "help"):
         lines = [f"  ddoq {n:9} {text}" for n, text in COMMANDS.items()]
-        lines += ["", "each takes recipe=NAME and key=value, for example:"]
+        lines += ["", "all take key=value, those that run a recipe recipe=NAME, for example:"]
         lines += ["  ddoq fit recipe=digits distiller.images_per_class=10 dry_run=true"]
         sys.stdout.write("\n".join(lines) + "\n")
         return
