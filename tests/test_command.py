@@ -139,3 +139,34 @@ def test_jobs_are_shared_without_remainder():
         world.rank, world.size = rank, 3
         shares += world.share(list(range(8)))
     assert sorted(shares) == list(range(8))
+
+
+_WITHOUT_RECIPE = {"ablate": ("point=1", "points"), "theory": ("sed=1", "seed")}
+
+_LIGHT = """
+import importlib, sys
+from ddoq.errors import UsageError
+try:
+    importlib.import_module(sys.argv[1]).main([sys.argv[2]])
+except UsageError:
+    print(*sorted({"torch", "ot", "sklearn", "matplotlib", "rich"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("name", _WITHOUT_RECIPE)
+def test_a_wrong_argument_costs_no_heavy_import(environment, name: str):
+    argument, _ = _WITHOUT_RECIPE[name]
+    done = started(environment, "-c", _LIGHT, f"ddoq.{name}", argument)
+    assert done.stdout.strip() == "", done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", _WITHOUT_RECIPE)
+@pytest.mark.parametrize("start", ["-m ddoq.{}", "-m ddoq {}"])
+def test_a_wrong_argument_is_two_lines_and_exit_code_2(environment, name: str, start: str):
+    argument, meant = _WITHOUT_RECIPE[name]
+    done = started(environment, "-W", "error", *start.format(name).split(), argument)
+    assert done.returncode == 2
+    key = argument.partition("=")[0]
+    cause, _ = done.stderr.splitlines()
+    assert cause == f"error: there is no key {key!r} (did you mean {meant!r}?)"

@@ -1,7 +1,7 @@
-import contextlib
 import dataclasses
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -141,11 +141,23 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=60)
 @given(keys, values)
-def test_any_value_is_read_or_refused_but_never_a_traceback(key: str, value: object):
-    with contextlib.suppress(UsageError):
-        digits(f"{key}={value}".replace("None", "null"))
+def test_any_value_is_read_whole_or_refused_with_a_remedy(key: str, value: object):
+    argument = f"{key}={value}".replace("None", "null")
+    try:
+        recipe = digits(argument)
+    except UsageError as error:
+        refusal = error
+    else:
+        refusal = None
+    if refusal is not None:
+        assert refusal.remedy
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        recipe.save(Path(folder, "saved.yaml"))
+        assert read([f"recipe={folder}/saved.yaml"]).recipe == recipe
+    assert all(block["name"] for block in [*recipe.students, *recipe.protocols])
 
 
 def test_without_a_recipe_the_shipped_ones_are_listed():

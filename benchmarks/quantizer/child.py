@@ -11,10 +11,9 @@ from pathlib import Path
 import torch
 from lightning import Trainer
 
-from benchmarks.quantizer import options
 from benchmarks.quantizer.generated import first_classes
 from benchmarks.quantizer.memory import read_status
-from ddoq import command
+from ddoq import arguments, command
 from ddoq.artifacts import write_json
 from ddoq.data.latents import LatentStore
 from ddoq.quantize.lloyd import Lloyd
@@ -49,7 +48,7 @@ def trainer() -> Trainer:
 
 def main(argv: list[str]) -> None:
     """Quantize; leave the result, and beside it the seconds and the memory before the start."""
-    asked = options.read(Options, argv)
+    asked = arguments.read(Options, argv, "child")
     torch.set_num_threads(asked.threads)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.simplefilter("ignore")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from benchmarks.quantizer import measure, options
+from benchmarks.quantizer import measure
 from benchmarks.quantizer.contenders import (
     CONTENDERS,
     D4M,
@@ -26,6 +26,7 @@ from benchmarks.quantizer.contenders import (
     Fit,
     set_threads,
 )
+from ddoq import arguments
 from ddoq.artifacts import read_tensors, write_json
 from ddoq.data.latents import LatentStore
 from ddoq.errors import UsageError
@@ -74,7 +75,7 @@ class Class:
 
 def main(argv: list[str]) -> None:
     """Run all methods; print a table for every number of points, and save every single value."""
-    asked = options.read(Options, argv)
+    asked = arguments.read(Options, argv, "peers")
     set_threads(asked.threads)
     classes = [split(name, z, asked.fit) for name, z in read_classes(asked.latents, asked.classes)]
     packages = ("torch", "scikit-learn", "faiss", "numpy")

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quantizer import measure, options
+from benchmarks.quantizer import measure
 from benchmarks.quantizer.generated import buffer_for, generate, stream
 from benchmarks.quantizer.memory import run_watched
+from ddoq import arguments
 from ddoq.artifacts import read_json, write_json
 from ddoq.errors import UsageError
 
@@ -51,7 +52,7 @@ class Options:
 
 def main(argv: list[str]) -> None:
     """Generate, quantize for every number of points and classes, print, fit, plot."""
-    asked = options.read(Options, argv)
+    asked = arguments.read(Options, argv, "scale")
     if max(asked.series) > asked.classes:
         raise UsageError(f"series={asked.series} goes beyond classes={asked.classes}", "lower it")
     about = measure.machine(asked.threads, ("torch", "lightning", "numpy"))

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.quantizer import measure, options
+from benchmarks.quantizer import measure
 from benchmarks.quantizer.generated import buffer_for, first_classes, stream
+from ddoq import arguments
 from ddoq.artifacts import replacing, write_json
 from ddoq.data.latents import LatentStore
 from ddoq.errors import IntegrityError, ResourceError
@@ -43,7 +44,7 @@ class Options:
 
 def main(argv: list[str]) -> None:
     """Write what the others read, warm up, let all take turns, print rates and ratios."""
-    asked = options.read(Options, argv)
+    asked = arguments.read(Options, argv, "stream")
     torch.set_num_threads(asked.threads)
     whole = LatentStore.open(asked.store)
     part = first_classes(whole, num_classes(whole, asked.gb))

@@ -15,6 +15,8 @@ from ddoq.training import hard_protocol, train_on_images
 if TYPE_CHECKING:
     from lightning import Trainer
 
+    from ddoq.data.images import Images
+    from ddoq.evaluation.protocols import Protocol
     from ddoq.run import Run
 
 
@@ -32,15 +34,8 @@ def train_teacher(
 ) -> None:
     """Train one of our networks or timm's with hard labels and save it to `work`."""
     start = time.perf_counter()
-    images = run.images
     block = {"name": student} if isinstance(student, str) else student
-    described: dict[str, Any] = {
-        "student": block,
-        "class_ids": list(images.class_ids),
-        "mean": list(images.mean),
-        "std": list(images.std),
-        "image_size": images.image_size,
-    }
+    described = _described(block, run.images)
     torch.manual_seed(keyed.seed_of("teacher", run.recipe.seed))
     protocol = hard_protocol(
         "teacher",
@@ -52,28 +47,46 @@ def train_teacher(
         crop=crop,
         flip=flip,
     )
-    module = Student(
-        make_net(block, described),
+    module = _module(described, protocol, steps, run.images)
+    accuracy = _accuracy(run, train_on_images(run, module, protocol), module)
+    if run.world.is_first:
+        save_teacher(work, module.net.cpu(), described)
+        how = f"{steps} steps of {batch_size} images, hard labels, crops of {crop}, flip {flip}"
+        write_card(
+            work,
+            title=f"Teacher: {block['name']}",
+            images=run.images,
+            how=how,
+            seconds=time.perf_counter() - start,
+            quality={"validation accuracy": accuracy, "parameters": _size(module)},
+        )
+
+
+def _described(block: dict[str, Any], images: "Images") -> dict[str, Any]:
+    return {
+        "student": block,
+        "class_ids": list(images.class_ids),
+        "mean": list(images.mean),
+        "std": list(images.std),
+        "image_size": images.image_size,
+    }
+
+
+def _module(
+    described: dict[str, Any], protocol: "Protocol", steps: int, images: "Images"
+) -> Student:
+    return Student(
+        make_net(described["student"], described),
         protocol,
         num_classes=images.num_classes,
         num_steps=steps,
         mean=images.mean,
         std=images.std,
     )
-    accuracy = _accuracy(run, train_on_images(run, module, protocol), module)
-    if run.world.is_first:
-        save_teacher(work, module.net.cpu(), described)
-        write_card(
-            work,
-            title=f"Teacher: {block['name']}",
-            images=images,
-            how=f"{steps} steps of {batch_size} images, hard labels, crops of {crop}, flip {flip}",
-            seconds=time.perf_counter() - start,
-            quality={
-                "validation accuracy": accuracy,
-                "parameters": sum(p.numel() for p in module.net.parameters()),
-            },
-        )
+
+
+def _size(module: Student) -> int:
+    return sum(p.numel() for p in module.net.parameters())
 
 
 def _accuracy(run: "Run", trainer: "Trainer", module: Student) -> float | str:

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddoq.errors import DdoqError, UsageError
-from ddoq.signature import nearest
+from ddoq import arguments
+from ddoq.errors import DdoqError
 
 if TYPE_CHECKING:
     from ddoq.console import Console
     from ddoq.theory.finding import Finding
-
-_KEYS = ("out", "seed", "quick", "debug")
 
 
 @dataclass(frozen=True)
@@ -30,32 +28,7 @@ class Invocation:
 
 def read(argv: list[str]) -> Invocation:
     """Read `key=value ...`."""
-    given: dict[str, str] = {}
-    for argument in argv:
-        key, equals, value = argument.partition("=")
-        if not equals or not key or not value:
-            raise UsageError(f"{argument!r} is not key=value", "write for example seed=1")
-        if key not in _KEYS:
-            raise UsageError(
-                f"there is no key {key!r}{nearest(key, _KEYS)}", f"theory has {', '.join(_KEYS)}"
-            )
-        given[key] = value
-    out = Path(given.get("out", Invocation.out)).expanduser()
-    flags = {key: _flag(key, given[key]) for key in ("quick", "debug") if key in given}
-    return Invocation(out, _seed(given.get("seed", "0")), **flags)
-
-
-def _flag(key: str, value: str) -> bool:
-    if value.lower() not in ("true", "false"):
-        raise UsageError(f"{key}={value}", f"{key} is true or false")
-    return value.lower() == "true"
-
-
-def _seed(value: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise UsageError(f"seed={value}", "seed is a whole number") from None
+    return arguments.read(Invocation, argv, "theory")
 
 
 def main(argv: list[str]) -> None:

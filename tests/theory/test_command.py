@@ -1,13 +1,11 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from ddoq import theory
-from ddoq.errors import DdoqError, UsageError
-from ddoq.theory import checks, command
+from ddoq.errors import DdoqError
+from ddoq.theory import checks
 from ddoq.theory.finding import Check, Finding
 
 
@@ -41,46 +39,3 @@ def test_what_does_not_hold_is_named_with_exit_code_1(tmp_path: Path, monkeypatc
     assert caught.value.exit_code == 1
     assert "NO" in capsys.readouterr().out
     assert not json.loads((tmp_path / "theory.json").read_text())["holds"]
-
-
-@pytest.mark.parametrize(
-    ("argument", "message"),
-    [
-        ("sed=1", "did you mean 'seed'"),
-        ("quick=yes", "true or false"),
-        ("seed=1.5", "whole number"),
-        ("quick", "not key=value"),
-        ("out=", "not key=value"),
-    ],
-)
-def test_a_wrong_argument_is_refused(argument: str, message: str):
-    with pytest.raises(UsageError, match=message):
-        command.read([argument])
-
-
-_LIGHT = """
-import sys
-from ddoq.errors import UsageError
-from ddoq.theory import main
-try:
-    main(["sed=1"])
-except UsageError:
-    print(*sorted({"torch", "ot", "matplotlib", "rich"} & set(sys.modules)))
-"""
-
-
-def test_a_wrong_argument_costs_no_heavy_import(environment):
-    done = subprocess.run([sys.executable, "-c", _LIGHT], env=environment, capture_output=True)
-    assert done.stdout.strip() == b"", done.stderr
-
-
-@pytest.mark.parametrize("start", [["-m", "ddoq.theory"], ["-m", "ddoq", "theory"]])
-def test_both_ways_to_call_it_end_with_2_on_a_wrong_argument(environment, start: list[str]):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", *start, "sed=1"],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: there is no key 'sed' (did you mean 'seed'?)")
