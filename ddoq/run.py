@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 STAGE_VERSIONS = {
     "pretrain": 1,
     "latents": 1,
-    "study": 2,
-    "quantization": 3,
+    "study": 3,
+    "quantization": 4,
     "certificates": 2,
     "decoded": 1,
     "cell": 1,

@@ -7,6 +7,7 @@ noise hits all alike. Qualities are means over runs, seconds are medians of a ru
 """
 
 import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +49,8 @@ _HEADER = (
 
 # Means in float32 differ by less than this; at K = 1 all methods give the mean.
 _ROUNDING = 1e-6
+
+_PAUSE = 0.2
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,8 @@ def compare(classes: list[Class], num_points: int, asked: Options) -> Iterator[d
         for name, contender in CONTENDERS.items():
             if name == QUALITY and run >= asked.quality_runs:
                 continue
+            # The threads of the method before would still be spinning.
+            time.sleep(_PAUSE)
             # One class after the other, as a data set is quantized; measured afterwards.
             made = [measure.timed(partial(contender, c.fit, num_points, run)) for c in classes]
             for data, (points, seconds) in zip(classes, made, strict=True):

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ddoq.quantize.partition import Partition, cell_of
+from ddoq.quantize.hartigan_cpu import Member, settle
+from ddoq.quantize.partition import Partition, cheapest
 
 # A gain below this share of the median squared norm is rounding.
 _LEAST_GAIN = 1e-6
@@ -30,23 +31,52 @@ def hartigan(partition: Partition, *, max_rounds: int = 10_000) -> None:
     per cell quartered. With one move per cell the gains add up exactly: where that does not lower
     the distortion, what is left to gain is rounding.
     """
+    if partition.labels.device.type == "cpu":
+        one_by_one(partition, max_rounds)
+    else:
+        all_at_once(partition, max_rounds)
+
+
+def one_by_one(partition: Partition, max_rounds: int) -> None:
+    """Make the moves of each class for itself, by numpy."""
+    least = least_gains(partition).numpy()
+    for number in range(len(least)):
+        settle(Member(partition, number), least[number], most_moves(partition), _MOST, max_rounds)
+    partition.recount()
+
+
+def all_at_once(partition: Partition, max_rounds: int) -> None:
+    """Make the moves of a whole batch in common rounds, by torch: for GPUs."""
     moves = _Moves(partition)
     reached = partition.explained
     for _ in range(max_rounds):
-        batch, index, cells = moves.choose()
-        if len(batch) == 0:
+        latents, cells = moves.choose()
+        if len(latents) == 0:
             break
-        before = partition.labels[batch, index]
-        partition.relabel(batch, index, cells)
+        before = partition.homes.index_select(0, latents)
+        partition.relabel(latents, cells)
         explained = partition.explained
         failed = explained <= reached
         if bool(failed.any()):
+            batch = latents // partition.labels.shape[1]
             failed &= torch.zeros_like(failed).index_fill_(0, batch, value=True)
             undo = failed[batch]
-            partition.relabel(batch[undo], index[undo], before[undo])
+            partition.relabel(latents[undo], before[undo])
             moves.slow(failed)
             explained = partition.explained
         reached = explained
+
+
+def least_gains(partition: Partition) -> Float[Tensor, "batch n"]:
+    """Return what a move must gain to be more than rounding."""
+    # The median: one far latent must not forbid the others to move.
+    real = partition.squares.masked_fill(partition.weights <= 0, torch.nan)
+    return (_LEAST_GAIN * real.nanmedian(1).values)[:, None] * partition.weights
+
+
+def most_moves(partition: Partition) -> int:
+    """Return how many latents a cell may gain or lose in the first round."""
+    return max(1, int(_SHARE * partition.labels.shape[1] / partition.num_points))
 
 
 class _Moves:
@@ -55,16 +85,10 @@ class _Moves:
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
         self._weights, self._squares = partition.weights, partition.squares
-        # One number where all latents weigh the same: broadcasting spares a division per latent.
-        is_even = bool((self._weights == self._weights[:, :1]).all())
-        self._joining_weights = self._weights[:, :1] if is_even else self._weights
-        # The median: one far latent must not forbid the others to move.
-        real = self._squares.masked_fill(self._weights <= 0, torch.nan)
-        typical = real.nanmedian(1).values
-        self._least = (_LEAST_GAIN * typical)[:, None] * self._weights
+        self._is_even = bool((self._weights == self._weights[:, :1]).all())
+        self._least = least_gains(partition)
         self._terms = torch.stack([torch.ones_like(self._squares), self._squares], 1)
-        per_cell = partition.labels.shape[1] / partition.num_points
-        self.most = torch.full_like(typical, max(1, int(_SHARE * per_cell)))
+        self.most = torch.full_like(self._least[:, 0], most_moves(partition))
 
     def slow(self, failed: Bool[Tensor, " batch"]) -> None:
         """Allow fewer moves per round, or none where there was but one per cell."""
@@ -72,41 +96,47 @@ class _Moves:
         self.most[failed] = (self.most[failed] / 4).floor().clamp_min(1)
 
     def _costs(self) -> tuple[Float[Tensor, "batch n"], Float[Tensor, "batch k n"]]:
-        """Return what leaving its cell spares each latent, and what joining every other costs."""
-        p = self._partition
-        cells, own_cell = p.cell_weights.float(), p.labels[:, None]
-        distances = p.distances(self._terms)
-        own = distances.gather(1, own_cell)[:, 0].clamp_min_(0)
-        mine = cells.gather(1, p.labels)
-        rest = mine - self._weights
-        # A latent alone in its cell has nothing to gain; an empty cell costs nothing to join.
-        leaving = torch.where(rest > 0, own * mine / rest, 0.0)
-        joining = cells[:, :, None] / (cells[:, :, None] + self._joining_weights[:, None])
-        distances.mul_(joining).scatter_(1, own_cell, torch.inf)
-        return leaving, distances
+        """Return what leaving its cell spares each latent, and what joining every other costs.
 
-    def choose(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return this round's moves: member of the batch, latent, new cell."""
+        An empty cell costs nothing to join; a latent alone in its cell has nothing to gain.
+        """
+        p, weights = self._partition, self._weights
+        cells = p.cell_weights
+        if self._is_even:
+            costs = p.distances(self._terms, cells / (cells + weights[:, :1]))
+        else:
+            cells = cells.float()[:, :, None]
+            costs = p.distances(self._terms).mul_(cells / (cells + weights[:, None]))
+        own_cell = p.labels[:, None]
+        # |x - z|^2 W / (W + w), of which leaving spares (W + w) / (W - w) times as much.
+        own = costs.gather(1, own_cell)[:, 0].clamp_min_(0)
+        mine = p.cell_weights.float().gather(1, p.labels)
+        rest = mine - weights
+        leaving = torch.where(rest > 0, own * (mine + weights) / rest, 0.0)
+        return leaving, costs.scatter_(1, own_cell, torch.inf)
+
+    def choose(self) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"]]:
+        """Return this round's moves: latents and their new cells, numbered over the batch."""
         p = self._partition
         leaving, costs = self._costs()
-        least = costs.amin(1)
-        gains = (leaving - least) * self._weights
-        batch, index = (gains > self._least).nonzero(as_tuple=True)
-        order = gains[batch, index].argsort(descending=True, stable=True)[: _MOST * len(p.labels)]
-        batch, index = batch[order], index[order]
-        cells = cell_of(costs, batch, index, least[batch, index])
-        start = batch * p.num_points
-        both = torch.stack([start + p.labels[batch, index], start + cells], 1)
-        rank = _rank_within(both.flatten(), p.norms.numel()).view(-1, 2)
-        fits = (rank < self.most[batch][:, None]).all(1)
-        return batch[fits], index[fits], cells[fits]
+        gains = leaving.sub_(costs.amin(1))
+        if not p.space.is_even:
+            gains.mul_(self._weights)
+        latents = (gains > self._least).view(-1).nonzero().view(-1)
+        order = gains.view(-1).index_select(0, latents).argsort(descending=True, stable=True)
+        latents = latents.index_select(0, order[: _MOST * len(p.labels)])
+        cells = cheapest(costs, latents)
+        both = torch.stack([p.homes.index_select(0, latents), cells], 1)
+        rank = _rank_within(both.view(-1)).view(-1, 2)
+        most = self.most.index_select(0, latents // p.labels.shape[1])
+        kept = (rank.amax(1) < most).nonzero().view(-1)
+        return latents.index_select(0, kept), cells.index_select(0, kept)
 
 
-def _rank_within(groups: Int[Tensor, " m"], num_groups: int) -> Int[Tensor, " m"]:
+def _rank_within(groups: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
     """Return how many earlier entries are of the same group."""
-    order = groups.argsort(stable=True)
-    counts = torch.bincount(groups, minlength=num_groups)
-    starts = counts.cumsum(0) - counts
-    rank = torch.empty_like(groups)
-    rank[order] = torch.arange(len(groups), device=groups.device) - starts[groups[order]]
-    return rank
+    ordered, order = groups.sort(stable=True)
+    place = torch.arange(len(groups), device=groups.device)
+    return torch.empty_like(groups).index_copy_(
+        0, order, place - torch.searchsorted(ordered, ordered)
+    )

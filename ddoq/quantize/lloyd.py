@@ -16,10 +16,9 @@ from ddoq.quantize.partition import Partition, lloyd
 from ddoq.quantize.seeding import plus_plus
 from ddoq.quantize.space import Direct, Gram, centered, direct, gram, prefers_gram
 
-# With few points restarts find better cells, with many Hartigan's moves do: K = 10 takes 10
-# restarts, K > 50 one.
-_STARTS = 100
-_MOST_RESTARTS = 16
+# With few points restarts find better cells, with many Hartigan's moves do: up to K = 3 it takes
+# 16 restarts, from K = 9 one.
+_STARTS, _MOST_RESTARTS = 150, 16
 # Of more restarts than these, one in so many goes on after the first iterations: by then it shows
 # which ones will be good.
 _FEW, _FIRST_ITERATIONS = 4, 3
@@ -86,7 +85,8 @@ class Lloyd:
             each = weights[None].to(latents.device)
             prepared = self.prepare(latents[None], num_points, weights=each)
             points = self.solve(prepared, num_points, generators=[generator])[0]
-        return points.clone()
+        with _threads(alone=_is_small(points, 1)):
+            return points.clone()
 
     def several(
         self,
@@ -120,12 +120,13 @@ class Lloyd:
         """Center latents `[classes, n, dim]` and multiply them, if that is the cheaper way."""
         if weights is None:
             weights = torch.ones(latents.shape[:2], device=latents.device)
-        x, center = centered(latents, weights)
+        num, dim = latents.shape[1:]
         restarts = self._restarts(num_points)
-        cheaper = prefers_gram(
-            x.shape[1], x.shape[2], num_points, restarts=restarts, moves=self.hartigan
-        )
+        cheaper = prefers_gram(num, dim, num_points, restarts=restarts, moves=self.hartigan)
         is_held = {"auto": cheaper, "held": True, "asked": False}[self.products]
+        # Torch's threads would still be spinning while numpy's multiply.
+        with _threads(alone=is_held and latents.device.type == "cpu"):
+            x, center = centered(latents, weights)
         return Prepared(x, center, gram(x, weights) if is_held else direct(x, weights))
 
     def solve(
@@ -133,22 +134,23 @@ class Lloyd:
     ) -> Float[Tensor, "classes k dim"]:
         """Return the points of every class; an empty cell's point is the class mean."""
         cells = self.partition(prepared.space, num_points, generators=generators)
-        return cells.means(prepared.latents) + prepared.center
+        with _threads(alone=_is_small(prepared.space.squares, num_points)):
+            return cells.means(prepared.latents) + prepared.center
 
     def partition(
         self, space: Gram | Direct, num_points: int, *, generators: Sequence[torch.Generator]
     ) -> Partition:
         """Return the best partition of every class."""
         restarts = self._restarts(num_points)
-        with _threads_for(space.squares, num_points * restarts):
+        few = min(_FIRST_ITERATIONS, self.max_iterations)
+        with _threads(alone=_is_small(space.squares, num_points * restarts)):
             start = plus_plus(space, num_points, restarts=restarts, generators=list(generators))
             cells = Partition.of(space, start, num_points)
-            left = self.max_iterations
             if restarts > _FEW:
-                lloyd(cells, max_iterations=min(_FIRST_ITERATIONS, left))
-                left -= min(_FIRST_ITERATIONS, left)
+                lloyd(cells, max_iterations=few)
                 cells = cells.best(-(-restarts // _FEW))
-            lloyd(cells, max_iterations=left)
+            # Hartigan's moves end in a fixpoint of Lloyd's iterations, and start as well from less.
+            lloyd(cells, max_iterations=few if self.hartigan else self.max_iterations)
             cells = cells.best()
             if self.hartigan:
                 hartigan(cells)
@@ -158,18 +160,21 @@ class Lloyd:
         # At K = 1 every start ends in the mean.
         if num_points == 1:
             return 1
-        return self.restarts or min(_MOST_RESTARTS, max(1, _STARTS // num_points))
+        return self.restarts or min(_MOST_RESTARTS, max(1, _STARTS // num_points**2))
+
+
+def _is_small(values: Tensor, times: int) -> bool:
+    return values.numel() * times < _SMALL and values.device.type == "cpu"
 
 
 @contextlib.contextmanager
-def _threads_for(squares: Float[Tensor, "classes n"], num_cells: int) -> Generator[None]:
-    """Run many small operations on one CPU thread.
+def _threads(*, alone: bool) -> Generator[None]:
+    """Run many small operations on one CPU thread, if so told.
 
     Two are hardly faster, and several times slower where another program keeps one of them busy.
     """
     before = torch.get_num_threads()
-    is_small = squares.numel() * num_cells < _SMALL and squares.device.type == "cpu"
-    if is_small and before > 1:
+    if alone and before > 1:
         torch.set_num_threads(1)
     try:
         yield

@@ -22,17 +22,24 @@ _LEAST_GAIN = 1e-6
 
 @dataclass
 class Partition:
-    """Cells of one or more classes, each with several restarts, flattened to a batch."""
+    """Cells of one or more classes, each with several restarts, flattened to a batch.
+
+    Moves name latents and cells by their numbers over the whole batch, which spares small
+    operations: latent i of member b is b * n + i, its cell k is b * num_points + k.
+    """
 
     space: Space
     owner: Int[Tensor, " batch"]
     """The class of each member of the batch."""
-    weights: Float[Tensor, "batch n"]
-    squares: Float[Tensor, "batch n"]
     labels: Int[Tensor, "batch n"]
     sums: Float[Tensor, "batch k n"]
-    cell_weights: Float[Tensor, "batch k"]
-    norms: Float[Tensor, "batch k"]
+
+    def __post_init__(self) -> None:
+        self.weights, self.squares = self.space.weights[self.owner], self.space.squares[self.owner]
+        each = torch.arange(self.labels.shape[1], device=self.labels.device)
+        self._rows = (self.owner[:, None] * len(each) + each).flatten()
+        self._exact_weights = self.weights.double()
+        self.recount()
 
     @classmethod
     def of(
@@ -41,20 +48,30 @@ class Partition:
         """Add up the cells of a labeling."""
         num_classes, restarts, num = labels.shape
         owner = torch.arange(num_classes, device=labels.device).repeat_interleave(restarts)
-        flat = labels.reshape(-1, num)
-        weights, sums = space.weights[owner], _sums(space, flat, num_points)
-        cells = _cells(weights, flat, sums)
-        return cls(space, owner, weights, space.squares[owner], flat, sums, *cells)
+        flat = labels.reshape(-1, num).clone()
+        return cls(space, owner, flat, _sums(space, flat, num_points))
+
+    def recount(self) -> None:
+        """Take in labels and sums that somebody changed."""
+        members = torch.arange(len(self.labels), device=self.labels.device)[:, None]
+        self.homes = (self.labels + members * self.num_points).flatten()
+        """The cell of each latent, both numbered over the batch."""
+        self._measure()
+
+    def _measure(self) -> None:
+        own = self.sums.gather(1, self.labels[:, None])[:, 0]
+        zero = torch.zeros(self.sums.shape[:2], dtype=torch.float64, device=own.device)
+        self.cell_weights = zero.scatter_add(1, self.labels, self._exact_weights)
+        """The weight of each cell, in float64."""
+        self.norms = zero.scatter_add_(1, self.labels, self._exact_weights * own)
+        """The squared norm of each cell's sum."""
+        self.inverse_weights = torch.where(self.cell_weights > 0, 1 / self.cell_weights, 0.0)
+        """One over the weight of each cell, 0 for an empty one."""
 
     @property
     def num_points(self) -> int:
         """The number of cells, empty ones included."""
         return self.sums.shape[1]
-
-    @property
-    def inverse_weights(self) -> Float[Tensor, "batch k"]:
-        """One over the weight of each cell, 0 for an empty one."""
-        return torch.where(self.cell_weights > 0, 1 / self.cell_weights, 0.0)
 
     @property
     def explained(self) -> Float[Tensor, " batch"]:
@@ -64,7 +81,7 @@ class Partition:
     @property
     def distortions(self) -> Float[Tensor, " batch"]:
         """The weighted mean squared distance of the latents to the means of their cells."""
-        weights = self.weights.double()
+        weights = self._exact_weights
         spread = (weights * self.squares).sum(1)
         return ((spread - self.explained) / weights.sum(1)).clamp_min(0)
 
@@ -74,16 +91,7 @@ class Partition:
         each = self.distortions.view(num_classes, -1)
         start = torch.arange(num_classes, device=each.device)[:, None] * each.shape[1]
         kept = (each.topk(num, largest=False).indices + start).flatten()
-        return Partition(
-            space=self.space,
-            owner=self.owner[kept],
-            weights=self.weights[kept],
-            squares=self.squares[kept],
-            labels=self.labels[kept],
-            sums=self.sums[kept],
-            cell_weights=self.cell_weights[kept],
-            norms=self.norms[kept],
-        )
+        return Partition(self.space, self.owner[kept], self.labels[kept], self.sums[kept])
 
     def means(self, latents: Float[Tensor, "classes n dim"]) -> Float[Tensor, "classes k dim"]:
         """Return the mean of each cell of one partition per class, zero for an empty one."""
@@ -95,37 +103,42 @@ class Partition:
         means = sums.view(num_classes, self.num_points, dim)
         return means * self.inverse_weights.float()[:, :, None]
 
-    def distances(self, terms: Float[Tensor, "batch 2 n"]) -> Float[Tensor, "batch k n"]:
-        """Return the squared distance of every latent to every mean.
+    def distances(
+        self, terms: Float[Tensor, "batch 2 n"], scale: Float[Tensor, "batch k"] | None = None
+    ) -> Float[Tensor, "batch k n"]:
+        """Return the squared distance of every latent to every mean, times the cell's scale.
 
         Args:
-            terms: A row of ones, and one of the latents' squared norms,.
-                An empty cell's mean is taken to be the origin.
+            terms: A row of ones, and one of the latents' squared norms.
+            scale: 1 without. An empty cell's mean is taken to be the origin.
         """
         inverse = self.inverse_weights
-        factors = torch.stack([self.norms * inverse * inverse, torch.ones_like(inverse)], 2)
-        products = self.sums * (-2 * inverse).float()[:, :, None]
+        if scale is None:
+            scale = torch.ones_like(inverse)
+        slope = scale * inverse
+        factors = torch.stack([slope * self.norms * inverse, scale], 2)
+        products = self.sums * (-2 * slope).float()[:, :, None]
         # One pass over the matrix instead of two.
         return products.baddbmm_(factors.float(), terms)
 
-    def relabel(self, batch: Tensor, index: Tensor, cells: Tensor) -> None:
+    def relabel(self, latents: Int[Tensor, " m"], cells: Int[Tensor, " m"]) -> None:
         """Move some latents to other cells."""
-        before = self.labels[batch, index]
-        self.labels = self.labels.index_put((batch, index), cells)
-        if len(batch) > self.space.most_shifts(self.num_points) * len(self.labels):
+        before = self.homes.index_select(0, latents)
+        self.homes.index_copy_(0, latents, cells)
+        self.labels.view(-1).index_copy_(0, latents, cells % self.num_points)
+        if len(latents) > self.space.most_shifts(self.num_points) * len(self.labels):
             self.sums = _sums(self.space, self.labels, self.num_points)
         else:
-            self._shift(batch, index, before, cells)
-        self.cell_weights, self.norms = _cells(self.weights, self.labels, self.sums)
+            self._shift(latents, before, cells)
+        self._measure()
 
-    def _shift(self, batch: Tensor, index: Tensor, before: Tensor, after: Tensor) -> None:
-        rows = self.space.rows(self.owner[batch], index)
+    def _shift(self, latents: Tensor, before: Tensor, after: Tensor) -> None:
+        rows = self.space.rows(self._rows.index_select(0, latents))
         if not self.space.is_even:
-            rows = rows * self.weights[batch, index][:, None]
+            rows = rows * self.weights.view(-1, 1).index_select(0, latents)
         flat = self.sums.view(-1, self.sums.shape[2])
-        start = batch * self.num_points
-        flat.index_add_(0, start + before, rows, alpha=-1)
-        flat.index_add_(0, start + after, rows)
+        flat.index_add_(0, before, rows, alpha=-1)
+        flat.index_add_(0, after, rows)
 
 
 def _sums(
@@ -137,23 +150,12 @@ def _sums(
     return torch.stack(sums, 1).flatten(0, 1) if len(sums) > 1 else sums[0]
 
 
-def _cells(
-    weights: Float[Tensor, "batch n"], labels: Int[Tensor, "batch n"], sums: Tensor
-) -> tuple[Float[Tensor, "batch k"], Float[Tensor, "batch k"]]:
-    """Return the weight of each cell and the squared norm of its sum."""
-    weights = weights.double()
-    own = sums.gather(1, labels[:, None])[:, 0]
-    zero = torch.zeros(sums.shape[:2], dtype=torch.float64, device=sums.device)
-    return zero.scatter_add(1, labels, weights), zero.scatter_add(1, labels, weights * own)
-
-
-def cell_of(
-    costs: Float[Tensor, "batch k n"], batch: Tensor, index: Tensor, least: Float[Tensor, " m"]
-) -> Int[Tensor, " m"]:
-    """Return the first cell that attains the least cost: far faster than argmin over all."""
-    columns = costs[batch, :, index]
-    cells = torch.arange(costs.shape[1], device=costs.device)
-    return torch.where(columns == least[:, None], cells, costs.shape[1]).amin(1)
+def cheapest(costs: Float[Tensor, "batch k n"], latents: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
+    """Return the cell that costs each of some latents least: for few, faster than for all."""
+    num_points, num = costs.shape[1:]
+    batch = latents // num
+    columns = costs[batch, :, latents - batch * num]
+    return columns.argmin(1).add_(batch, alpha=num_points)
 
 
 def lloyd(partition: Partition, *, max_iterations: int) -> None:
@@ -174,12 +176,11 @@ def lloyd(partition: Partition, *, max_iterations: int) -> None:
             distances = partition.distances(terms)
             distances.masked_fill_((partition.cell_weights <= 0)[:, :, None], torch.inf)
             own = distances.gather(1, partition.labels[:, None])[:, 0]
-        least = distances.amin(1)
-        moves = (least < own - slack) & (partition.weights > 0)
-        batch, index = moves.nonzero(as_tuple=True)
-        if len(batch) == 0:
+        moves = (distances.amin(1) < own - slack) & (partition.weights > 0)
+        latents = moves.view(-1).nonzero().view(-1)
+        if len(latents) == 0:
             break
-        partition.relabel(batch, index, cell_of(distances, batch, index, least[batch, index]))
+        partition.relabel(latents, cheapest(distances, latents))
 
 
 def _fill(
@@ -192,4 +193,5 @@ def _fill(
         most = far[b].topk(min(len(empty), far.shape[1]))
         taken = most.indices[most.values > least[b]]
         if len(taken):
-            partition.relabel(torch.full_like(taken, b), taken, empty[: len(taken)])
+            latents, cells = taken + b * far.shape[1], empty[: len(taken)]
+            partition.relabel(latents, cells + b * partition.num_points)

@@ -28,19 +28,19 @@ def plus_plus(
     spots = spots.view(num_points, batch, candidates).to(device)
     squares, weights = space.squares[owner], space.weights[owner]
     each = torch.arange(batch, device=device)
+    start = owner[:, None] * num
 
-    def distances(index: Int[Tensor, "b m"]) -> Float[Tensor, "b m n"]:
-        flat = owner[:, None].expand_as(index).flatten()
-        products = space.rows(flat, index.flatten()).view(*index.shape, num)
-        norms = squares.gather(1, index)[:, :, None] + squares[:, None]
-        return norms.sub_(products, alpha=2).clamp_min_(0)
+    def less_squares(index: Int[Tensor, "b m"]) -> Float[Tensor, "b m n"]:
+        """Return squared distances less the latents' own squared norms: spares an addition."""
+        products = space.rows((index + start).view(-1)).view(*index.shape, num)
+        return torch.sub(squares.gather(1, index)[:, :, None], products, alpha=2)
 
-    near = distances(_draw(weights, spots[0, :, :1]))[:, 0]
+    near = less_squares(_draw(weights, spots[0, :, :1]))[:, 0]
     cells = torch.zeros(batch, num, dtype=torch.int64, device=device)
     for k in range(1, num_points):
-        drawn = _draw(near if space.is_even else near * weights, spots[k])
-        trial = distances(drawn)
-        least = torch.minimum(trial, near[:, None])
+        chances = (near + squares).clamp_min_(0)
+        drawn = _draw(chances if space.is_even else chances.mul_(weights), spots[k])
+        least = torch.minimum(less_squares(drawn), near[:, None])
         best = (least if space.is_even else least * weights[:, None]).sum(2).argmin(1)
         nearer = least[each, best]
         cells.masked_fill_(nearer < near, k)

@@ -5,14 +5,15 @@ come in batches, the shorter ones padded with latents of weight 0, which no algo
 counts or moves.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-_STRIPS = 8
 # The Gram matrix of a class may take this much memory (1 GiB: 16,384 latents).
 _MOST_BYTES = 2**30
 # What Lloyd's iterations (of all restarts, and of those that go on) and Hartigan's moves come to,
@@ -40,8 +41,11 @@ class Space(Protocol):
         """Whether every latent weighs 1."""
         ...
 
-    def rows(self, classes: Int[Tensor, " m"], index: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
-        """Return the inner products of some latents with all of their class."""
+    def rows(self, latents: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
+        """Return the inner products of some latents with all of their class.
+
+        Latent i of class c is number c * n + i.
+        """
         ...
 
     def sums(
@@ -64,10 +68,9 @@ class Gram:
     weights: Float[Tensor, "classes n"]
     is_even: bool
 
-    def rows(self, classes: Int[Tensor, " m"], index: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
+    def rows(self, latents: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
         """Return rows of the matrix."""
-        num = self.matrix.shape[1]
-        return self.matrix.view(-1, num).index_select(0, classes * num + index)
+        return self.matrix.view(-1, self.matrix.shape[1]).index_select(0, latents)
 
     def sums(
         self, labels: Int[Tensor, "classes n"], num_cells: int
@@ -100,12 +103,13 @@ class Direct:
     weights: Float[Tensor, "classes n"]
     is_even: bool
 
-    def rows(self, classes: Int[Tensor, " m"], index: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
+    def rows(self, latents: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
         """Multiply some latents with all of their class."""
-        rows = self.latents.new_empty(len(index), self.latents.shape[1])
+        num = self.latents.shape[1]
+        rows = self.latents.new_empty(len(latents), num)
         for c in range(len(self.latents)):
-            own = classes == c
-            rows[own] = self.latents[c, index[own]] @ self.latents[c].T
+            own = latents // num == c
+            rows[own] = self.latents[c, latents[own] - c * num] @ self.latents[c].T
         return rows
 
     def sums(
@@ -153,22 +157,22 @@ def _mean(
 
 def gram(latents: Float[Tensor, "classes n dim"], weights: Float[Tensor, "classes n"]) -> Gram:
     """Multiply centered latents with each other."""
-    matrix = _symmetric(latents) if latents.device.type == "cpu" else latents @ latents.mT
+    matrix = _squared(latents) if latents.device.type == "cpu" else latents @ latents.mT
     squares = matrix.diagonal(dim1=1, dim2=2).contiguous()
     return Gram(matrix, squares, weights, bool((weights == 1).all()))
 
 
-def _symmetric(latents: Float[Tensor, "classes n dim"]) -> Float[Tensor, "classes n n"]:
-    """Multiply in strips, which spares nearly half of a symmetric product."""
-    num = latents.shape[1]
-    matrix = latents.new_empty(len(latents), num, num)
-    strip = -(-num // _STRIPS)
-    for first in range(0, num, strip):
-        last = min(first + strip, num)
-        for one, products in zip(latents, matrix, strict=True):
-            torch.mm(one[first:last], one[first:].T, out=products[first:last, first:])
-        matrix[:, last:, first:last] = matrix[:, first:last, last:].mT
-    return matrix
+def _squared(latents: Float[Tensor, "classes n dim"]) -> Float[Tensor, "classes n n"]:
+    """Multiply by numpy, which computes but half of a symmetric product, on torch's threads."""
+    arrays = latents.numpy()
+    with _blas().limit(limits=torch.get_num_threads(), user_api="blas"):
+        products = [torch.from_numpy(z @ z.T) for z in arrays]
+    return products[0][None] if len(products) == 1 else torch.stack(products)
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def direct(latents: Float[Tensor, "classes n dim"], weights: Float[Tensor, "classes n"]) -> Direct:

@@ -115,16 +115,16 @@ def optimum(x: torch.Tensor, k: int) -> float:
     return float(x.square().sum() - explained.max()) / len(x)
 
 
-def test_the_optimum_of_tiny_classes_is_missed_in_one_of_a_hundred():
-    """600 normal classes, 4 <= n <= 8, K = 2 and 3: measured 6 misses, at worst 10.6 % off."""
+def test_the_optimum_of_tiny_classes_is_hardly_ever_missed():
+    """600 normal classes, 4 <= n <= 8, K = 2 and 3: measured 1 miss, 2.5 % off."""
     ratios = []
     for seed, k in itertools.product(range(300), (2, 3)):
         x = normals(4 + seed % 5, 1 + seed % 3, seed=seed)
         found = distortion(x, Lloyd()(x, k, generator=generator(seed)))
         ratios.append(found / optimum(x, k))
     assert min(ratios) >= 1 - 1e-5
-    assert sum(r > 1 + 1e-5 for r in ratios) <= 12
-    assert max(ratios) <= 1.2
+    assert sum(r > 1 + 1e-5 for r in ratios) <= 4
+    assert max(ratios) <= 1.1
 
 
 @pytest.mark.parametrize(
