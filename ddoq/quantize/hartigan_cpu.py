@@ -20,47 +20,65 @@ class Member:
         self.labels: Int[ndarray, " n"] = partition.labels[number].numpy()
         self._sums = partition.sums[number]
         self._weights: Float[ndarray, " n"] = partition.weights[number].numpy()
-        self._exact_weights = self._weights.astype(np.float64)
         self.squares: Float[ndarray, " n"] = partition.squares[number].numpy()
-        self._terms = np.stack([np.ones_like(self.squares), self.squares])
-        num = len(self.labels)
-        self._row, self._each = int(partition.owner[number]) * num, np.arange(num)
+        num, num_cells = len(self.labels), len(self._sums)
+        self._row, each = int(partition.owner[number]) * num, np.arange(num)
+        self._spots = self.labels * num + each
         # Kept from round to round: memory that is freed has to be faulted in again.
-        self._costs, self._products = np.empty((2, *self._sums.shape), np.float32)
+        self._costs, self._products = np.empty((2, num_cells, num), np.float32)
+        self._factors = np.empty((num_cells, 2), np.float32)
+        self._terms = np.stack([np.ones_like(self.squares), self.squares])
+        self._own = np.zeros(num, np.float32)
+        self._touched = np.ones(num_cells, bool)
         self._measure()
 
     def _measure(self) -> None:
+        weights = None if self._is_even else self._weights
+        own = self._sums.numpy().reshape(-1).take(self._spots)
+        own = own if weights is None else own * weights
         num_cells = len(self._sums)
-        self._spots = self.labels * len(self.labels) + self._each
-        own = self._sums.numpy().ravel().take(self._spots) * self._exact_weights
-        self._cell_weights = np.bincount(self.labels, self._exact_weights, num_cells)
+        self._cell_weights = np.bincount(self.labels, weights, num_cells).astype(np.float64)
         norms = np.bincount(self.labels, own, num_cells)
-        self._inverse = np.zeros(num_cells)
-        np.divide(1, self._cell_weights, out=self._inverse, where=self._cell_weights > 0)
+        self._inverse = np.divide(
+            1, self._cell_weights, out=np.zeros(num_cells), where=self._cell_weights > 0
+        )
         self._spreads = norms * self._inverse
         self.explained = float(self._spreads.sum())
 
-    def gains(self) -> Float[ndarray, " n"]:
-        """Return what the best move of each latent gains; leaves the costs of joining behind."""
-        cells, weights, costs = self._cell_weights, self._weights, self._costs
-        scale = cells / (cells + weights[0]) if self._is_even else np.ones_like(cells)
+    def _update_costs(self) -> None:
+        """Write what joining each cell would cost each latent, infinity for its own.
+
+        Only the cells that a round touched have other costs than before.
+        """
+        cells, costs = self._cell_weights, self._costs
+        scale = cells / (cells + self._weights[0]) if self._is_even else np.ones_like(cells)
         slope = scale * self._inverse
-        factors = np.stack([slope * self._spreads, scale], 1).astype(np.float32)
-        np.matmul(factors, self._terms, out=costs)
-        sums = self._sums.numpy()
-        costs -= np.multiply(sums, (2 * slope).astype(np.float32)[:, None], out=self._products)
+        self._factors[:, 0], self._factors[:, 1] = slope * self._spreads, scale
+        sums, slope = self._sums.numpy(), (2 * slope).astype(np.float32)[:, None]
+        touched = self._touched.nonzero()[0]
+        if self._is_even and 2 * len(touched) < len(sums):
+            costs[touched] = self._factors[touched] @ self._terms - slope[touched] * sums[touched]
+        else:
+            np.matmul(self._factors, self._terms, out=costs)
+            costs -= np.multiply(sums, slope, out=self._products)
         if not self._is_even:
             wide = cells.astype(np.float32)[:, None]
-            costs *= wide / (wide + weights)
-        flat = costs.reshape(-1)
-        own = flat.take(self._spots)
-        flat[self._spots] = np.inf
-        mine = cells.take(self.labels)
-        rest = mine - weights
-        leaving = np.zeros_like(own)
-        np.divide(own.clip(0) * (mine + weights), rest, out=leaving, where=rest > 0)
-        gains = leaving - costs.min(0)
-        return gains if self._is_even else gains * weights
+            costs *= wide / (wide + self._weights)
+
+    def gains(self) -> Float[ndarray, " n"]:
+        """Return what the best move of each latent gains; leaves the costs of joining behind."""
+        self._update_costs()
+        costs = self._costs.reshape(-1)
+        own = costs.take(self._spots)
+        # Infinite it is where nothing was updated.
+        np.copyto(self._own, own.clip(0), where=own < np.inf)
+        costs[self._spots] = np.inf
+        if self._is_even:
+            sparing = _sparing(self._cell_weights, self._weights[0]).take(self.labels)
+        else:
+            sparing = _sparing(self._cell_weights.take(self.labels), self._weights)
+        gains = self._own * sparing - self._costs.min(0)
+        return gains if self._is_even else gains * self._weights
 
     def choose(
         self, least: Float[ndarray, " n"], most: int, cap: int
@@ -83,12 +101,26 @@ class Member:
     ) -> None:
         """Move latents from cells to cells."""
         self.labels[latents] = after
+        self._spots[latents] = after * len(self.labels) + latents
+        self._touched[:] = False
+        self._touched[before] = self._touched[after] = True
         rows = self._space.rows(torch.from_numpy(latents + self._row))
         if not self._is_even:
             rows = rows * torch.from_numpy(self._weights[latents])[:, None]
         self._sums.index_add_(0, torch.from_numpy(before), rows, alpha=-1)
         self._sums.index_add_(0, torch.from_numpy(after), rows)
         self._measure()
+
+
+def _sparing(
+    cells: Float[ndarray, " m"], weights: Float[ndarray, " m"] | np.float32
+) -> Float[ndarray, " m"]:
+    """Return how many times its cost of joining anew a latent spares by leaving.
+
+    Alone in its cell it spares nothing.
+    """
+    rest = cells - weights
+    return np.divide(cells + weights, rest, out=np.zeros_like(cells), where=rest > 0)
 
 
 def settle(member: Member, least: Float[ndarray, " n"], most: int, cap: int, rounds: int) -> None:

@@ -3,13 +3,20 @@ import itertools
 import pytest
 import torch
 
+from ddoq.quantize import seeding
 from ddoq.quantize.functional import squared_distances
-from ddoq.quantize.seeding import plus_plus
+from ddoq.quantize.seeding import all_at_once, one_by_one, plus_plus
 from ddoq.quantize.space import Gram, gram
 
 
 def normals(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(params=[one_by_one, all_at_once], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to find the starts: each member for itself by numpy, or the batch by torch."""
+    monkeypatch.setattr(seeding, "one_by_one", request.param)
 
 
 def space(*classes: torch.Tensor) -> Gram:
@@ -74,3 +81,13 @@ def test_a_class_draws_from_its_own_generator():
 def test_restarts_differ():
     cells = start(space(normals(30, 2)), 4, restarts=3)[0]
     assert len(cells.unique(dim=0)) == 3
+
+
+@pytest.mark.parametrize("is_even", [True, False])
+def test_both_ways_find_the_same_starts(is_even: bool):
+    x = normals(2, 40, 3)
+    weights = torch.ones(2, 40) if is_even else 0.5 + normals(2, 40, seed=1).abs()
+    owner = torch.tensor([0, 0, 1, 1])
+    spots = torch.rand(7, 4, 3, generator=torch.Generator().manual_seed(0))
+    ways = [way(gram(x, weights), owner, spots) for way in (one_by_one, all_at_once)]
+    assert torch.equal(*ways)
