@@ -15,8 +15,9 @@ from torch import Tensor
 from ddoq.quantize.hartigan_cpu import Member, settle
 from ddoq.quantize.partition import Partition, cheapest
 
-# A gain below this share of the median squared norm is rounding.
-_LEAST_GAIN = 1e-6
+# A move must gain this share of the median squared norm times the number of latents, so that what
+# is left to gain is not worth a round; below the lower limit it is rounding.
+_LEAST_GAIN, _LOWER, _UPPER = 1e-7, 1e-6, 1e-4
 # A cell may at first gain or lose this share of a mean cell in one round.
 _SHARE = 0.5
 # A round looks at the most promising latents only.
@@ -68,10 +69,11 @@ def all_at_once(partition: Partition, max_rounds: int) -> None:
 
 
 def least_gains(partition: Partition) -> Float[Tensor, "batch n"]:
-    """Return what a move must gain to be more than rounding."""
+    """Return what a move must gain to be made."""
+    share = min(max(_LEAST_GAIN * partition.labels.shape[1], _LOWER), _UPPER)
     # The median: one far latent must not forbid the others to move.
     real = partition.squares.masked_fill(partition.weights <= 0, torch.nan)
-    return (_LEAST_GAIN * real.nanmedian(1).values)[:, None] * partition.weights
+    return (share * real.nanmedian(1).values)[:, None] * partition.weights
 
 
 def most_moves(partition: Partition) -> int:

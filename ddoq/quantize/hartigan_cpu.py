@@ -88,9 +88,10 @@ class Member:
         latents = (gains > least).nonzero()[0]
         latents = latents[np.argsort(-gains[latents], kind="stable")[:cap]]
         cells = self._costs.take(latents, 1).argmin(0)
-        both = np.stack([self.labels[latents], cells], 1).ravel()
-        order = both.argsort(kind="stable")
-        ordered = both[order]
+        both = np.empty((len(latents), 2), np.int64)
+        both[:, 0], both[:, 1] = self.labels[latents], cells
+        order = both.ravel().argsort(kind="stable")
+        ordered = both.ravel()[order]
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order)) - ordered.searchsorted(ordered)
         kept = (rank < most).reshape(-1, 2).all(1)
