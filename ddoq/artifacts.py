@@ -140,8 +140,8 @@ def commit(work: Path, final: Path, about: Mapping[str, Any] | None = None) -> N
 
     What the workspace's own `manifest.json` says of its content is kept.
     """
-    for left in work.rglob(".*.tmp"):
-        left.unlink()  # a write that was killed
+    for left in (*work.rglob(".*.tmp"), *work.rglob("*.resume")):
+        left.unlink()  # a write that was killed, a state to go on from
     files = sorted(f for f in work.rglob("*") if f.is_file() and f.name != _MANIFEST)
     listing = {
         f.relative_to(work).as_posix(): {"sha256": sha256(f), "bytes": f.stat().st_size}

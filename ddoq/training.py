@@ -1,16 +1,57 @@
-"""How is a module trained on the recipe's own images? With a bar, a guard, each rank its part."""
+"""How is a module trained? With a guard, each rank its part, going on where it was stopped."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddoq.callbacks.curve import Curve
 from ddoq.callbacks.finite_guard import FiniteGuard
 from ddoq.callbacks.progress import Progress
+from ddoq.callbacks.resume import Resume
 from ddoq.evaluation.protocols import Protocol
+from ddoq.steps import Steps
 from ddoq.students.feed import Feed
+from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
-    from lightning import LightningModule, Trainer
+    from jaxtyping import Float
+    from lightning import Callback, LightningModule, Trainer
+    from torch import Tensor
 
+    from ddoq.labels.table import LabelTable
     from ddoq.run import Run
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is left of a training beside the module."""
+
+    trainer: "Trainer"
+    losses: "Float[Tensor, ' steps']"
+    seconds_before: float
+    """What calls that were stopped had taken."""
+
+
+def train(
+    run: "Run",
+    module: "LightningModule",
+    what: str,
+    work: Path | None,
+    *callbacks: "Callback",
+    **data: Any,
+) -> Trained:
+    """Train a module once through its steps.
+
+    In `work`, a stage's workspace, lies the state that a call which was killed had reached.
+    """
+    curve = Curve()
+    resume = [Resume(work / "training.resume")] if work else []
+    guard = FiniteGuard(what)
+    trainer = run.trainer(max_epochs=1, callbacks=[guard, *callbacks, curve, *resume])
+    # One rank looks for all.
+    found = run.world.broadcast(resume[0].found if resume and run.world.is_first else None)
+    trainer.fit(module, ckpt_path=found, weights_only=True if found else None, **data)
+    return Trained(trainer, curve.losses, resume[0].seconds_before if resume else 0.0)
 
 
 def hard_protocol(part: str, **settings: Any) -> Protocol:
@@ -18,23 +59,36 @@ def hard_protocol(part: str, **settings: Any) -> Protocol:
     return Protocol(id=part, source="ddoq", labels="hard", loss="ce", optimizer="adamw", **settings)
 
 
-def train_on_images(run: "Run", module: "LightningModule", protocol: Protocol) -> "Trainer":
+def train_on_images(
+    run: "Run", module: "LightningModule", protocol: Protocol, work: Path
+) -> "Trainer":
     """Train on all training images for the protocol's steps and return the trainer."""
+    feed = feed_of(run, run.images.whole(), protocol, run.recipe.seed)
+    name = f"{protocol.id}: {len(feed)} steps of {feed.batch_size} images"
+    with run.console.stage(name, len(feed)) as bar:
+        what = f"pretrain {protocol.id}"
+        steps = Steps(feed.batch, len(feed))
+        return train(run, module, what, work, Progress(bar), train_dataloaders=steps).trainer
+
+
+def feed_of(
+    run: "Run",
+    synthetic: SyntheticSet,
+    protocol: Protocol,
+    seed: int,
+    labels: "LabelTable | None" = None,
+) -> Feed:
+    """Return the steps of a training on a set, as this rank sees them."""
     images, world = run.images, run.world
-    feed = Feed(
-        synthetic=images.whole(),
+    return Feed(
+        synthetic=synthetic,
         protocol=protocol,
-        seed=run.recipe.seed,
+        seed=seed,
         size=images.image_size,
         mean=images.mean,
         std=images.std,
         device=world.device,
         rank=world.rank,
         world_size=world.size,
+        labels=labels,
     )
-    name = f"{protocol.id}: {len(feed)} steps of {feed.batch_size} images"
-    with run.console.stage(name, len(feed)) as bar:
-        callbacks = [FiniteGuard(f"pretrain {protocol.id}"), Progress(bar)]
-        trainer = run.trainer(max_epochs=1, callbacks=callbacks)
-        trainer.fit(module, feed)
-    return trainer

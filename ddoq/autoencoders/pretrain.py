@@ -79,7 +79,7 @@ def train_autoencoder(
     protocol = hard_protocol(
         "autoencoder", steps=steps, batch_size=batch_size, lr=lr, weight_decay=0.0, flip=flip
     )
-    train_on_images(run, module, protocol)
+    train_on_images(run, module, protocol, work)
     if run.world.is_first:
         _finish(model.eval().cpu(), images, work, steps, batch_size, time.perf_counter() - start)
 

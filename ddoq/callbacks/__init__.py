@@ -1,1 +1,1 @@
-"""Lightning callbacks that observe: cross-architecture evaluation and the finite guard."""
+"""Lightning callbacks: what observes a training, stops it, or lets it go on later."""

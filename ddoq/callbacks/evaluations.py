@@ -46,6 +46,14 @@ class Evaluations(Callback):
             self.best = copy.deepcopy(pl_module.state_dict())
         self.accuracies.append(accuracy)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was measured, for a training that goes on later."""
+        return {"accuracies": self.accuracies, "best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on behind these measurements."""
+        self.accuracies, self.best = list(state_dict["accuracies"]), state_dict["best"]
+
     @torch.no_grad()
     def measure(self, trainer: Trainer, module: LightningModule) -> float:
         """Return the accuracy over all ranks' images, each counted once."""

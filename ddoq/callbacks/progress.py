@@ -11,6 +11,11 @@ class Progress(Callback):
     def __init__(self, bar: Any) -> None:
         self._bar = bar
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin where a training that was stopped goes on."""
+        if trainer.global_step:
+            self._bar.advance(trainer.global_step)
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

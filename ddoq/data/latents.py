@@ -5,6 +5,7 @@ class is one contiguous slice, beside the source index of every row. Any program
 """
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor
 from ddoq import keyed
 from ddoq.artifacts import read_json, read_tensors, verify
 from ddoq.errors import DataError, IntegrityError
+from ddoq.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,14 @@ class Latents(LightningDataModule):
         seed: int = 0,
         skip: Sequence[int] = (),
         group: int = 1,
+        steps: int | None = None,
     ) -> None:
         super().__init__()
         # With more ranks than classes some have none; Lightning would refuse that.
         self.allow_zero_length_dataloader_with_multiple_devices = True
         self.store, self.batch_size, self.seed = store, batch_size, seed
         self._skip = frozenset(skip)
-        self._group = group
+        self._group, self._steps = group, steps
 
     def _ranks(self) -> tuple[int, int]:
         trainer = self.trainer
@@ -157,10 +160,11 @@ class Latents(LightningDataModule):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
-    def train_dataloader(self) -> "ShuffledStream":
-        """Return this rank's part of an endless stream of shuffled epochs."""
+    def train_dataloader(self) -> "ShuffledStream | Steps":
+        """Return this rank's part of a stream of shuffled epochs, endless or of some steps."""
         rank, size = self._ranks()
-        return ShuffledStream(self.store, self.batch_size, self.seed, rank, size)
+        stream = ShuffledStream(self.store, self.batch_size, self.seed, rank, size)
+        return stream if self._steps is None else Steps(stream.batch, self._steps)
 
 
 def deal(counts: Sequence[int], num_ranks: int) -> list[list[int]]:
@@ -228,11 +232,12 @@ class ShuffledStream:
             rows[inside] = self._order(epoch)[positions[inside] % num]
         return rows
 
+    def batch(self, step: int) -> tuple[Tensor, Int[Tensor, " batch"]]:
+        """Return this rank's latents and labels at a step."""
+        return self.store.gather(self.rows(step))
+
     def _order(self, epoch: int) -> Int[Tensor, " n"]:
         return _epoch_order(sum(self.store.counts), self.seed, epoch)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Int[Tensor, " batch"]]]:
-        step = 0
-        while True:
-            yield self.store.gather(self.rows(step))
-            step += 1
+        return map(self.batch, itertools.count())

@@ -53,22 +53,10 @@ def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
 
 
 def feed_of(run: "Run", cell: Cell, labels: "LabelTable | None" = None) -> "Feed":
-    """Return the steps of a training."""
-    from ddoq.students.feed import Feed
+    """Return the steps of a cell's training."""
+    from ddoq import training
 
-    images, world = run.images, run.world
-    return Feed(
-        synthetic=cell.synthetic,
-        protocol=cell.protocol,
-        seed=cell.seed,
-        size=images.image_size,
-        mean=images.mean,
-        std=images.std,
-        device=world.device,
-        rank=world.rank,
-        world_size=world.size,
-        labels=labels,
-    )
+    return training.feed_of(run, cell.synthetic, cell.protocol, cell.seed, labels)
 
 
 def label_of(run: "Run", protocol: Protocol) -> Callable[[Tensor], Tensor]:

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.artifacts import peak_memory_mb, read_json, write_json
-from ddoq.callbacks.finite_guard import FiniteGuard
+from ddoq.artifacts import peak_memory_mb, read_json, write_json, write_tensors
 from ddoq.errors import UsageError
 from ddoq.evaluation.cell import Cell, cell_key, feed_of, label_of, labels_of
 from ddoq.evaluation.protocols import Protocol
+from ddoq.steps import Steps
+from ddoq.training import train
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -53,15 +54,20 @@ def measure(run: "Run", cell: Cell) -> Measure:
     refuse_unfit(run, cell)
 
     def work(folder: Path) -> None:
-        result = train_and_test(run, cell, labels_of(run, cell))
+        result = train_and_test(run, cell, labels_of(run, cell), folder)
         if run.world.is_first:
             write_json(folder / "measure.json", asdict(result))
 
     return Measure(**read_json(run.stage("cell", cell_key(run, cell), work) / "measure.json"))
 
 
-def train_and_test(run: "Run", cell: Cell, labels: "LabelTable | None" = None) -> Measure:
-    """Train the student on the set and measure it on every test (or validation) image."""
+def train_and_test(
+    run: "Run", cell: Cell, labels: "LabelTable | None" = None, work: Path | None = None
+) -> Measure:
+    """Train the student on the set and measure it on every test (or validation) image.
+
+    A workspace gets the loss of every step, and lets a training that was stopped go on.
+    """
     from ddoq.callbacks.evaluations import Evaluations, evaluation_steps
 
     start = time.perf_counter()
@@ -74,13 +80,14 @@ def train_and_test(run: "Run", cell: Cell, labels: "LabelTable | None" = None) -
     student = student_of(run, cell, feed, label)
     steps = evaluation_steps(protocol, len(feed))
     evaluations = Evaluations(steps, lambda: measured(run, protocol))
-    guard = FiniteGuard(f"student {cell.student['name']}")
-    trainer = run.trainer(max_epochs=1, callbacks=[guard, evaluations])
     torch.manual_seed(keyed.seed_of("dropout", cell.seed))
-    trainer.fit(student, feed)
+    what, batches = f"student {cell.student['name']}", Steps(feed.batch, len(feed))
+    trained = train(run, student, what, work, evaluations, train_dataloaders=batches)
+    if work and run.world.is_first:
+        write_tensors(work / "losses.safetensors", {"loss": trained.losses})
     return Measure(
-        **_tested(run, trainer, student, evaluations),
-        seconds=time.perf_counter() - start,
+        **_tested(run, trained.trainer, student, evaluations),
+        seconds=time.perf_counter() - start + trained.seconds_before,
         peak_memory_mb=peak_memory_mb(),
     )
 

@@ -13,12 +13,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ddoq import keyed
 from ddoq.artifacts import write_json
-from ddoq.callbacks.finite_guard import FiniteGuard
 from ddoq.callbacks.progress import Progress
 from ddoq.card import write_card
 from ddoq.data.latents import Latents
 from ddoq.errors import UsageError
 from ddoq.priors.dit import CLASSES
+from ddoq.training import train
 
 if TYPE_CHECKING:
     from ddoq.run import Run
@@ -36,7 +36,6 @@ class PriorTraining(LightningModule):
         self._scheduler, self._seed = scheduler, seed
         self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.999))
         self.average.requires_grad_(False)
-        self.losses: list[Tensor] = []
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean squared error of the predicted noise."""
@@ -46,12 +45,11 @@ class PriorTraining(LightningModule):
         times = torch.randint(_NUM_LABELS, (len(latents),), generator=draw).to(latents.device)
         noise = torch.randn(latents.shape, generator=draw).to(latents)
         noised = self._scheduler.add_noise(latents, noise, times)
-        loss = F.mse_loss(self.model(noised, timestep=times, class_labels=labels).sample, noise)
-        self.losses.append(loss.detach())
-        return loss
+        return F.mse_loss(self.model(noised, timestep=times, class_labels=labels).sample, noise)
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Move the average."""
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, and move the average before any callback looks."""
+        super().optimizer_step(*args, **kwargs)
         self.average.update_parameters(self.model)
 
     def configure_optimizers(self) -> Any:
@@ -86,14 +84,12 @@ def train_prior(
     scheduler = DDIMScheduler(num_train_timesteps=_NUM_LABELS, clip_sample=False)
     module = PriorTraining(model, scheduler, lr=lr, steps=steps, seed=run.recipe.seed)
     per_rank = max(1, batch_size // run.world.size)
-    stream = Latents(latents, batch_size=per_rank, seed=run.recipe.seed)
+    stream = Latents(latents, batch_size=per_rank, seed=run.recipe.seed, steps=steps)
     with run.console.stage(f"prior: {steps} steps of {batch_size} latents", steps) as bar:
-        callbacks = [FiniteGuard("pretrain prior"), Progress(bar)]
-        trainer = run.trainer(max_epochs=1, limit_train_batches=steps, callbacks=callbacks)
-        trainer.fit(module, datamodule=stream)
+        trained = train(run, module, "pretrain prior", work, Progress(bar), datamodule=stream)
     if run.world.is_first:
         _save(run, module.average.module.eval().cpu(), scheduler, work)
-        last = torch.stack(module.losses[-max(1, steps // 10) :]).mean()
+        last = trained.losses[-max(1, steps // 10) :].mean()
         write_card(
             work,
             title="Prior: class-conditional latent DiT",

@@ -100,8 +100,9 @@ class Student(LightningModule):
         )
         return weighted_mean(losses, batch.mixed_weights, batch.size)
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Move the running mean of the weights."""
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, and move the running mean of the weights before any callback looks."""
+        super().optimizer_step(*args, **kwargs)
         if self.ema is not None:
             self.ema.update_parameters(self.net)
 

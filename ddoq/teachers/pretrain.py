@@ -48,7 +48,7 @@ def train_teacher(
         flip=flip,
     )
     module = _module(described, protocol, steps, run.images)
-    accuracy = _accuracy(run, train_on_images(run, module, protocol), module)
+    accuracy = _accuracy(run, train_on_images(run, module, protocol, work), module)
     if run.world.is_first:
         save_teacher(work, module.net.cpu(), described)
         how = f"{steps} steps of {batch_size} images, hard labels, crops of {crop}, flip {flip}"

@@ -1,0 +1,206 @@
+"""Does a training that was stopped go on as if it had not been?"""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from ddoq import recipe
+from ddoq.artifacts import read_json, read_tensors
+from ddoq.callbacks import resume
+from ddoq.evaluation import measure as measuring
+from ddoq.evaluation.cell import Cell
+from ddoq.evaluation.measure import Measure, train_and_test
+from ddoq.evaluation.protocols import Protocol
+from ddoq.run import Run
+from ddoq.steps import Steps
+
+# With dropout, so that the state of the random numbers matters.
+STUDENT = {"name": "timm/test_vit", "patch_size": 4, "proj_drop_rate": 0.3}
+
+
+class Killed(Exception):
+    """What a test stops a training with."""
+
+
+class Stop(Callback):
+    """Raise when a step begins."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        if batch_idx == self._step:
+            raise Killed
+
+
+@pytest.fixture(autouse=True)
+def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resume, "EVERY_SECONDS", 0.0)
+
+
+@pytest.fixture
+def stopped_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
+    """Return a function that has trainings stopped at a step, or not."""
+    make = Run.trainer
+
+    def at(step: int | None) -> None:
+        def trainer(self: Run, **settings: object) -> Trainer:
+            if step is not None and "callbacks" in settings:
+                settings["callbacks"] = [Stop(step), *settings["callbacks"]]
+            return make(self, **settings)
+
+        monkeypatch.setattr(Run, "trainer", trainer)
+
+    return at
+
+
+def open_run(tmp_path: Path, *overrides: str) -> Run:
+    places = [f"cache={tmp_path / 'cache'}", f"out={tmp_path / 'out'}"]
+    return Run(recipe.read(["recipe=digits", *places, *overrides]).recipe)
+
+
+def train(run: Run, work: Path, **changes: object) -> tuple[Measure, torch.Tensor]:
+    """Train on 60 real images and return the outcome and the loss of every step."""
+    work.mkdir(exist_ok=True)
+    protocol = Protocol.preset("small_hard", **{"steps": 12, "batch_size": 20, **changes})
+    cell = Cell(run.images.subset(torch.arange(0, 600, 10)), STUDENT, protocol, 0)
+    measured = train_and_test(run, cell, work=work)
+    return measured, read_tensors(work / "losses.safetensors")["loss"]
+
+
+def outcome(measure: Measure) -> dict[str, object]:
+    costs = ("seconds", "peak_memory_mb")
+    return {k: v for k, v in asdict(measure).items() if k not in costs}
+
+
+@pytest.mark.parametrize("step", [1, 6, 11])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"ema": 0.9, "reported": "ema"},
+        {"reported": "best", "evaluations": 3, "flip": True, "mix": "cutmix"},
+        {"weights": "sampler", "optimizer": "sgd", "lr": 0.1},
+    ],
+)
+def test_after_a_stop_losses_and_accuracies_are_the_same(tmp_path, stopped_at, step, changes):
+    run = open_run(tmp_path)
+    whole, losses = train(run, tmp_path / "whole", **changes)
+    stopped_at(step)
+    with pytest.raises(Killed):
+        train(run, tmp_path / "stopped", **changes)
+    stopped_at(None)
+    measured, resumed = train(run, tmp_path / "stopped", **changes)
+    assert len(losses) == 12
+    assert torch.equal(resumed, losses)
+    assert outcome(measured) == outcome(whole)
+
+
+def test_what_was_done_before_is_not_done_again(tmp_path, stopped_at, monkeypatch):
+    run = open_run(tmp_path)
+    stopped_at(7)
+    with pytest.raises(Killed):
+        train(run, tmp_path / "work")
+    stopped_at(None)
+    seen: list[int] = []
+    monkeypatch.setattr(
+        measuring, "Steps", lambda batch, n: Steps(lambda s: (seen.append(s), batch(s))[1], n)
+    )
+    train(run, tmp_path / "work")
+    assert seen == [7, 8, 9, 10, 11]
+
+
+def test_seconds_are_those_of_all_calls(tmp_path, stopped_at):
+    run = open_run(tmp_path)
+    stopped_at(11)
+    with pytest.raises(Killed):
+        train(run, tmp_path / "work")
+    state = torch.load(tmp_path / "work" / "training.resume", weights_only=True)
+    before = state["callbacks"]["Resume"]["seconds"]
+    stopped_at(None)
+    measured, _ = train(run, tmp_path / "work")
+    assert 0 < before < measured.seconds
+
+
+def test_a_damaged_state_is_left_and_the_training_begins_anew(tmp_path):
+    run = open_run(tmp_path)
+    whole, losses = train(run, tmp_path / "whole")
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "training.resume").write_bytes(b"half a file")
+    with pytest.warns(UserWarning, match="unreadable.*begins anew"):
+        measured, again = train(run, work)
+    assert torch.equal(again, losses)
+    assert outcome(measured) == outcome(whole)
+
+
+def test_a_short_training_leaves_no_state(tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "EVERY_SECONDS", 60.0)
+    train(open_run(tmp_path), tmp_path / "work")
+    assert not (tmp_path / "work" / "training.resume").exists()
+
+
+@pytest.mark.parametrize("part", ["autoencoder", "teacher", "prior"])
+def test_pretraining_goes_on_too(tmp_path, stopped_at, part):
+    short = f"pretrain.{part}.steps=6"
+    source = f"{part}.source=pretrain"
+    whole = open_run(tmp_path / "whole", short, source).pretrained(part)
+    stopped_at(4)
+    with pytest.raises(Killed):
+        open_run(tmp_path / "stopped", short, source).pretrained(part)
+    stopped_at(None)
+    resumed = open_run(tmp_path / "stopped", short, source).pretrained(part)
+    ours, theirs = (sorted(f.rglob("*.safetensors")) for f in (resumed, whole))
+    assert [f.read_bytes() for f in ours] == [f.read_bytes() for f in theirs]
+    assert not list(resumed.rglob("*.resume"))
+
+
+SCRIPT = """
+    import sys
+    from ddoq import recipe
+    from ddoq.callbacks import resume
+    from ddoq.evaluation.cell import Cell
+    from ddoq.evaluation.measure import measure
+    from ddoq.evaluation.protocols import Protocol
+    from ddoq.run import Run
+    import torch
+    resume.EVERY_SECONDS = 0.0
+    run = Run(recipe.read(["recipe=digits", f"cache={sys.argv[1]}", f"out={sys.argv[1]}"]).recipe)
+    protocol = Protocol.preset("small_hard", steps=int(sys.argv[2]), evaluations=2)
+    student = {"name": "convnet", "depth": 2, "width": 8}
+    measure(run, Cell(run.images.subset(torch.arange(60)), student, protocol, 0))
+"""
+
+
+def test_a_process_that_is_killed_is_taken_up_by_the_next(tmp_path, environment):
+    def start(place: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path / place), "200"]
+        return subprocess.Popen(command, env=environment)
+
+    assert start("whole").wait() == 0
+    process = start("killed")
+    while not list((tmp_path / "killed").rglob("training.resume")):
+        assert process.poll() is None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list((tmp_path / "killed" / "cell").glob("*/measure.json"))
+    assert start("killed").wait() == 0
+    (whole,), (killed,) = (
+        (tmp_path / p / "cell").glob("*/measure.json") for p in ("whole", "killed")
+    )
+    assert read_json(killed)["top1"] == read_json(whole)["top1"]
+    assert read_json(killed)["loss"] == read_json(whole)["loss"]
+    curves = [f.with_name("losses.safetensors").read_bytes() for f in (whole, killed)]
+    assert curves[0] == curves[1]
+    assert not list(killed.parent.glob("*.resume"))
