@@ -117,6 +117,11 @@ def _check_rows(recipe: "Recipe") -> None:
         raise UsageError(
             f"evaluation.images_per_class={settings.images_per_class}", "each is at least 1"
         )
+    if settings.choose and settings.split == "val":
+        raise UsageError(
+            "evaluation.choose=true with split=val: the images that choose would measure, too",
+            "leave one of them out",
+        )
     for field, known in _CHOICES.items():
         if getattr(settings, field) not in known:
             raise UsageError(

@@ -36,6 +36,9 @@ class Evaluation:
     seeds: int = 3
     split: str = "test"
     """`val` measures on validation images instead: for every choice that is made by a number."""
+    choose: bool = False
+    """Measure on validation images too, choose the method's variant by them for each size, and
+    compare that one with the other rows."""
     redraw: bool = True
     """Draw the distilled set anew for each seed; otherwise the table says "one set"."""
     distillers: list[Any] = field(default_factory=list[Any])

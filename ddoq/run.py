@@ -128,6 +128,11 @@ class Run:
             if model and family in checks:
                 checks[family](model)
         self._check_protocols()
+        if self.recipe.evaluation.choose and len(self.images.val) == 0:
+            raise UsageError(
+                "evaluation.choose=true, but there are no validation images to choose by",
+                "give the data some, or leave the choice out",
+            )
         for block in self.recipe.students:
             self.make("student", block)
         for part in PRETRAINERS:

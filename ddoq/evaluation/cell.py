@@ -48,6 +48,7 @@ def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
         "teacher": run.key("teacher") if cell.protocol.labels == "soft" else None,
         "seed": cell.seed,
         "split": run.recipe.evaluation.split,
+        **({"choose": True} if run.recipe.evaluation.choose else {}),
         "training": run.training_key,
     }
 

@@ -78,6 +78,8 @@ def result_of(run: "Run", entry: Entry, cell: Cell, name: str) -> Result:
     measured = measure(run, cell)
     recipe = run.recipe
     numbers: dict[str, Any] = {**vars(measured), "of_class": tuple(measured.of_class)}
+    if measured.val_top1 is None:
+        del numbers["val_top1"]
     numbers["label_bytes"] = stored_bytes(run, cell) if stores_labels(run, cell) else 0.0
     return Result(
         **entry.labels(),

@@ -44,6 +44,8 @@ class Measure:
     of_class: list[float]
     seconds: float
     peak_memory_mb: float
+    val_top1: float | None = None
+    """That of the same state on validation images, where variants are chosen by them."""
 
 
 def measure(run: "Run", cell: Cell) -> Measure:
@@ -112,11 +114,14 @@ def student_of(
     )
 
 
-def measured(run: "Run", protocol: Protocol) -> Any:
+def measured(run: "Run", protocol: Protocol, split: str | None = None) -> Any:
     """Return this rank's part of the real images that students are measured on."""
-    split, world = run.recipe.evaluation.split, run.world
+    world = run.world
     return run.images.batches(
-        split, rank=world.rank, world_size=world.size, margin=protocol.test_margin
+        split or run.recipe.evaluation.split,
+        rank=world.rank,
+        world_size=world.size,
+        margin=protocol.test_margin,
     )
 
 
@@ -138,7 +143,11 @@ def _tested(
         assert evaluations.best is not None
         student.load_state_dict(evaluations.best)
         reported = _numbers(test(), student)
-    return {**reported, "last_top1": last["top1"], "best_top1": best}
+    others: dict[str, Any] = {"last_top1": last["top1"], "best_top1": best}
+    if run.recipe.evaluation.choose:
+        val = measured(run, student.protocol, "val")
+        others["val_top1"] = _numbers(trainer.test(student, val, verbose=False), student)["top1"]
+    return {**reported, **others}
 
 
 def _numbers(results: Sequence[Mapping[str, float]], student: "Student") -> dict[str, Any]:

@@ -6,6 +6,7 @@ from itertools import product
 from ddoq.component import Block
 from ddoq.distillers import FIXED
 from ddoq.errors import UsageError
+from ddoq.evaluation.naming import told_apart
 from ddoq.evaluation.protocols import Protocol
 from ddoq.kinds import KINDS
 from ddoq.recipe import Recipe
@@ -109,8 +110,8 @@ def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
             len(recipe.students),
             # A seed stands for every random subset too.
             (settings.redraw or block["name"] == "random") and block["name"] not in FIXED,
-            told_apart(block, methods),
-            told_apart(decoder, decoders) if "decoder" in asked else "-",
+            told_apart("distiller", block, methods),
+            told_apart("decoder", decoder, decoders) if "decoder" in asked else "-",
         )
         for weighting, decoder in pairs
     ]
@@ -150,15 +151,4 @@ def foreign_entry(synthetic: SyntheticSet, recipe: Recipe) -> Entry:
 
 def student_name(recipe: Recipe, block: Block) -> str:
     """Return a student's name, with its settings where two have the same name."""
-    return told_apart(block, recipe.students)
-
-
-def told_apart(block: Block, blocks: list[Block]) -> str:
-    """Return a block's name, with what sets it apart from others of the same name."""
-    same = [b for b in blocks if b["name"] == block["name"] and b != block]
-    told = {k: v for k, v in block.items() if any(b.get(k) != v for b in same)}
-    return (
-        f"{block['name']}({', '.join(f'{k}={v}' for k, v in told.items())})"
-        if told
-        else block["name"]
-    )
+    return told_apart("student", block, recipe.students)

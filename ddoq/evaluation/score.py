@@ -62,6 +62,8 @@ class Result:
     """What `top1` is: that of the last state, of the best on test, or of the running mean."""
     last_top1: float = float("nan")
     best_top1: float = float("nan")
+    val_top1: float = float("nan")
+    """The accuracy on validation images, where variants are chosen by them."""
     ece: float = float("nan")
     """Expected calibration error."""
     label_bytes: float = float("nan")

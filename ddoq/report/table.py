@@ -10,6 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from ddoq.evaluation.choice import chosen, method_of
 from ddoq.evaluation.score import (
     ABSENT,
     LEVEL,
@@ -82,6 +83,8 @@ class Sheet:
     students: tuple[str, ...]
     lines: tuple[Line, ...]
     comparisons: tuple[Comparison, ...]
+    picked: tuple[Row, ...] = ()
+    """The variants that were chosen on validation images."""
 
     @property
     def title(self) -> str:
@@ -92,6 +95,11 @@ class Sheet:
     def has_mean(self) -> bool:
         """Whether there are several students to take a mean over."""
         return len(self.students) > 1
+
+    def heading(self, lead: Row) -> str:
+        """Say what others are compared with, and how it came to lead."""
+        how = " (chosen on validation images)" if lead in self.picked else ""
+        return f"{lead.name}, {lead.images_per_class} per class{how}, minus"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
         """Show the sheet as wide as the terminal allows; what does not fit is broken, not cut."""
@@ -107,7 +115,7 @@ class Sheet:
         yield (fitting or layouts[-1:])[0]
         yield Text(self.caption, style="dim")
         for lead in dict.fromkeys(c.a for c in self.comparisons):
-            yield Text(f"\n{lead.name}, {lead.images_per_class} per class, minus", style="bold")
+            yield Text(f"\n{self.heading(lead)}", style="bold")
             yield _comparison_table([c for c in self.comparisons if c.a == lead])
 
 
@@ -129,6 +137,7 @@ def _sheet(results: Sequence[Result], data: str, num_test_images: int) -> Sheet:
         students=tuple(dict.fromkeys(r.student for r in results)),
         lines=_lines(results),
         comparisons=tuple(compare_all(results)),
+        picked=tuple(picked_rows(results).values()),
     )
 
 
@@ -177,14 +186,27 @@ def ordered(results: Iterable[Result]) -> list[Row]:
 
 
 def compare_all(results: Sequence[Result]) -> list[Comparison]:
-    """Compare the leading row of each size with the others of its size and the full data."""
+    """Compare the leading row of each size with the others of its size and the full data.
+
+    Where the method's variant was chosen on validation images it leads, and is compared with the
+    rows of other methods.
+    """
+    picked = picked_rows(results)
     rows = [row for row in ordered(results) if row.note != QUOTED]
     sizes = dict.fromkeys(r.images_per_class for r in rows if r.distiller not in (RANDOM, FULL))
     pairs: list[tuple[Row, Row]] = []
     for size in sizes:
         lead, *others = [r for r in rows if r.images_per_class == size or r.distiller == FULL]
+        if size in picked:
+            lead, others = picked[size], [r for r in others if method_of(r) != method_of(lead)]
         pairs += [(lead, other) for other in others]
     return compare_pairs(results, pairs)
+
+
+def picked_rows(results: Sequence[Result]) -> dict[int, Row]:
+    """Return the variant of the leading method that was chosen for each size, if one was."""
+    rows = ordered(r for r in results if r.note != QUOTED)
+    return chosen(results, [method_of(rows[0])]) if rows else {}
 
 
 def in_words(comparison: Comparison) -> str:

@@ -1,0 +1,34 @@
+"""Which of a method's variants would one have taken? The best on validation images, per size."""
+
+from collections.abc import Iterable, Sequence
+from math import isnan
+from statistics import fmean
+
+from ddoq.evaluation.score import Result, Row
+
+
+def method_of(row: Row) -> str:
+    """Return the method of a row, without what tells its variants apart.
+
+    >>> method_of(Row("ddoq(solver=d4m)", 10))
+    'ddoq'
+    """
+    return row.distiller.split("(")[0]
+
+
+def chosen(results: Sequence[Result], methods: Iterable[str]) -> dict[int, Row]:
+    """Return each size's row, of some methods, with the best mean accuracy on validation images.
+
+    The mean is over students and seeds; rows that ran less often than others are left out.
+    """
+    wanted, runs = set(methods), dict[Row, list[float]]()
+    for result in results:
+        if method_of(result.row) in wanted and not isnan(result.val_top1):
+            runs.setdefault(result.row, []).append(result.val_top1)
+    best: dict[int, Row] = {}
+    for size in dict.fromkeys(row.images_per_class for row in runs):
+        own = {row: values for row, values in runs.items() if row.images_per_class == size}
+        most = max(map(len, own.values()))
+        full = {row: fmean(values) for row, values in own.items() if len(values) == most}
+        best[size] = max(full, key=full.__getitem__)
+    return best
