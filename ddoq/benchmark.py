@@ -1,7 +1,8 @@
-"""A grid of methods, sizes, students, protocols and seeds; each training once, wherever it runs.
+"""A grid of methods, sizes, students, protocols, teachers and seeds; each training once.
 
 python -m ddoq.benchmark recipe=NAME [distillers=[...]] [students=[...]] [images_per_class=[...]]
-[protocols=[...]] [decoders=[...]] [weightings=[...]] [seeds=N] [key=value ...]
+[protocols=[...]] [decoders=[...]] [weightings=[...]] [teachers=[...]] [seeds=N]
+[key=value ...]
 """
 
 import dataclasses
@@ -15,7 +16,10 @@ from ddoq.fit import fit
 from ddoq.kinds import KINDS
 
 # The axes of the grid, by the names that one types.
-_AXES = ("distillers", "images_per_class", "decoders", "weightings", "baselines", "seeds")
+_AXES = (
+    *("distillers", "images_per_class", "decoders", "weightings", "teachers", "baselines"),
+    "seeds",
+)
 
 
 def with_methods(wanted: recipe.Recipe) -> recipe.Recipe:

@@ -47,6 +47,7 @@ _ROWS = {
     "distillers": "distiller",
     "decoders": "decoder",
     "weightings": "weighting",
+    "teachers": "teacher",
     "baselines": "distiller",
 }
 

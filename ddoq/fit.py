@@ -11,7 +11,7 @@ from ddoq import command, recipe
 def fit(invocation: recipe.Invocation, *, says_hours: bool = False) -> Path:
     """Run a recipe and return its folder: the set, the results, the report."""
     from ddoq import plan
-    from ddoq.evaluation.grid import draw, fill
+    from ddoq.evaluation.grid import draw, fill, tables
     from ddoq.evaluation.rows import entries
     from ddoq.evaluation.workers import say_hours, train_in_parallel
     from ddoq.report.folder import write_report
@@ -33,12 +33,12 @@ def fit(invocation: recipe.Invocation, *, says_hours: bool = False) -> Path:
     rows = entries(wanted)
     sets = [draw(run, e, 0) for e in rows if e.distiller == rows[0].distiller]
 
-    total = len(wanted.protocols) * sum(e.num_seeds * e.num_students for e in rows)
+    total = len(tables(run)) * sum(e.num_seeds * e.num_students for e in rows)
     if says_hours:
         say_hours(run)
     train_in_parallel(run)
     with run.console.stage("students", total) as bar:
-        results = [r for block in wanted.protocols for r in fill(run, rows, block, bar)]
+        results = [r for table in tables(run) for r in fill(run, rows, table, bar)]
 
     write_report(run, folder, results, sets)
     run.console.say(f"report: {folder / 'report.html'}")

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+from rich.table import Table as Shown
 
 from ddoq import shipped
 from ddoq.distillers.planned import Planned
 from ddoq.evaluation.cell import Cell, cell_key
-from ddoq.evaluation.grid import draw, set_seed
+from ddoq.evaluation.grid import Table, draw, set_seed, tables
 from ddoq.evaluation.rows import Entry, entries
 from ddoq.kinds import PRETRAINERS
 
@@ -36,7 +36,7 @@ def plan(run: "Run") -> list[Step]:
     counted: set[str] = set()
     for entry in rows:
         steps += _sets(run, entry, counted)
-    return steps + [_students(run, rows, number) for number in range(len(run.recipe.protocols))]
+    return steps + [_students(run, rows, table) for table in tables(run)]
 
 
 def training(run: "Run") -> list[Step]:
@@ -112,19 +112,19 @@ def _made(run: "Run", entry: Entry, stage: str, done: list[bool]) -> Step:
     return _step(what, all(done), needs.get(stage, counts))
 
 
-def _students(run: "Run", rows: list[Entry], number: int) -> Step:
-    protocol = run.make("protocol", run.recipe.protocols[number])
+def _students(run: "Run", rows: list[Entry], table: Table) -> Step:
+    protocol, teacher = table.protocol, table.teacher
     total = sum(e.num_seeds * e.num_students for e in rows)
-    done = sum(_num_trained(run, entry, protocol) for entry in rows)
+    done = sum(_num_trained(run, entry, table) for entry in rows)
     needs = f"{total - done} of {total} trainings of {protocol.steps or protocol.epochs} "
     return _step(
-        f"students ({protocol.id})",
+        f"students ({protocol.id}{', ' + teacher['name'] if teacher else ''})",
         done == total,
         needs + ("steps" if protocol.steps else "epochs"),
     )
 
 
-def _num_trained(run: "Run", entry: Entry, protocol: Any) -> int:
+def _num_trained(run: "Run", entry: Entry, table: Table) -> int:
     """Count the finished trainings of an entry whose sets are there to be named."""
     done = 0
     for number in range(entry.num_seeds):
@@ -132,14 +132,15 @@ def _num_trained(run: "Run", entry: Entry, protocol: Any) -> int:
             continue
         synthetic = draw(run, entry, number)
         for block in run.recipe.students[: entry.num_students]:
-            cell = Cell(synthetic, block, protocol, run.recipe.seed + number)
+            seed = run.recipe.seed + number
+            cell = Cell(synthetic, block, table.protocol, seed, table.teacher)
             done += run.is_done("cell", cell_key(run, cell))
     return done
 
 
-def table(steps: list[Step], title: str) -> Table:
+def table(steps: list[Step], title: str) -> Shown:
     """Return the steps as a table for the terminal."""
-    shown = Table("stage", "state", "needs", title=title, title_justify="left")
+    shown = Shown("stage", "state", "needs", title=title, title_justify="left")
     for step in steps:
         shown.add_row(step.what, step.state, step.needs)
     return shown

@@ -49,6 +49,8 @@ class Evaluation:
     """Further decoders of the same points, each a row of its own."""
     weightings: list[Any] = field(default_factory=list[Any])
     """Further weightings of the same images, each a row of its own."""
+    teachers: list[Any] = field(default_factory=list[Any])
+    """Further teachers; the tables of soft labels are repeated with each."""
     baselines: list[Any] = field(default_factory=lambda: ["uniform", "random", "full"])
     """Rows with the method's size: `uniform` (its images unweighted), or any distiller."""
     labels: str = "auto"
@@ -58,6 +60,8 @@ class Evaluation:
     """Processes that train students side by side on a CPU; null takes the idle cores."""
     spread: str = "processes"
     """Where trainings run side by side: `processes` of this machine, or a `ray` cluster."""
+    across: bool = False
+    """Show one table over all protocols too, which says that its columns cannot be compared."""
     full_seeds: int = 1
     full_students: int = 1
     quoted: list[Any] = field(default_factory=list[Any])

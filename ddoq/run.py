@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq import shipped
-from ddoq.artifacts import Cache, StageRecord, folder_fingerprint, sha256
+from ddoq.artifacts import Cache, StageRecord, fingerprint, folder_fingerprint, sha256
 from ddoq.component import SEVERAL, Block, Kind, build
 from ddoq.console import Console
 from ddoq.errors import UsageError
@@ -94,6 +94,7 @@ class Run:
         self.console = console or Console(is_silent=not self.world.is_first)
         self.records: list[StageRecord] = []
         self._weights: dict[str, str] = {}
+        self._teachers: dict[str, Teacher] = {}
         self.cache = Cache(
             Path(recipe.cache),
             self.world,
@@ -123,7 +124,8 @@ class Run:
         from ddoq.students import timm, torchvision
 
         checks = {"timm": timm.check_model, "torchvision": torchvision.check_model}
-        for block in [*self.recipe.students, self.recipe.teacher]:
+        teachers = [self.recipe.teacher, *self.recipe.evaluation.teachers]
+        for block in [*self.recipe.students, *teachers]:
             family, _, model = block["name"].partition("/")
             if model and family in checks:
                 checks[family](model)
@@ -136,7 +138,8 @@ class Run:
         for block in self.recipe.students:
             self.make("student", block)
         for part in PRETRAINERS:
-            for source in _sources(getattr(self.recipe, part)):
+            blocks = teachers if part == "teacher" else [getattr(self.recipe, part)]
+            for source in (s for block in blocks for s in _sources(block)):
                 refuse_seen(shipped.locate(source), self.images, self.recipe.evaluation.split)
 
     def _check_protocols(self) -> None:
@@ -284,11 +287,19 @@ class Run:
         """The generative model, on this rank's device."""
         return self.make("prior").to(self.world.device)
 
-    @functools.cached_property
+    @property
     def teacher(self) -> "Teacher":
-        """The teacher of this recipe's classes, on this rank's device."""
-        teacher = self.make("teacher")
-        return teacher.for_classes(self.images.class_ids).to(self.world.device)
+        """The recipe's teacher."""
+        return self.teacher_of(None)
+
+    def teacher_of(self, block: Block | None) -> "Teacher":
+        """Return a teacher of this run's classes, on this rank's device; None is the recipe's."""
+        key = fingerprint(block or self.recipe.teacher)
+        if key not in self._teachers:
+            teacher = self.make("teacher", block)
+            on_device = teacher.for_classes(self.images.class_ids).to(self.world.device)
+            self._teachers[key] = on_device
+        return self._teachers[key]
 
     @property
     def num_classes(self) -> int:

@@ -31,6 +31,8 @@ class Cell:
     student: Block
     wanted: Protocol
     seed: int
+    teacher: Block | None = None
+    """Who gives soft labels; None is the recipe's own."""
 
     @property
     def protocol(self) -> Protocol:
@@ -45,7 +47,7 @@ def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
         "images": run.images.fingerprint,
         "student": run.key("student", cell.student),
         "protocol": cell.protocol.key(),
-        "teacher": run.key("teacher") if cell.protocol.labels == "soft" else None,
+        "teacher": run.key("teacher", cell.teacher) if cell.protocol.labels == "soft" else None,
         "seed": cell.seed,
         "split": run.recipe.evaluation.split,
         **({"choose": True} if run.recipe.evaluation.choose else {}),
@@ -60,11 +62,11 @@ def feed_of(run: "Run", cell: Cell, labels: "LabelTable | None" = None) -> "Feed
     return training.feed_of(run, cell.synthetic, cell.protocol, cell.seed, labels)
 
 
-def label_of(run: "Run", protocol: Protocol) -> Callable[[Tensor], Tensor]:
+def label_of(run: "Run", cell: Cell) -> Callable[[Tensor], Tensor]:
     """Return how the teacher labels images, as the protocol would have kept it."""
     from ddoq.labels.packing import through
 
-    teacher = run.teacher.forward
+    teacher, protocol = run.teacher_of(cell.teacher).forward, cell.protocol
     if not protocol.compresses_labels:
         return teacher
     return lambda images: through(teacher(images), protocol)
@@ -82,7 +84,7 @@ def labels_of(run: "Run", cell: Cell) -> "LabelTable | None":
     feed, num_classes = feed_of(run, cell), run.images.num_classes
 
     def work(folder: Path) -> None:
-        label, world = run.teacher.forward, run.world
+        label, world = run.teacher_of(cell.teacher).forward, run.world
         with _progress(run, feed) as advance:
             write_table(feed, label, folder, num_classes=num_classes, world=world, advance=advance)
 
@@ -91,7 +93,7 @@ def labels_of(run: "Run", cell: Cell) -> "LabelTable | None":
         "set": cell.synthetic.fingerprint if is_drawn else cell.synthetic.content,
         "images": run.images.fingerprint,
         "protocol": cell.protocol.label_key(),
-        "teacher": run.key("teacher"),
+        "teacher": run.key("teacher", cell.teacher),
         "seed": cell.seed,
         "device": run.world.device.type,
     }

@@ -32,7 +32,7 @@ def seconds_of(run: "Run", cell: Cell) -> float:
     """Return about how long one training and its measurements take."""
     refuse_unfit(run, cell)
     protocol, feed = cell.protocol, feed_of(run, cell)
-    label = label_of(run, protocol) if protocol.labels == "soft" else None
+    label = label_of(run, cell) if protocol.labels == "soft" else None
     student = student_of(run, cell, feed, label).to(run.world.device)
     optimizer = student.configure_optimizers()["optimizer"]
 

@@ -1,14 +1,16 @@
 """How is a table filled? Every set drawn, every student trained on it, in order."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddoq.component import Block
 from ddoq.console import Stage
 from ddoq.evaluation.cell import Cell, stored_bytes, stores_labels
 from ddoq.evaluation.measure import measure
+from ddoq.evaluation.naming import told_apart
 from ddoq.evaluation.protocols import Protocol
 from ddoq.evaluation.rows import Entry, student_name
-from ddoq.evaluation.score import Result
+from ddoq.evaluation.score import ABSENT, Result
 from ddoq.recipe import Recipe
 from ddoq.synthetic import SyntheticSet
 
@@ -30,19 +32,39 @@ def draw(run: "Run", entry: Entry, number: int) -> SyntheticSet:
         return distiller.distill(run.images, run)
 
 
-def fill(run: "Run", rows: list[Entry], protocol_block: Block, bar: Stage) -> list[Result]:
+@dataclass(frozen=True)
+class Table:
+    """What all cells of a table have in common."""
+
+    protocol: Protocol
+    teacher: Block | None = None
+    """Who gives soft labels; None is the recipe's own, and where labels are hard."""
+
+
+def tables(run: "Run") -> list[Table]:
+    """Return a recipe's tables: one per protocol, of soft labels one per teacher too."""
+    protocols = [run.make("protocol", block) for block in run.recipe.protocols]
+    others = run.recipe.evaluation.teachers
+    return [
+        Table(protocol, teacher)
+        for protocol in protocols
+        for teacher in ([None, *others] if protocol.labels == "soft" else [None])
+    ]
+
+
+def fill(run: "Run", rows: list[Entry], table: Table, bar: Stage) -> list[Result]:
     """Train and measure every cell of a table; finished ones come from the cache."""
-    protocol = run.make("protocol", protocol_block)
+    protocol = table.protocol
     results: list[Result] = []
     for entry in rows:
         for number in range(entry.num_seeds):
             synthetic = draw(run, entry, number)
             for block in run.recipe.students[: entry.num_students]:
                 seed = run.recipe.seed + number
-                cell = Cell(synthetic, block, protocol, seed)
+                cell = Cell(synthetic, block, protocol, seed, table.teacher)
                 results.append(result_of(run, entry, cell, student_name(run.recipe, block)))
                 bar.advance()
-    return results + quoted(run.recipe, protocol)
+    return results + (quoted(run.recipe, protocol) if table.teacher is None else [])
 
 
 def quoted(recipe: Recipe, protocol: Protocol) -> list[Result]:
@@ -80,11 +102,13 @@ def result_of(run: "Run", entry: Entry, cell: Cell, name: str) -> Result:
     numbers: dict[str, Any] = {**vars(measured), "of_class": tuple(measured.of_class)}
     if measured.val_top1 is None:
         del numbers["val_top1"]
+    synthetic = cell.synthetic
     numbers["label_bytes"] = stored_bytes(run, cell) if stores_labels(run, cell) else 0.0
+    numbers["set_bytes"] = synthetic.images.nbytes + numbers["label_bytes"] * len(synthetic)
     return Result(
         **entry.labels(),
         images_per_class=_size(entry, cell.synthetic),
-        teacher=recipe.teacher["name"] if cell.protocol.labels == "soft" else "-",
+        teacher=_teacher_name(recipe, cell.teacher) if cell.protocol.labels == "soft" else ABSENT,
         labels=cell.protocol.labels,
         student=name,
         protocol=cell.protocol.id,
@@ -94,6 +118,11 @@ def result_of(run: "Run", entry: Entry, cell: Cell, name: str) -> Result:
         reported=cell.protocol.reported,
         **numbers,
     )
+
+
+def _teacher_name(recipe: Recipe, block: Block | None) -> str:
+    teachers = [recipe.teacher, *recipe.evaluation.teachers]
+    return told_apart("teacher", block or recipe.teacher, teachers)
 
 
 def _size(entry: Entry, synthetic: SyntheticSet) -> int:

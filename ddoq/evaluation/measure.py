@@ -76,7 +76,7 @@ def train_and_test(
     protocol = cell.protocol
     refuse_unfit(run, cell)
     # The teacher before the seed: building a network draws random numbers.
-    label = label_of(run, protocol) if protocol.labels == "soft" and labels is None else None
+    label = label_of(run, cell) if protocol.labels == "soft" and labels is None else None
     torch.manual_seed(keyed.seed_of("student", cell.seed))
     feed = feed_of(run, cell, labels)
     student = student_of(run, cell, feed, label)

@@ -8,6 +8,10 @@ from ddoq.errors import UsageError
 
 _NOT_SETTINGS = ("id", "source", "deviations", "rules")
 _DSA = ("color", "crop", "cutout", "flip", "scale", "rotate")
+_AUGMENTATION = (
+    *("patches", "crop", "flip", "jitter", "lighting", "dsa", "mix", "mix_alpha", "mix_per"),
+    "pixels",
+)
 # What the images of a step, and what is kept of their soft labels, depend on.
 _LABELED = (
     *("steps", "epochs", "batch_size", "weights", "image_size", "patches", "crop", "flip"),
@@ -172,6 +176,19 @@ class Protocol:
     def compresses_labels(self) -> bool:
         """Whether the soft labels are other than the teacher's full output at every step."""
         return self.label_keep < 1 or self.label_dtype != "float32" or self.label_top_k is not None
+
+    @property
+    def augments(self) -> bool:
+        """Whether a student sees other images than those of the set."""
+        return bool(self.crop or self.flip or self.jitter or self.lighting or self.dsa) or (
+            self.mix != "none" or self.patches > 1
+        )
+
+    def is_unaugmented(self, other: "Protocol") -> bool:
+        """Say whether this is another protocol without its augmentation, and else the same."""
+        own, others = self.key(), other.key()
+        rest = own.keys() - set(_AUGMENTATION)
+        return other.augments and not self.augments and all(own[k] == others[k] for k in rest)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "Protocol":

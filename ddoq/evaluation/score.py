@@ -68,6 +68,8 @@ class Result:
     """Expected calibration error."""
     label_bytes: float = float("nan")
     """Bytes of stored soft labels per image."""
+    set_bytes: float = float("nan")
+    """Bytes of the set's images and of all stored labels."""
     of_class: tuple[float, ...] = ()
     """The accuracy on each class, in their order."""
 
@@ -154,9 +156,15 @@ class Comparison:
         return "better" if interval[0] > 0 else "worse"
 
 
-def refuse_mixed_protocols(results: Iterable[Result]) -> None:
-    """Refuse to put runs of different protocols into one table."""
+def refuse_mixed_protocols(results: Sequence[Result]) -> None:
+    """Refuse to put runs of different protocols, or of different teachers, into one table."""
     ids = sorted({r.protocol for r in results})
+    teachers = sorted({r.teacher for r in results} - {ABSENT})
+    if len(teachers) > 1:
+        raise UsageError(
+            f"runs with the teachers {', '.join(teachers)} cannot be compared",
+            "make one table per teacher",
+        )
     if len(ids) > 1:
         raise UsageError(
             f"runs under the protocols {', '.join(ids)} cannot be compared",

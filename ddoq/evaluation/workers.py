@@ -21,7 +21,7 @@ from ddoq.artifacts import StageRecord
 from ddoq.console import Console
 from ddoq.errors import ResourceError, UsageError
 from ddoq.evaluation.cell import Cell, cell_key
-from ddoq.evaluation.grid import draw
+from ddoq.evaluation.grid import draw, tables
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.rows import entries
 from ddoq.recipe import Recipe
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # A process with torch and a small network in it takes about a gigabyte.
 _MOST = 4
 
-# (protocol, row, seed, student), each as a number in the recipe's lists.
+# (table, row, seed, student), each as a number in the recipe's lists.
 Job = tuple[int, int, int, int]
 
 _run: "Run | None" = None
@@ -57,13 +57,13 @@ def num_workers(run: "Run") -> int:
 def cells(run: "Run") -> Iterator[tuple[Job, Cell]]:
     """Draw one set after another and yield the trainings on it."""
     recipe = run.recipe
-    protocols = [run.make("protocol", block) for block in recipe.protocols]
     for index, entry in enumerate(entries(recipe)):
         for seed in range(entry.num_seeds):
             synthetic = draw(run, entry, seed)
-            for number, protocol in enumerate(protocols):
+            for number, table in enumerate(tables(run)):
                 for student in range(entry.num_students):
-                    cell = Cell(synthetic, recipe.students[student], protocol, recipe.seed + seed)
+                    block = recipe.students[student]
+                    cell = Cell(synthetic, block, table.protocol, recipe.seed + seed, table.teacher)
                     yield (number, index, seed, student), cell
 
 
@@ -82,13 +82,14 @@ def waiting_cells(run: "Run") -> Iterator[tuple[Job, Cell]]:
 
 def cell_of(run: "Run", job: Job) -> Cell:
     """Return the training that a job's numbers mean."""
-    protocol, row, seed, student = job
-    recipe = run.recipe
+    number, row, seed, student = job
+    recipe, table = run.recipe, tables(run)[number]
     return Cell(
         draw(run, entries(recipe)[row], seed),
         recipe.students[student],
-        run.make("protocol", recipe.protocols[protocol]),
+        table.protocol,
         recipe.seed + seed,
+        table.teacher,
     )
 
 

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from ddoq.artifacts import replacing, write_json
 from ddoq.errors import DataError
 from ddoq.evaluation.score import ABSENT, Comparison, Result, Row, Score, summarize_means
-from ddoq.report.table import Sheet, in_words, sheets
+from ddoq.report.comparisons import QUOTED, in_words
+from ddoq.report.table import Sheet, sheets
 
 _FIELDS = {f.name: f for f in dataclasses.fields(Result)}
 # In this order they open the file; what else a result knows follows.
@@ -95,7 +96,7 @@ def summary(
         "groups": [group for sheet in found for group in _groups(sheet, results)],
         "means": [mean for sheet in found for mean in _means(sheet, results)],
         "comparisons": [
-            {"protocol": sheet.protocol, **_comparison(c)}
+            {"protocol": sheet.protocol, "teacher": sheet.teacher, **_comparison(c)}
             for sheet in found
             for c in sheet.comparisons
         ],
@@ -109,10 +110,11 @@ def _groups(sheet: Sheet, results: Sequence[Result]) -> list[dict[str, Any]]:
     return [
         {
             "protocol": sheet.protocol,
+            "teacher": sheet.teacher,
             **dataclasses.asdict(line.row),
             "student": student,
             **_score(score),
-            **_details(results, sheet.protocol, line.row, student),
+            **_details(results, sheet, line.row, student),
         }
         for line in sheet.lines
         for student, score in zip(sheet.students, line.scores, strict=True)
@@ -120,21 +122,30 @@ def _groups(sheet: Sheet, results: Sequence[Result]) -> list[dict[str, Any]]:
     ]
 
 
-def _details(results: Sequence[Result], protocol: str, row: Row, student: str) -> dict[str, Any]:
+def _details(results: Sequence[Result], sheet: Sheet, row: Row, student: str) -> dict[str, Any]:
     """Return the means over seeds of what else was measured; nothing for a quoted number."""
-    own = [r for r in results if (r.protocol, r.row, r.student) == (protocol, row, student)]
-    names = ("top5", "ece", "last_top1", "best_top1", "label_bytes", "seconds")
-    means = {name: fmean(getattr(r, name) for r in own) for name in names}
+    own = [r for r in _of(sheet, results) if (r.row, r.student) == (row, student)]
+    names = ("top5", "ece", "val_top1", "last_top1", "best_top1", "label_bytes", "set_bytes")
+    means = {name: fmean(getattr(r, name) for r in own) for name in (*names, "seconds")}
+    means["top1_per_second"] = fmean(r.top1 / r.seconds if r.seconds else nan for r in own)
+    means["top1_per_megabyte"] = fmean(1e6 * r.top1 / r.set_bytes for r in own)
     known = {k: v for k, v in means.items() if not isnan(v)}
     of_class = [fmean(column) for column in zip(*(r.of_class for r in own), strict=True)]
     return known | ({"of_class": of_class} if of_class else {})
 
 
+def _of(sheet: Sheet, results: Sequence[Result]) -> list[Result]:
+    """Return the results that a sheet was made of."""
+    own = [r for r in results if r.protocol == sheet.protocol]
+    return [r for r in own if r.teacher == sheet.teacher or r.note == QUOTED]
+
+
 def _means(sheet: Sheet, results: Sequence[Result]) -> list[dict[str, Any]]:
-    scores = summarize_means([r for r in results if r.protocol == sheet.protocol])
+    scores = summarize_means(_of(sheet, results))
     return [
         {
             "protocol": sheet.protocol,
+            "teacher": sheet.teacher,
             **dataclasses.asdict(line.row),
             "students": [s for s, x in zip(sheet.students, line.scores, strict=True) if x],
             **_score(scores[line.row]),

@@ -10,9 +10,10 @@ from ddoq.evaluation.score import Result
 from ddoq.recipe import Recipe
 from ddoq.report import measures
 from ddoq.report.files import summary, write_results, write_summary
+from ddoq.report.heat import heat_maps
 from ddoq.report.page import Gallery, write_page
 from ddoq.report.points import describe_points
-from ddoq.report.table import sheets
+from ddoq.report.table import across, sheets
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
@@ -29,11 +30,15 @@ def write_report(
     split = run.recipe.evaluation.split
     name = run.recipe.data["name"] + ("" if split == "test" else " (validation)")
     tables = sheets(results, data=name, num_test_images=len(run.images.split(split)))
-    for table in tables:
+    if run.recipe.evaluation.across and len(tables) > 1:
+        tables.append(across(results, data=name))
+    maps = heat_maps(results)
+    for table in [*tables, *maps]:
         run.console.show(table)
-    found = measures.findings(results)
+    protocols = [run.make("protocol", block) for block in run.recipe.protocols]
+    found = measures.findings(results, protocols)
     # A difference from random images is in every table; what needs more than one is worth lines.
-    told = [f for f in found if f.metric != "IOR"]
+    told = [f for f in found if f.metric not in ("IOR", "gap", "gap, less random's")]
     if told:
         run.console.show(measures.table(told))
     if not run.world.is_first:
@@ -65,6 +70,7 @@ def write_report(
         title=f"{run.recipe.name}, {_per_class(first.images_per_class)}",
         recipe_yaml=_without_places(run.recipe).yaml(),
         sheets=tables,
+        maps=maps,
         pictures=_galleries(sets),
         stages=costs,
         certificates=certificates,

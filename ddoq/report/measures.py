@@ -1,6 +1,6 @@
 """What else do a run's results say? The field's metrics, wherever a table holds what they need."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +10,17 @@ from rich.text import Text
 from ddoq.errors import UsageError
 from ddoq.evaluation.metrics import (
     RankCorrelation,
+    augmentation_robust_score,
+    generalization_gap,
     hard_label_recovery,
     improvement_over_random,
     kendall,
     label_robust_score,
     over_seeds,
 )
-from ddoq.evaluation.score import Result, Row, Score, paired_means, summarize
-from ddoq.report.table import FULL, QUOTED, RANDOM
+from ddoq.evaluation.protocols import Protocol
+from ddoq.evaluation.score import ABSENT, Result, Row, Score, paired_means, summarize
+from ddoq.report.comparisons import FULL, QUOTED, RANDOM
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,23 @@ def table(found: Sequence[Finding]) -> Table:
     return shown
 
 
-def findings(results: Sequence[Result]) -> list[Finding]:
-    """Return IOR, HLR, LRS and Kendall's tau of every row that is not a reference itself."""
+def findings(results: Sequence[Result], protocols: Sequence[Protocol] = ()) -> list[Finding]:
+    """Return the metrics of every row that is not a reference itself.
+
+    Of several teachers, those of the first; ARS where `protocols` holds one with and one without
+    augmentation.
+    """
     ours = [r for r in results if r.note != QUOTED]
+    first = next((r.teacher for r in ours if r.teacher != ABSENT), ABSENT)
+    ours = [r for r in ours if r.teacher in (first, ABSENT)]
+    pairs = [(p.id, q.id) for p in protocols for q in protocols if q.is_unaugmented(p)]
     rows = dict.fromkeys(r.row for r in ours if r.distiller not in (RANDOM, FULL))
-    return [finding for row in rows for finding in _of_row(ours, row)]
+    return [finding for row in rows for finding in _of_row(ours, row, pairs)]
 
 
-def _of_row(results: Sequence[Result], row: Row) -> Iterator[Finding]:
+def _of_row(
+    results: Sequence[Result], row: Row, pairs: Sequence[tuple[str, str]]
+) -> Iterator[Finding]:
     gains: dict[str, Score] = {}
     losses: dict[str, Score] = {}
     protocols = dict.fromkeys((r.protocol, r.labels) for r in results)
@@ -84,12 +96,42 @@ def _of_row(results: Sequence[Result], row: Row) -> Iterator[Finding]:
         if loss:
             losses[protocol] = loss
             yield Finding("HLR", row, protocol, loss)
+        yield from _gap(own, row, protocol)
         yield from _ranks(own, row, of.get(FULL, []), protocol)
+    yield from _augmentation(gains, row, pairs)
     for soft, gain in gains.items():
         for hard, loss in losses.items():
             if gain.n == loss.n and soft != hard:
                 score = over_seeds(label_robust_score, gain.values, loss.values)
                 yield Finding("LRS", row, f"{soft} and {hard}", score)
+
+
+def _augmentation(
+    gains: Mapping[str, Score], row: Row, pairs: Sequence[tuple[str, str]]
+) -> Iterator[Finding]:
+    """Compare the gains over random images with and without augmentation."""
+    for augmented, plain in pairs:
+        both = [gains[p] for p in (augmented, plain) if p in gains]
+        if len(both) == 2 and both[0].n == both[1].n:
+            score = over_seeds(augmentation_robust_score, both[0].values, both[1].values)
+            yield Finding("ARS", row, f"{augmented} and {plain}", score)
+
+
+def _gap(results: Sequence[Result], row: Row, protocol: str) -> Iterator[Finding]:
+    """Compare the first student with the mean of the others, less the same of random images."""
+    students = list(dict.fromkeys(r.student for r in results))
+    rows = [row, *(r for r in _references(results, row) if r.distiller == RANDOM)]
+    gaps: list[dict[int, float]] = []
+    for one in rows:
+        runs = [r for r in results if r.row == one]
+        of_seed = {r.seed: {x.student: x.top1 for x in runs if x.seed == r.seed} for r in runs}
+        whole = {seed: top1 for seed, top1 in of_seed.items() if len(top1) == len(students) > 1}
+        gaps.append({s: generalization_gap(top1, students[0]) for s, top1 in whole.items()})
+    if gaps[0]:
+        yield Finding("gap", row, protocol, Score(tuple(gaps[0].values())))
+    if len(gaps) == 2 and (common := gaps[0].keys() & gaps[1].keys()):
+        excess = tuple(gaps[0][s] - gaps[1][s] for s in sorted(common))
+        yield Finding("gap, less random's", row, protocol, Score(excess))
 
 
 def _references(results: Sequence[Result], row: Row) -> list[Row]:

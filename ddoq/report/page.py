@@ -14,7 +14,9 @@ from torch import Tensor
 
 from ddoq.artifacts import replacing
 from ddoq.evaluation.score import Score
-from ddoq.report.table import Line, Sheet, in_words, p_text
+from ddoq.report.comparisons import in_words, p_text
+from ddoq.report.heat import HeatMap
+from ddoq.report.table import Line, Sheet
 
 _CLASSES, _IMAGES = 20, 10
 # Larger images are embedded at this size, in pixels; smaller ones as they are.
@@ -45,6 +47,7 @@ def write_page(
     title: str,
     recipe_yaml: str,
     sheets: Sequence[Sheet],
+    maps: Sequence[HeatMap] = (),
     pictures: Sequence[Gallery],
     stages: Sequence[Mapping[str, Any]],
     certificates: Sequence[Mapping[str, Any]],
@@ -54,6 +57,7 @@ def write_page(
         title=title,
         recipe_yaml=recipe_yaml,
         sheets=[(sheet, plot(sheet)) for sheet in sheets],
+        maps=maps,
         galleries=[(gallery, _tiles(gallery)) for gallery in pictures],
         images_shown=_IMAGES,
         stages=stages,

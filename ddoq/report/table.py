@@ -10,7 +10,6 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from ddoq.evaluation.choice import chosen, method_of
 from ddoq.evaluation.score import (
     ABSENT,
     LEVEL,
@@ -18,12 +17,20 @@ from ddoq.evaluation.score import (
     Result,
     Row,
     Score,
-    compare_pairs,
     summarize,
     summarize_means,
 )
+from ddoq.report.comparisons import (
+    FULL,
+    QUOTED,
+    RANDOM,
+    compare_all,
+    in_words,
+    ordered,
+    p_text,
+    picked_rows,
+)
 
-RANDOM, FULL, QUOTED = "random", "full", "quoted"
 _REPORTED = {
     "last": "last epoch",
     "best": "BEST OF SEVERAL EVALUATIONS ON THESE IMAGES, as the protocol has it",
@@ -85,16 +92,20 @@ class Sheet:
     comparisons: tuple[Comparison, ...]
     picked: tuple[Row, ...] = ()
     """The variants that were chosen on validation images."""
+    teacher: str = ABSENT
+    is_across: bool = False
+    """Whether the columns are protocols, which cannot be compared with each other."""
 
     @property
     def title(self) -> str:
         """The data set, protocol and labels."""
-        return f"{self.data} · protocol {self.protocol} · {self.labels} labels"
+        by = f" of {self.teacher}" if self.teacher != ABSENT else ""
+        return f"{self.data} · protocol {self.protocol} · {self.labels} labels{by}"
 
     @property
     def has_mean(self) -> bool:
         """Whether there are several students to take a mean over."""
-        return len(self.students) > 1
+        return len(self.students) > 1 and not self.is_across
 
     def heading(self, lead: Row) -> str:
         """Say what others are compared with, and how it came to lead."""
@@ -120,11 +131,41 @@ class Sheet:
 
 
 def sheets(results: Iterable[Result], *, data: str, num_test_images: int) -> list[Sheet]:
-    """Make one sheet per protocol, in the order in which the protocols appear."""
-    groups: dict[str, list[Result]] = {}
+    """Make one sheet per protocol and teacher, in the order in which they appear."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    of_protocol: dict[str, tuple[str, str]] = {}
     for result in results:
-        groups.setdefault(result.protocol, []).append(result)
+        key = (result.protocol, result.teacher)
+        first = of_protocol.setdefault(result.protocol, key)
+        # A published number stands beside ours, whoever taught there.
+        groups.setdefault(first if result.note == QUOTED else key, []).append(result)
     return [_sheet(group, data, num_test_images) for group in groups.values()]
+
+
+def across(results: Sequence[Result], *, data: str) -> Sheet:
+    """Make the one sheet that has several protocols, or teachers, in it: each a column.
+
+    A score is the mean over the row's students. It holds no comparisons, and says that it allows
+    none between columns.
+    """
+    groups: dict[str, list[Result]] = {}
+    for r in results:
+        by = f" ({r.teacher})" if r.teacher != ABSENT else ""
+        if r.note != QUOTED:
+            groups.setdefault(f"{r.protocol}{by}", []).append(r)
+    means = {name: summarize_means(own) for name, own in groups.items()}
+    rows = ordered(r for own in groups.values() for r in own)
+    return Sheet(
+        data=data,
+        protocol=f"ACROSS {len(groups)} PROTOCOLS OR TEACHERS, as asked for",
+        labels="each its own",
+        caption="mean over students of top-1 in %; columns are different measurements: compare "
+        "rows within a column, never numbers of two columns",
+        students=tuple(groups),
+        lines=tuple(Line(row, tuple(m.get(row) for m in means.values()), None) for row in rows),
+        comparisons=(),
+        is_across=True,
+    )
 
 
 def _sheet(results: Sequence[Result], data: str, num_test_images: int) -> Sheet:
@@ -138,6 +179,7 @@ def _sheet(results: Sequence[Result], data: str, num_test_images: int) -> Sheet:
         lines=_lines(results),
         comparisons=tuple(compare_all(results)),
         picked=tuple(picked_rows(results).values()),
+        teacher=next((r.teacher for r in results if r.note != QUOTED), ABSENT),
     )
 
 
@@ -167,61 +209,6 @@ def _caption(results: Sequence[Result], num_test_images: int) -> str:
         f"top-1 in %: mean ± {100 * LEVEL:.0f} % interval (Student t) over n runs; {runs}; "
         f"{' and '.join(_REPORTED[k] for k in kinds)}; test images {num_test_images}"
     )
-
-
-def ordered(results: Iterable[Result]) -> list[Row]:
-    """Order rows by size: the method, its uniform weighting, others, random; full data last."""
-    rows = list(dict.fromkeys(r.row for r in results))
-    own = [r.distiller for r in rows if r.distiller not in (RANDOM, FULL) and r.note != QUOTED]
-
-    def place(row: Row) -> tuple[int, int, int]:
-        if row.distiller == FULL:
-            return 1, 0, 0
-        if row.distiller == RANDOM:
-            return 0, row.images_per_class, 3
-        is_own = row.distiller in own[:1] and row.note != QUOTED
-        return 0, row.images_per_class, int(row.weighting == "uniform") if is_own else 2
-
-    return sorted(rows, key=place)
-
-
-def compare_all(results: Sequence[Result]) -> list[Comparison]:
-    """Compare the leading row of each size with the others of its size and the full data.
-
-    Where the method's variant was chosen on validation images it leads, and is compared with the
-    rows of other methods.
-    """
-    picked = picked_rows(results)
-    rows = [row for row in ordered(results) if row.note != QUOTED]
-    sizes = dict.fromkeys(r.images_per_class for r in rows if r.distiller not in (RANDOM, FULL))
-    pairs: list[tuple[Row, Row]] = []
-    for size in sizes:
-        lead, *others = [r for r in rows if r.images_per_class == size or r.distiller == FULL]
-        if size in picked:
-            lead, others = picked[size], [r for r in others if method_of(r) != method_of(lead)]
-        pairs += [(lead, other) for other in others]
-    return compare_pairs(results, pairs)
-
-
-def picked_rows(results: Sequence[Result]) -> dict[int, Row]:
-    """Return the variant of the leading method that was chosen for each size, if one was."""
-    rows = ordered(r for r in results if r.note != QUOTED)
-    return chosen(results, [method_of(rows[0])]) if rows else {}
-
-
-def in_words(comparison: Comparison) -> str:
-    """Say in plain words what was found, and whether it outlives Holm's correction."""
-    if comparison.p is None:
-        return "one seed, no test" if comparison.difference.n == 1 else "no spread, no test"
-    if comparison.verdict == "undecided":
-        return "no difference shown"
-    is_firm = comparison.adjusted is not None and comparison.adjusted <= 1 - LEVEL
-    return comparison.verdict if is_firm else f"{comparison.verdict} (uncorrected)"
-
-
-def p_text(p: float | None) -> str:
-    """Return a p value as tables show it."""
-    return ABSENT if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _table(sheet: Sheet, width: int | None, between: str) -> Table:

@@ -209,3 +209,11 @@ def test_images_with_other_channels_are_refused(make_run) -> None:
     colored = dataclasses.replace(one.synthetic, images=one.synthetic.images.expand(-1, 3, -1, -1))
     with pytest.raises(UsageError, match="3 channels, the real ones 1"):
         train_and_test(run, dataclasses.replace(one, synthetic=colored))
+
+
+def test_validation_images_are_measured_in_the_same_state_where_they_choose(make_run) -> None:
+    both = measure(chooser := make_run("evaluation.choose=true"), cell(chooser))
+    val = measure(run := make_run("evaluation.split=val"), cell(run))
+    test = measure(run := make_run(), cell(run))
+    assert (both.top1, both.val_top1) == (test.top1, val.top1)
+    assert test.val_top1 is None

@@ -384,3 +384,25 @@ def test_changes_one_after_another_leave_their_marks():
 def test_settings_that_cannot_work_are_refused(changes: dict[str, object]):
     with pytest.raises(UsageError, match=next(iter(changes))):
         Protocol.preset("small", **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"crop": [0.5, 1.0]},
+        {"flip": True},
+        {"jitter": 0.4},
+        {"lighting": 0.1},
+        {"dsa": "color"},
+        {"mix": "mixup"},
+        {"patches": 2},
+    ],
+)
+def test_a_protocol_without_augmentation_is_known(changes) -> None:
+    bare = Protocol.preset("small", crop=None)
+    augmented = bare.change(**changes)
+    assert augmented.augments
+    assert not bare.augments
+    assert bare.is_unaugmented(augmented)
+    assert not augmented.is_unaugmented(bare)
+    assert not bare.change(lr=0.1).is_unaugmented(augmented)

@@ -30,6 +30,8 @@ RUN = Result(
     best_top1=0.1 + 0.2,
     ece=0.125,
     label_bytes=40.0,
+    set_bytes=5e6,
+    val_top1=0.75,
     of_class=(0.1 + 0.2, 1.0),
 )
 RUNS = [
@@ -58,7 +60,8 @@ def test_the_columns_are_those_of_the_contract(tmp_path: Path):
     )
     assert cells(tmp_path)[0] == [
         *(*promised.split(), "loss", "seconds", "peak_memory_mb", "labels", "set_seed", "note"),
-        *("reported", "last_top1", "best_top1", "ece", "label_bytes", "of_class"),
+        *("reported", "last_top1", "best_top1", "val_top1", "ece", "label_bytes", "set_bytes"),
+        "of_class",
     ]
     assert (tmp_path / "results.csv").read_bytes().count(b"\r\n") == 5
 

@@ -1,8 +1,11 @@
 """Are the field's metrics found wherever a table holds what they need?"""
 
+from dataclasses import replace
+
 import pytest
 
-from ddoq.evaluation.metrics import label_robust_score
+from ddoq.evaluation.metrics import augmentation_robust_score, label_robust_score
+from ddoq.evaluation.protocols import Protocol
 from ddoq.evaluation.score import Result
 from ddoq.report.measures import Finding, findings
 
@@ -72,10 +75,11 @@ def test_five_architectures_are_ranked_and_four_are_not():
     of_set, of_all = (0.1, 0.2, 0.3, 0.4, 0.5), (0.5, 0.6, 0.7, 0.9, 0.8)
     runs = [result("ddoq", "soft", 0, a, student=n) for n, a in zip(names, of_set, strict=True)]
     runs += [result("full", "soft", 0, a, student=n) for n, a in zip(names, of_all, strict=True)]
-    [found] = findings(runs)
+    [found] = [f for f in findings(runs) if f.metric != "gap"]
     assert (found.metric, found.value.n) == ("Kendall tau", 5)
     assert found.value.tau == pytest.approx(0.8)
-    assert findings([r for r in runs if r.student != "net0"]) == []
+    of_four = findings([r for r in runs if r.student != "net0"])
+    assert {f.metric for f in of_four} == {"gap"}
 
 
 def test_a_finding_is_plain_data_too():
@@ -84,3 +88,46 @@ def test_a_finding_is_plain_data_too():
     assert (plain["metric"], plain["distiller"], plain["n"]) == ("HLR", "ddoq", 2)
     assert plain["mean"] == pytest.approx(0.35)
     assert found.text == "+0.350 ± 0.635"
+
+
+def test_the_gap_is_that_of_the_first_student_and_stands_beside_random_images_own():
+    of = {"ddoq": {"a": 0.9, "b": 0.5, "c": 0.3}, "random": {"a": 0.6, "b": 0.5, "c": 0.5}}
+    runs = [
+        result(d, "soft", seed, top1 + 0.01 * seed, student=s)
+        for d, students in of.items()
+        for s, top1 in students.items()
+        for seed in (0, 1)
+    ]
+    found = values([f for f in findings(runs) if f.metric.startswith("gap")])
+    assert found["gap", "soft"] == pytest.approx((0.5, 0.5))
+    assert found["gap, less random's", "soft"] == pytest.approx((0.4, 0.4))
+
+
+def test_a_gap_needs_all_students_of_a_seed():
+    runs = [result("ddoq", "soft", 0, 0.5, student=s) for s in "ab"]
+    runs += [result("random", "soft", 0, 0.5, student=s) for s in "abc"]
+    assert [f for f in findings(runs) if f.metric == "gap"] == []
+
+
+def test_gains_with_and_without_augmentation_are_joined():
+    augmented = Protocol.preset("small", flip=True)
+    plain = Protocol.preset("small", crop=None)
+    other = Protocol.preset("small", crop=None, lr=0.1)
+    tops = [(augmented, 0.7, 0.6), (plain, 0.8, 0.5), (other, 0.9, 0.1)]
+    runs = [
+        result(distiller, protocol.id, seed, top1 + 0.01 * seed)
+        for protocol, *both in tops
+        for distiller, top1 in zip(("ddoq", "random"), both, strict=True)
+        for seed in (0, 1)
+    ]
+    found = [f for f in findings(runs, [augmented, plain, other]) if f.metric == "ARS"]
+    score = augmentation_robust_score(0.1, 0.3)
+    assert [(f.protocol, f.value.values) for f in found] == [
+        (f"{augmented.id} and {plain.id}", pytest.approx((score, score)))
+    ]
+
+
+def test_of_two_teachers_the_first_ones_metrics_are_told():
+    runs = [r if r.labels == "hard" else replace(r, teacher="A") for r in table()]
+    others = [replace(r, teacher="B", top1=0.1) for r in runs if r.labels == "soft"]
+    assert findings([*runs, *others]) == findings(runs)

@@ -5,7 +5,8 @@ import pytest
 from rich.console import Console
 
 from ddoq.evaluation.score import Comparison, Result, Row, Score
-from ddoq.report.table import Sheet, compare_all, in_words, ordered, p_text, sheets
+from ddoq.report.comparisons import compare_all, in_words, ordered, p_text
+from ddoq.report.table import Sheet, sheets
 
 OURS = Row("ddoq", 10, "root", "plain")
 FULL = Row("full", 144, note="same updates")

@@ -1,0 +1,95 @@
+"""Which teacher suits which student? Their accuracies as a map, light to dark."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from ddoq.evaluation.score import ABSENT, Result, Row, Score, summarize
+from ddoq.report.comparisons import QUOTED, ordered
+
+_LIGHT, _DARK = (238, 243, 250), (40, 104, 176)
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """One row's accuracy under one protocol, by teacher and student."""
+
+    row: Row
+    protocol: str
+    teachers: tuple[str, ...]
+    students: tuple[str, ...]
+    scores: Mapping[tuple[str, str], Score]
+
+    @property
+    def title(self) -> str:
+        """What is shown."""
+        return (
+            f"{self.row.name}, {self.row.images_per_class} per class, {self.protocol}: "
+            "teachers down, students across"
+        )
+
+    def depth(self, teacher: str, student: str) -> float:
+        """Return where a score lies between the map's least, 0, and greatest, 1."""
+        means = [s.mean for s in self.scores.values()]
+        low, high = min(means), max(means)
+        return (self.scores[teacher, student].mean - low) / (high - low) if high > low else 0.0
+
+    def color(self, teacher: str, student: str) -> tuple[int, int, int]:
+        """Return a cell's background."""
+        depth = self.depth(teacher, student)
+        red, green, blue = (round(a + (b - a) * depth) for a, b in zip(_LIGHT, _DARK, strict=True))
+        return red, green, blue
+
+    def is_dark(self, teacher: str, student: str) -> bool:
+        """Say whether a cell's text must be light."""
+        return self.depth(teacher, student) > 0.5
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
+        """Show the map as a table with colored cells."""
+        yield Text(self.title, style="bold")
+        table = Table(box=None, padding=(0, 1), header_style="dim")
+        for header in ("", *self.students):
+            table.add_column(header, justify="right" if header else "left")
+        for teacher in self.teachers:
+            table.add_row(Text(teacher), *(self._cell(teacher, s) for s in self.students))
+        yield table
+
+    def _cell(self, teacher: str, student: str) -> Text:
+        if (teacher, student) not in self.scores:
+            return Text(ABSENT)
+        red, green, blue = self.color(teacher, student)
+        ink = "white" if self.is_dark(teacher, student) else "black"
+        style = Style(color=ink, bgcolor=f"rgb({red},{green},{blue})")
+        return Text(f" {self.scores[teacher, student].text} ", style=style)
+
+
+def heat_maps(results: Sequence[Result]) -> list[HeatMap]:
+    """Return a map of each size's leading row and of random images, where teachers are several."""
+    maps: list[HeatMap] = []
+    for protocol in dict.fromkeys(r.protocol for r in results):
+        own = [r for r in results if r.protocol == protocol and r.note != QUOTED]
+        teachers = tuple(dict.fromkeys(r.teacher for r in own))
+        if len(teachers) > 1:
+            maps += [_map(own, row, protocol, teachers) for row in _shown(own)]
+    return maps
+
+
+def _shown(results: Sequence[Result]) -> list[Row]:
+    rows = ordered(results)
+    leading = {row.images_per_class: row for row in reversed(rows)}
+    return [r for r in rows if r in leading.values() or r.distiller == "random"]
+
+
+def _map(results: Sequence[Result], row: Row, protocol: str, teachers: tuple[str, ...]) -> HeatMap:
+    own = [r for r in results if r.row == row]
+    scores = {
+        (teacher, student): score
+        for teacher in teachers
+        for (_, student), score in summarize([r for r in own if r.teacher == teacher]).items()
+    }
+    students = tuple(dict.fromkeys(r.student for r in own))
+    return HeatMap(row, protocol, teachers, students, scores)

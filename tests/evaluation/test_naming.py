@@ -1,0 +1,54 @@
+"""Does a name say what sets a row apart, and nothing else?"""
+
+import pytest
+
+from ddoq.component import complete
+from ddoq.evaluation.naming import told_apart
+from ddoq.kinds import KINDS
+
+
+@pytest.fixture
+def methods() -> list[dict[str, object]]:
+    """The variants of an ablation, completed as a recipe's are."""
+    blocks = [
+        {"name": "ddoq"},
+        {"name": "ddoq", "solver": "d4m"},
+        {"name": "ddoq", "solver": {"name": "lloyd", "hartigan": False}},
+        {"name": "ddoq", "shrinkage": "directions", "images_per_class": 10},
+        {"name": "herding"},
+    ]
+    return [complete(KINDS, "distiller", b) for b in blocks]
+
+
+def test_what_is_left_at_its_default_is_not_said(methods):
+    assert [told_apart("distiller", b, methods) for b in methods] == [
+        "ddoq",
+        "ddoq(solver=d4m)",
+        "ddoq(solver=lloyd(hartigan=False))",
+        "ddoq(shrinkage=directions)",
+        "herding",
+    ]
+
+
+def test_what_all_have_is_not_said(methods):
+    larger = [{**b, "images_per_class": 7} for b in methods[:2]]
+    assert [told_apart("distiller", b, larger) for b in larger] == ["ddoq", "ddoq(solver=d4m)"]
+
+
+def test_an_inner_setting_is_said_only_where_two_share_the_inner_name(methods):
+    alone = [
+        methods[0],
+        complete(KINDS, "distiller", {"name": "ddoq", "solver": {"name": "d4m", "passes": 3}}),
+    ]
+    assert told_apart("distiller", alone[1], alone) == "ddoq(solver=d4m)"
+    both = [methods[1], alone[1]]
+    names = [told_apart("distiller", b, both) for b in both]
+    assert names == ["ddoq(solver=d4m)", "ddoq(solver=d4m(passes=3))"]
+
+
+def test_numbers_are_said_of_all_that_differ():
+    blocks = [complete(KINDS, "student", {"name": "convnet", "depth": d}) for d in (1, 3)]
+    assert [told_apart("student", b, blocks) for b in blocks] == [
+        "convnet(depth=1)",
+        "convnet(depth=3)",
+    ]

@@ -1,0 +1,114 @@
+"""Does a map show every teacher and student, darker where it is better?"""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from ddoq.errors import UsageError
+from ddoq.evaluation.score import Result, Row, compare
+from ddoq.report.heat import HeatMap, heat_maps
+from ddoq.report.table import across, sheets
+
+TOPS = {("A", "x"): 0.2, ("A", "y"): 0.4, ("B", "x"): 0.6, ("B", "y"): 0.3}
+
+
+def run(distiller: str, teacher: str, student: str, top1: float, **changes: object) -> Result:
+    fields = {
+        "distiller": distiller,
+        "images_per_class": 10,
+        "teacher": teacher,
+        "student": student,
+        "protocol": "small",
+        "labels": "soft",
+        "seed": 0,
+        "set_seed": 0,
+        "top1": top1,
+        **{"top5": 1.0, "loss": 0.5, "seconds": 2.0, "peak_memory_mb": 1.0, "set_bytes": 1e6},
+    }
+    return Result(**{**fields, **changes})
+
+
+@pytest.fixture
+def results() -> list[Result]:
+    """Two teachers, two students, two rows; and one row with hard labels."""
+    soft = [
+        run(d, t, s, top1 / (1 + (d == "random")))
+        for d in ("ddoq", "herding", "random")
+        for (t, s), top1 in TOPS.items()
+    ]
+    hard = [run("ddoq", "-", s, 0.5, protocol="small_hard", labels="hard") for s in "xy"]
+    return soft + hard
+
+
+@pytest.fixture
+def leading(results) -> HeatMap:
+    return heat_maps(results)[0]
+
+
+def test_the_leading_row_and_random_images_have_maps(results):
+    assert [m.row.distiller for m in heat_maps(results)] == ["ddoq", "random"]
+
+
+def test_one_teacher_makes_no_map(results):
+    assert heat_maps([r for r in results if r.teacher != "B"]) == []
+
+
+def test_better_is_darker(leading):
+    assert leading.depth("B", "x") == 1
+    assert leading.depth("A", "x") == 0
+    assert leading.depth("A", "y") == pytest.approx(0.5)
+    assert (
+        sum(leading.color("B", "x")) < sum(leading.color("A", "y")) < sum(leading.color("A", "x"))
+    )
+    assert leading.is_dark("B", "x")
+    assert not leading.is_dark("A", "x")
+
+
+def test_a_map_of_one_value_is_light(results):
+    even = heat_maps(
+        [r for r in results if (r.teacher, r.student) in {("A", "x"), ("B", "z")}]
+        + [run("ddoq", "B", "x", 0.2)]
+    )
+    assert even[0].depth("A", "x") == 0
+
+
+def test_a_missing_training_is_a_dash(results):
+    shown = io.StringIO()
+    found = heat_maps([r for r in results if (r.teacher, r.student) != ("B", "y")])
+    Console(file=shown, width=100).print(found[0])
+    assert "teachers down, students across" in shown.getvalue()
+    assert "60.0" in shown.getvalue()
+    assert "30.0" not in shown.getvalue()
+    assert "-" in shown.getvalue().splitlines()[-1]
+
+
+def test_each_teacher_has_a_sheet_of_its_own(results):
+    found = sheets(results, data="blobs", num_test_images=1)
+    assert [(s.protocol, s.teacher) for s in found] == [
+        ("small", "A"),
+        ("small", "B"),
+        ("small_hard", "-"),
+    ]
+    assert "soft labels of A" in found[0].title
+
+
+def test_teachers_are_never_compared(results):
+    mixed = [r for r in results if r.labels == "soft" and r.student == "x"]
+    with pytest.raises(UsageError, match="teachers A, B cannot be compared"):
+        compare(mixed, Row("ddoq", 10), [Row("random", 10)])
+
+
+def test_a_sheet_across_protocols_says_what_it_is(results):
+    sheet = across(results, data="blobs")
+    assert sheet.students == ("small (A)", "small (B)", "small_hard")
+    assert sheet.comparisons == ()
+    assert not sheet.has_mean
+    shown = io.StringIO()
+    Console(file=shown, width=160).print(sheet)
+    assert "ACROSS 3 PROTOCOLS OR TEACHERS" in shown.getvalue()
+    assert "never numbers of two columns" in shown.getvalue()
+    line = next(x for x in sheet.lines if x.row.distiller == "ddoq")
+    assert [s.mean for s in line.scores if s] == pytest.approx([0.3, 0.45, 0.5])
+    missing = next(x for x in sheet.lines if x.row.distiller == "herding")
+    assert missing.scores[2] is None
