@@ -14,12 +14,13 @@ def fit(invocation: recipe.Invocation, *, says_hours: bool = False) -> Path:
     from ddoq.evaluation.grid import draw, fill, tables
     from ddoq.evaluation.rows import entries
     from ddoq.evaluation.workers import say_hours, train_in_parallel
+    from ddoq.refusals import refuse_run
     from ddoq.report.folder import write_report
     from ddoq.run import Run
 
     wanted = invocation.recipe
     run = Run(wanted)
-    run.check()
+    refuse_run(run)
     if invocation.dry_run:
         run.console.show(plan.table(plan.plan(run), "what this run would do"))
         return Path()

@@ -5,8 +5,6 @@ Everything is made when it is first asked for, so that a finished run loads next
 
 import contextlib
 import functools
-import logging
-import warnings
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,11 +14,12 @@ from ddoq import shipped
 from ddoq.artifacts import Cache, StageRecord, fingerprint, folder_fingerprint, sha256
 from ddoq.component import SEVERAL, Block, Kind, build
 from ddoq.console import Console
-from ddoq.errors import UsageError
 from ddoq.kinds import KINDS, PRETRAINERS
 from ddoq.memory import keep_freed
 from ddoq.recipe import Recipe
 from ddoq.signature import local_sources, signature
+from ddoq.stages import versioned
+from ddoq.trainers import WITHOUT_EFFECT, new_trainer, silence
 from ddoq.world import World, launch
 
 if TYPE_CHECKING:
@@ -29,42 +28,6 @@ if TYPE_CHECKING:
     from ddoq.data.images import Images
     from ddoq.data.latents import LatentStore
     from ddoq.teachers.teacher import Teacher
-
-# Raise a stage's number when a change of its code changes its result.
-STAGE_VERSIONS = {
-    "pretrain": 2,
-    "latents": 1,
-    "study": 3,
-    "quantization": 4,
-    "certificates": 2,
-    "decoded": 1,
-    "labels": 2,
-    "cell": 3,
-}
-
-# Keys hold the settings of what a stage is made from; the version of its code stands here.
-_UPSTREAM = {
-    "latents": ("pretrain",),
-    "study": ("pretrain", "latents"),
-    "quantization": ("pretrain", "latents", "study"),
-    "certificates": ("pretrain", "latents", "study", "quantization"),
-    "decoded": ("pretrain", "latents", "study", "quantization"),
-}
-
-# Settings of a Trainer that change where and how loudly it runs, but not what comes out.
-_WITHOUT_EFFECT = (
-    "accelerator",
-    "devices",
-    "num_nodes",
-    "strategy",
-    "logger",
-    "log_every_n_steps",
-    "enable_progress_bar",
-    "enable_model_summary",
-    "profiler",
-    "detect_anomaly",
-    "default_root_dir",
-)
 
 
 # What a component's constructor may ask a run for, by name.
@@ -85,7 +48,7 @@ class Run:
     """The workshop of one recipe: builds components, runs stages, remembers what it cost."""
 
     def __init__(self, recipe: Recipe, console: Console | None = None) -> None:
-        _silence_lightning()
+        silence()
         keep_freed()
         _set_threads(recipe.threads)
         self.recipe = recipe
@@ -118,63 +81,17 @@ class Run:
         self.world.barrier()
         return folder
 
-    def check(self) -> None:
-        """Refuse what only timm, the images and the constructors can tell, before any stage."""
-        from ddoq.data.seen import refuse_seen
-        from ddoq.students import timm, torchvision
-
-        checks = {"timm": timm.check_model, "torchvision": torchvision.check_model}
-        teachers = [self.recipe.teacher, *self.recipe.evaluation.teachers]
-        for block in [*self.recipe.students, *teachers]:
-            family, _, model = block["name"].partition("/")
-            if model and family in checks:
-                checks[family](model)
-        self._check_protocols()
-        if self.recipe.evaluation.choose and len(self.images.val) == 0:
-            raise UsageError(
-                "evaluation.choose=true, but there are no validation images to choose by",
-                "give the data some, or leave the choice out",
-            )
-        for block in self.recipe.students:
-            self.make("student", block)
-        for part in PRETRAINERS:
-            blocks = teachers if part == "teacher" else [getattr(self.recipe, part)]
-            for source in (s for block in blocks for s in _sources(block)):
-                refuse_seen(shipped.locate(source), self.images, self.recipe.evaluation.split)
-
-    def _check_protocols(self) -> None:
-        from ddoq.evaluation.measure import refuse_other_size
-
-        names = [s["name"] for s in self.recipe.students]
-        ids: list[str] = []
-        for block in self.recipe.protocols:
-            protocol = self.make("protocol", block)
-            ids.append(protocol.id)
-            refuse_other_size(self, protocol)
-            unknown = [n for n in block.get("lr_of", {}) if n not in names]
-            if unknown:
-                raise UsageError(
-                    f"protocol {protocol.id}: lr_of names {unknown[0]!r}, which is no student here",
-                    f"the students are {', '.join(names)}",
-                )
-        if len(set(ids)) < len(ids):
-            raise UsageError(f"protocols: {', '.join(ids)} are not all different", "name each once")
-
     def stage(self, name: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> Path:
         """Return the folder of a finished stage, running `work` if it is not there yet."""
-        return self.cache.stage(name, self._full_key(name, key), work)
+        return self.cache.stage(name, versioned(name, key), work)
 
     def is_done(self, name: str, key: Mapping[str, Any]) -> bool:
         """Say whether a stage is in the cache."""
-        return self.cache.has(name, self._full_key(name, key))
+        return self.cache.has(name, versioned(name, key))
 
     def place(self, name: str, key: Mapping[str, Any]) -> Path:
         """Return where a stage's result lies, or will lie."""
-        return self.cache.place(name, self._full_key(name, key))
-
-    def _full_key(self, name: str, key: Mapping[str, Any]) -> dict[str, Any]:
-        stage = name.split("/")[0]
-        return {"version": [STAGE_VERSIONS[s] for s in (*_UPSTREAM.get(stage, ()), stage)], **key}
+        return self.cache.place(name, versioned(name, key))
 
     def key(self, kind: str, block: Block | None = None) -> dict[str, Any]:
         """Return what determines a component: its settings, weights and plugged-in source."""
@@ -205,7 +122,7 @@ class Run:
         The number of ranks does: gradients are summed in another order.
         """
         trainer = self.recipe.trainer
-        settings = {k: v for k, v in trainer.items() if k not in _WITHOUT_EFFECT}
+        settings = {k: v for k, v in trainer.items() if k not in WITHOUT_EFFECT}
         return {"ranks": self.world.size, "device": self.world.device.type, **settings}
 
     def pretrain_key(self, part: str) -> dict[str, Any]:
@@ -346,40 +263,7 @@ class Run:
 
     def trainer(self, **settings: Any) -> "Trainer":
         """Return a Lightning Trainer as the recipe's `trainer:` block has it."""
-        from lightning import Trainer
-
-        quiet: dict[str, Any] = {
-            "logger": False,
-            "enable_checkpointing": False,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-            "use_distributed_sampler": False,
-            "num_sanity_val_steps": 0,
-        }
-        if self.world.size == 1 and self.world.device.type == "cpu":
-            quiet["accelerator"] = "cpu"
-        # A rank's part of a step is too small for batch statistics of its own.
-        quiet["sync_batchnorm"] = self.world.size > 1 and self.world.device.type == "cuda"
-        return Trainer(**{**quiet, **self.recipe.trainer, **self.world.settings, **settings})
-
-
-def _sources(block: Block) -> list[str]:
-    """Return the folders of weights that a component reads, those of its members too."""
-    own = [s for s in (block.get("source"),) if s and s != "pretrain"]
-    return own + [s for key in SEVERAL for b in block.get(key, []) for s in _sources(b)]
-
-
-def _silence_lightning() -> None:
-    """Leave out Lightning's hints; its errors and warnings that matter still come."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",
-        ".*isinstance.treespec, LeafSpec.*",
-        ".*LeafSpec.*",
-        ".*was configured so checkpointing is.*",
-    ):
-        warnings.filterwarnings("ignore", message)
+        return new_trainer(self.world, self.recipe.trainer, settings)
 
 
 def _set_threads(threads: int | None) -> None:

@@ -17,6 +17,7 @@ from ddoq.evaluation.grid import draw
 from ddoq.evaluation.measure import train_and_test
 from ddoq.evaluation.rows import entries
 from ddoq.recipe import Recipe
+from ddoq.refusals import refuse_run
 from ddoq.run import Run
 from ddoq.shipped import ROOT
 
@@ -42,7 +43,7 @@ def test_labels_of_a_set_are_read_by_class_id_and_not_by_position() -> None:
 
 def test_weights_that_saw_the_test_images_are_refused() -> None:
     with pytest.raises(UsageError, match="of the test images"):
-        Run(digits("data.split_seed=3")).check()
+        refuse_run(Run(digits("data.split_seed=3")))
 
 
 def test_a_student_does_not_depend_on_whether_its_teacher_is_loaded() -> None:
@@ -89,7 +90,7 @@ def test_a_protocol_does_not_pose_as_another(field: str) -> None:
 
 def test_a_learning_rate_for_an_unknown_student_is_refused() -> None:
     with pytest.raises(UsageError, match="'resnet18', which is no student here"):
-        Run(digits("protocol=[{name: small, lr_of: {resnet18: 0.1}}]")).check()
+        refuse_run(Run(digits("protocol=[{name: small, lr_of: {resnet18: 0.1}}]")))
 
 
 def test_a_picture_moved_to_another_class_changes_the_fingerprint(
@@ -124,7 +125,7 @@ def test_damaged_weights_that_the_user_gave_are_refused(tmp_path: Path) -> None:
 def test_a_student_reads_no_file_that_may_hold_code(setting: str) -> None:
     run = Run(digits(f"student=[{{name: timm/test_vit, {setting}}}]"))
     with pytest.raises(UsageError, match="may hold code"):
-        run.check()
+        refuse_run(run)
 
 
 def test_a_module_beside_a_plugged_in_one_is_part_of_its_key(

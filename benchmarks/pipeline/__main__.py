@@ -1,11 +1,11 @@
-"""Run one part: `python -m benchmarks.pipeline rates ...`."""
+"""Run one part: `python -m benchmarks.pipeline rates|together ...`."""
 
 import importlib
 
 from ddoq import command
 from ddoq.errors import UsageError
 
-PARTS = ("rates",)
+PARTS = ("rates", "together")
 
 
 def main(argv: list[str]) -> None:

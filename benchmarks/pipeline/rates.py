@@ -99,8 +99,15 @@ def theirs(
     """Return what draws the next batch of the field's loader."""
     write_pictures(synthetic, scratch / suffix, suffix)
     images = run.images
-    about = {"size": images.image_size, "mean": images.mean, "std": images.std}
-    batches = endless(make_loader(scratch / suffix, protocol, workers=asked.workers, **about))
+    loader = make_loader(
+        scratch / suffix,
+        protocol,
+        workers=asked.workers,
+        size=images.image_size,
+        mean=images.mean,
+        std=images.std,
+    )
+    batches = endless(loader)
     return lambda: next(batches)
 
 

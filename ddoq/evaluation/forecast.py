@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from ddoq.evaluation.cell import Cell, feed_of, label_of
-from ddoq.evaluation.measure import measured, refuse_unfit, student_of
+from ddoq.evaluation.measure import measured, student_of
+from ddoq.refusals import refuse_set
 
 if TYPE_CHECKING:
     from ddoq.run import Run
@@ -30,7 +31,7 @@ def forecast(run: "Run", cells: Iterable[Cell]) -> float:
 
 def seconds_of(run: "Run", cell: Cell) -> float:
     """Return about how long one training and its measurements take."""
-    refuse_unfit(run, cell)
+    refuse_set(run, cell)
     protocol, feed = cell.protocol, feed_of(run, cell)
     label = label_of(run, cell) if protocol.labels == "soft" else None
     student = student_of(run, cell, feed, label).to(run.world.device)

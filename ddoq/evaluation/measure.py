@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ddoq import keyed
 from ddoq.artifacts import peak_memory_mb, read_json, write_json, write_tensors
-from ddoq.errors import UsageError
 from ddoq.evaluation.cell import Cell, cell_key, feed_of, label_of, labels_of
 from ddoq.evaluation.protocols import Protocol
+from ddoq.refusals import refuse_set
 from ddoq.steps import Steps
 from ddoq.training import train
 
@@ -53,7 +53,7 @@ def measure(run: "Run", cell: Cell) -> Measure:
 
     Two sets with the same images, labels and weights are one set: they are trained on once.
     """
-    refuse_unfit(run, cell)
+    refuse_set(run, cell)
 
     def work(folder: Path) -> None:
         result = train_and_test(run, cell, labels_of(run, cell), folder)
@@ -74,7 +74,7 @@ def train_and_test(
 
     start = time.perf_counter()
     protocol = cell.protocol
-    refuse_unfit(run, cell)
+    refuse_set(run, cell)
     # The teacher before the seed: building a network draws random numbers.
     label = label_of(run, cell) if protocol.labels == "soft" and labels is None else None
     torch.manual_seed(keyed.seed_of("student", cell.seed))
@@ -154,36 +154,3 @@ def _numbers(results: Sequence[Mapping[str, float]], student: "Student") -> dict
     [result] = results
     numbers = {k: float(result[f"test/{k}"]) for k in ("top1", "top5", "loss", "ece")}
     return {**numbers, "of_class": student.measured_of_class}
-
-
-def refuse_unfit(run: "Run", cell: Cell) -> None:
-    """Refuse a set that the protocol cannot train on as it is."""
-    synthetic, protocol, images = cell.synthetic, cell.protocol, run.images
-    refuse_other_size(run, protocol)
-    size = synthetic.images.shape[-1]
-    if size != images.image_size and not protocol.any_size:
-        raise UsageError(
-            f"the set's images have {size} pixels, the real ones {images.image_size}",
-            "set data.image_size, or let the protocol resize them: any_size=true",
-        )
-    if synthetic.targets is not None:
-        raise UsageError(
-            f"the set carries targets, which protocol {protocol.id} does not read",
-            "leave them out: dataclasses.replace(synthetic, targets=None)",
-        )
-    if synthetic.images.shape[1] != images.channels:
-        raise UsageError(
-            f"the set's images have {synthetic.images.shape[1]} channels, the real ones "
-            f"{images.channels}",
-            "set data.channels, or convert the set",
-        )
-
-
-def refuse_other_size(run: "Run", protocol: Protocol) -> None:
-    """Refuse a protocol that trains at another size than the images have."""
-    if protocol.image_size not in (None, run.images.image_size):
-        raise UsageError(
-            f"protocol {protocol.id} trains at {protocol.image_size} pixels, "
-            f"the images have {run.images.image_size}",
-            f"set data.image_size={protocol.image_size}",
-        )

@@ -8,6 +8,7 @@ from ddoq import recipe
 from ddoq.errors import UsageError
 from ddoq.evaluation.choice import chosen
 from ddoq.evaluation.score import Result, Row
+from ddoq.refusals import refuse_run
 from ddoq.report.comparisons import compare_all
 from ddoq.report.table import sheets
 from ddoq.run import Run
@@ -94,7 +95,7 @@ def test_choosing_needs_images_that_do_not_measure():
 
 def test_choosing_needs_validation_images(tmp_path, monkeypatch):
     opened = Run(recipe.read(["recipe=digits", "evaluation.choose=true"]).recipe)
-    opened.check()
+    refuse_run(opened)
     monkeypatch.setattr(opened.images, "val", [])
     with pytest.raises(UsageError, match="no validation images to choose by"):
-        opened.check()
+        refuse_run(opened)

@@ -1,0 +1,31 @@
+"""Which version of the code made a stage? Part of its key, with those it stands on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Raise a stage's number when a change of its code changes its result.
+STAGE_VERSIONS = {
+    "pretrain": 2,
+    "latents": 1,
+    "study": 3,
+    "quantization": 4,
+    "certificates": 2,
+    "decoded": 1,
+    "labels": 2,
+    "cell": 3,
+}
+
+# Keys hold the settings of what a stage is made from; the version of its code stands here.
+_UPSTREAM = {
+    "latents": ("pretrain",),
+    "study": ("pretrain", "latents"),
+    "quantization": ("pretrain", "latents", "study"),
+    "certificates": ("pretrain", "latents", "study", "quantization"),
+    "decoded": ("pretrain", "latents", "study", "quantization"),
+}
+
+
+def versioned(name: str, key: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stage's key with the versions of its code and of what it is made from."""
+    stage = name.split("/")[0]
+    return {"version": [STAGE_VERSIONS[s] for s in (*_UPSTREAM.get(stage, ()), stage)], **key}
