@@ -165,13 +165,19 @@ class Images(LightningDataModule):
         return self.subset(torch.arange(len(self.train)), distiller="full")
 
     def batches(
-        self, name: str, *, rank: int = 0, world_size: int = 1, margin: bool = False
+        self,
+        name: str,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        margin: bool = False,
+        batch_size: int | None = None,
     ) -> "Batches":
         """Return a rank's part of a split, each image once over all ranks.
 
         With a margin images are resized to 8/7 of their size, and their center is cropped.
         """
-        return Batches(self, name, self._batch_size, rank, world_size, margin)
+        return Batches(self, name, batch_size or self._batch_size, rank, world_size, margin)
 
     def train_dataloader(self) -> "DataLoader[tuple[Tensor, Tensor]]":
         """Return shuffled training batches."""
