@@ -148,3 +148,9 @@ def _as_annotated(settable: Signature, key: str, value: Any) -> Any:
     annotation = settable.parameters.get(key, (None, None))[0]
     wants_tuple = annotation is not None and "tuple[" in ast.unparse(annotation)
     return tuple(value) if wants_tuple and isinstance(value, list) else value
+
+
+def sources(block: Block) -> list[str]:
+    """Return where a component, and those that it consists of, have their weights from."""
+    own = [block["source"]] if block.get("source") else []
+    return own + [s for key in SEVERAL for member in block.get(key, []) for s in sources(member)]

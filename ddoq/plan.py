@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table as Shown
 
 from ddoq import shipped
+from ddoq.component import sources
 from ddoq.distillers.planned import Planned
 from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.grid import Table, draw, set_seed, tables
@@ -60,14 +61,15 @@ def _step(what: str, is_done: bool, needs: str) -> Step:
 
 def _weights(run: "Run", part: str) -> Step:
     block = getattr(run.recipe, part)
-    source = block.get("source")
-    if source == "pretrain":
+    blocks = [block, *(run.recipe.evaluation.teachers if part == "teacher" else [])]
+    if any("pretrain" in sources(b) for b in blocks):
         settings = run.recipe.pretrain[part]
         size = f"{run.images.channels}x{run.images.image_size}x{run.images.image_size}"
         needs = f"{settings['steps']} steps of {settings['batch_size']} images {size}"
         return _step(
             f"pretrain {part}", run.is_done(f"pretrain/{part}", run.pretrain_key(part)), needs
         )
+    source = block.get("source")
     if source is None:
         return Step(part, "given", block["name"])
     is_here = shipped.locate(source).exists()

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ddoq import shipped
-from ddoq.component import SEVERAL, Block
+from ddoq.component import sources
 from ddoq.errors import UsageError
 from ddoq.kinds import PRETRAINERS
 
@@ -34,7 +34,7 @@ def refuse_run(run: "Run") -> None:
         run.make("student", block)
     for part in PRETRAINERS:
         blocks = teachers if part == "teacher" else [getattr(run.recipe, part)]
-        for source in (s for block in blocks for s in _sources(block)):
+        for source in (s for block in blocks for s in sources(block) if s != "pretrain"):
             refuse_seen(shipped.locate(source), run.images, run.recipe.evaluation.split)
 
 
@@ -86,9 +86,3 @@ def refuse_other_size(run: "Run", protocol: "Protocol") -> None:
             f"the images have {run.images.image_size}",
             f"set data.image_size={protocol.image_size}",
         )
-
-
-def _sources(block: Block) -> list[str]:
-    """Return the folders of weights that a component reads, those of its members too."""
-    own = [s for s in (block.get("source"),) if s and s != "pretrain"]
-    return own + [s for key in SEVERAL for b in block.get(key, []) for s in _sources(b)]

@@ -77,3 +77,10 @@ def test_only_the_weights_that_a_distiller_reads_are_trained(tmp_path: Path) -> 
     for distiller, parts in needed.items():
         steps = training(run(tmp_path, f"distiller={distiller}", *hard))
         assert [s.what for s in steps] == [f"pretrain {part}" for part in parts]
+
+
+def test_teachers_within_and_beside_the_recipes_own_are_trained_too(tmp_path: Path) -> None:
+    one = "{name: trained, source: pretrain}"
+    within = f"teacher={{name: ensemble, teachers: [{one}, {one}]}}"
+    for asked in (within, f"evaluation.teachers=[{one}]"):
+        assert [s.what for s in training(run(tmp_path, asked))] == ["pretrain teacher"]

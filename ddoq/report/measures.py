@@ -83,12 +83,13 @@ def _of_row(
 ) -> Iterator[Finding]:
     gains: dict[str, Score] = {}
     losses: dict[str, Score] = {}
+    ours = [r for r in results if r.row == row]
     protocols = dict.fromkeys((r.protocol, r.labels) for r in results)
     for protocol, labels in protocols:
         own = [r for r in results if r.protocol == protocol]
         of = {r.distiller: [x for x in own if x.row == r] for r in _references(own, row)}
-        mine = [r for r in own if r.row == row]
-        gain = _paired(improvement_over_random, mine, of.get(RANDOM, []))
+        mine = [r for r in ours if r.protocol == protocol]
+        gain = _gain(own, row)
         loss = _paired(hard_label_recovery, of.get(FULL, []), mine) if labels == "hard" else None
         if gain:
             gains[protocol] = gain
@@ -99,11 +100,23 @@ def _of_row(
         yield from _gap(own, row, protocol)
         yield from _ranks(own, row, of.get(FULL, []), protocol)
     yield from _augmentation(gains, row, pairs)
-    for soft, gain in gains.items():
-        for hard, loss in losses.items():
-            if gain.n == loss.n and soft != hard:
+    for hard, loss in losses.items():
+        # The loss is over the architectures that all data were trained on: so must the gain be.
+        known = {r.student for r in results if (r.distiller, r.protocol) == (FULL, hard)}
+        for soft in gains:
+            own = [r for r in results if r.protocol == soft and r.student in known]
+            gain = _gain(own, row)
+            if gain and gain.n == loss.n and soft != hard:
                 score = over_seeds(label_robust_score, gain.values, loss.values)
                 yield Finding("LRS", row, f"{soft} and {hard}", score)
+
+
+def _gain(results: Sequence[Result], row: Row) -> Score | None:
+    """Return a row's gain over random images, in the runs of one protocol."""
+    random = [r for r in _references(results, row) if r.distiller == RANDOM]
+    mine = [r for r in results if r.row == row]
+    others = [r for r in results if r.row in random]
+    return _paired(improvement_over_random, mine, others)
 
 
 def _augmentation(

@@ -131,3 +131,9 @@ def test_of_two_teachers_the_first_ones_metrics_are_told():
     runs = [r if r.labels == "hard" else replace(r, teacher="A") for r in table()]
     others = [replace(r, teacher="B", top1=0.1) for r in runs if r.labels == "soft"]
     assert findings([*runs, *others]) == findings(runs)
+
+
+def test_the_robust_score_is_over_the_architectures_that_all_data_were_trained_on():
+    others = [replace(r, student="vit", top1=0.99) for r in table() if r.distiller != "full"]
+    score = values(findings([*table(), *others]))["LRS", "soft and hard"]
+    assert score == values(findings(table()))["LRS", "soft and hard"]
