@@ -31,6 +31,7 @@ from ddoq import arguments
 from ddoq.artifacts import read_tensors, write_json
 from ddoq.data.latents import LatentStore
 from ddoq.errors import UsageError
+from ddoq.memory import keep_freed
 
 _HEADER = (
     "method",
@@ -80,6 +81,8 @@ def main(argv: list[str]) -> None:
     """Run all methods; print a table for every number of points, and save every single value."""
     asked = arguments.read(Options, argv, "peers")
     set_threads(asked.threads)
+    # As in every run of ddoq; it holds for the peers, too.
+    keep_freed()
     classes = [split(name, z, asked.fit) for name, z in read_classes(asked.latents, asked.classes)]
     packages = ("torch", "scikit-learn", "faiss", "numpy")
     about = measure.machine(asked.threads, packages)
