@@ -32,10 +32,13 @@ def refuse_run(run: "Run") -> None:
         )
     for block in run.recipe.students:
         run.make("student", block)
+    settings = run.recipe.evaluation
+    splits = [settings.split, *(["val"] if settings.choose else [])]
     for part in PRETRAINERS:
         blocks = teachers if part == "teacher" else [getattr(run.recipe, part)]
         for source in (s for block in blocks for s in sources(block) if s != "pretrain"):
-            refuse_seen(shipped.locate(source), run.images, run.recipe.evaluation.split)
+            for split in splits:
+                refuse_seen(shipped.locate(source), run.images, split)
 
 
 def _refuse_protocols(run: "Run") -> None:

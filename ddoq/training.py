@@ -61,14 +61,14 @@ def hard_protocol(part: str, **settings: Any) -> Protocol:
 
 def train_on_images(
     run: "Run", module: "LightningModule", protocol: Protocol, work: Path
-) -> "Trainer":
-    """Train on all training images for the protocol's steps and return the trainer."""
+) -> Trained:
+    """Train on all training images for the protocol's steps."""
     feed = feed_of(run, run.images.whole(), protocol, run.recipe.seed)
     name = f"{protocol.id}: {len(feed)} steps of {feed.batch_size} images"
     with run.console.stage(name, len(feed)) as bar:
         what = f"pretrain {protocol.id}"
         steps = Steps(feed.batch, len(feed))
-        return train(run, module, what, work, Progress(bar), train_dataloaders=steps).trainer
+        return train(run, module, what, work, Progress(bar), train_dataloaders=steps)
 
 
 def feed_of(

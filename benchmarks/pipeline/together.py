@@ -91,13 +91,13 @@ def _compare(run: Run, block: Block, nets: list[nn.Module], asked: Options) -> d
 
 
 def _in_turn(nets: list[nn.Module], images: Tensor, labels: Tensor) -> Callable[[], None]:
-    optimizers = [torch.optim.SGD(net.parameters(), lr=0.01) for net in nets]
-
     def step() -> None:
-        for net, optimizer, x, y in zip(nets, optimizers, images, labels, strict=True):
-            optimizer.zero_grad()
-            F.cross_entropy(net(x), y).backward()
-            optimizer.step()
+        for net, x, y in zip(nets, images, labels, strict=True):
+            own = list(net.parameters())
+            found = torch.autograd.grad(F.cross_entropy(net(x), y), own)
+            with torch.no_grad():
+                for weight, gradient in zip(own, found, strict=True):
+                    weight.sub_(gradient, alpha=0.01)
 
     return step
 

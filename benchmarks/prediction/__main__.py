@@ -20,11 +20,12 @@ from torch import Tensor
 from ddoq import command, recipe
 from ddoq.artifacts import write_json
 from ddoq.data.images import as_floats
-from ddoq.evaluation.grid import draw
+from ddoq.evaluation.grid import draw, size_of
 from ddoq.evaluation.rows import entries
 from ddoq.evaluation.score import Result, Row
 from ddoq.quantize import functional
 from ddoq.quantize.transport import transport
+from ddoq.report.comparisons import QUOTED
 from ddoq.report.files import read_results
 from ddoq.run import Run
 from ddoq.synthetic import SyntheticSet
@@ -69,41 +70,43 @@ def _distances(run: Run) -> dict[Row, dict[str, list[float]]]:
                 key = synthetic.fingerprint
                 if key not in known:
                     known[key] = dict(_of_set(run, synthetic, held))
-                row = Row(images_per_class=entry.distiller["images_per_class"], **_names(entry))
+                row = Row(images_per_class=size_of(entry, synthetic), **entry.labels())
                 for kind, value in known[key].items():
                     found[row][kind].append(value)
             bar.advance()
     return found
 
 
-def _names(entry: Any) -> dict[str, str]:
-    return dict(entry.labels())
-
-
-def _held_out(run: Run) -> list[Tensor]:
-    """Return the latents of each class's validation images."""
-    val = run.images.val
-    of_class = [(val.labels == c).nonzero().flatten() for c in range(run.num_classes)]
-    size = run.images.image_size
-    return [_encoded(run, as_floats(val.read(rows, size))) for rows in of_class]
+def _held_out(run: Run) -> dict[int, Tensor]:
+    """Return the latents of the validation images of each class that has some."""
+    val, size = run.images.val, run.images.image_size
+    of_class = {c: (val.labels == c).nonzero().flatten() for c in range(run.num_classes)}
+    return {
+        c: _encoded(run, as_floats(val.read(rows, size)))
+        for c, rows in of_class.items()
+        if len(rows)
+    }
 
 
 def _encoded(run: Run, images: Tensor) -> Tensor:
+    device = run.world.device
     with torch.inference_mode():
-        parts = [run.autoencoder.encode(x, None).float() for x in images.split(_BATCH)]
+        parts = [run.autoencoder.encode(x.to(device), None).cpu() for x in images.split(_BATCH)]
     return torch.cat(parts).flatten(1).double()
 
 
-def _of_set(run: Run, synthetic: SyntheticSet, held: list[Tensor]) -> Iterator[tuple[str, float]]:
+def _of_set(
+    run: Run, synthetic: SyntheticSet, held: dict[int, Tensor]
+) -> Iterator[tuple[str, float]]:
     images = _encoded(run, as_floats(synthetic.images))
     yield "images", _w2_squared(images, synthetic, held)
     if synthetic.latents is not None:
         yield "points", _w2_squared(synthetic.latents.flatten(1).double(), synthetic, held)
 
 
-def _w2_squared(latents: Tensor, synthetic: SyntheticSet, held: list[Tensor]) -> float:
+def _w2_squared(latents: Tensor, synthetic: SyntheticSet, held: dict[int, Tensor]) -> float:
     values: list[float] = []
-    for label, unseen in enumerate(held):
+    for label, unseen in held.items():
         own = synthetic.labels == label
         costs = functional.squared_distances(unseen, latents[own])
         values.append(transport(costs, synthetic.weights[own].double()).upper)
@@ -114,12 +117,13 @@ def correlations(
     results: Sequence[Result], distances: dict[Row, dict[str, list[float]]], kind: str
 ) -> Iterator[dict[str, Any]]:
     """Yield the rank correlation of every size, protocol and group of rows."""
-    groups: dict[tuple[int, str], dict[Row, list[float]]] = defaultdict(dict)
+    groups: dict[tuple[int, str, str], dict[Row, list[float]]] = defaultdict(dict)
     for r in results:
         row = Row(r.distiller, r.images_per_class, r.weighting, r.decoder)
-        if kind in distances.get(row, {}):
-            groups[r.images_per_class, r.protocol].setdefault(row, []).append(r.top1)
-    for (size, protocol), tops in groups.items():
+        if r.note != QUOTED and kind in distances.get(row, {}):
+            key = r.images_per_class, r.protocol, r.teacher
+            groups[key].setdefault(row, []).append(r.top1)
+    for (size, protocol, teacher), tops in groups.items():
         for among in ("all", *dict.fromkeys(row.decoder for row in tops if row.decoder != "-")):
             rows = [row for row in tops if among in ("all", row.decoder)]
             near = [-fmean(distances[row][kind]) for row in rows]
@@ -130,6 +134,7 @@ def correlations(
                     "kind": kind,
                     "images_per_class": size,
                     "protocol": protocol,
+                    "teacher": teacher,
                     "among": among,
                     "n": len(rows),
                     "rho": rho,

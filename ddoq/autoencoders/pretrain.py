@@ -79,9 +79,10 @@ def train_autoencoder(
     protocol = hard_protocol(
         "autoencoder", steps=steps, batch_size=batch_size, lr=lr, weight_decay=0.0, flip=flip
     )
-    train_on_images(run, module, protocol, work)
+    before = train_on_images(run, module, protocol, work).seconds_before
     if run.world.is_first:
-        _finish(model.eval().cpu(), images, work, steps, batch_size, time.perf_counter() - start)
+        seconds = before + time.perf_counter() - start
+        _finish(model.eval().cpu(), images, work, steps, batch_size, seconds)
 
 
 def _new(kind: str, images: Images, width: int, downsamplings: int, latent_channels: int) -> Any:

@@ -7,24 +7,33 @@ from jaxtyping import Float
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+# So many losses stay on the device before they are fetched together.
+_FETCHED = 1000
+
 
 class Curve(Callback):
     """Keep the loss of each step; of several ranks each keeps that of its own part."""
 
     def __init__(self) -> None:
-        self._losses: list[Tensor] = []
+        self._before = torch.zeros(0)
+        self._new: list[Tensor] = []
 
     @property
     def losses(self) -> Float[Tensor, " steps"]:
-        """The losses so far."""
-        return torch.stack(self._losses).cpu() if self._losses else torch.zeros(0)
+        """The losses so far, in the host's memory."""
+        if self._new:
+            self._before = torch.cat([self._before, torch.stack(self._new).cpu()])
+            self._new = []
+        return self._before
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Keep a loss where it is: to look at it would wait for the device."""
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        self._losses.append(loss.detach().float())
+        self._new.append(loss.detach().float())
+        if len(self._new) >= _FETCHED:
+            _ = self.losses
 
     def state_dict(self) -> dict[str, Any]:
         """Return the losses so far."""
@@ -32,4 +41,4 @@ class Curve(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on behind these losses."""
-        self._losses = list(state_dict["losses"])
+        self._before, self._new = state_dict["losses"], []

@@ -1,18 +1,30 @@
 """How does a training go on that was killed? Its whole state on disk, renewed now and then."""
 
-import os
+import contextlib
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from ddoq.artifacts import replacing
 
 # Between two states; what is trained faster than this is trained anew.
 EVERY_SECONDS = 60.0
 # Ranks ask the first one's clock this often.
 _ASKED = 10
+
+
+class InPlace(TorchCheckpointIO):
+    """Write a state where it belongs; Lightning's own way passes through the system's /tmp."""
+
+    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+        """Write a state."""
+        torch.save(checkpoint, path)
 
 
 class Resume(Callback):
@@ -25,30 +37,35 @@ class Resume(Callback):
         self._file, self._begun = file, time.monotonic()
         self._saved = self._begun
         self._random: dict[str, Any] | None = None
+        self._card: torch.device | None = None
         self.seconds_before = 0.0
         """What the calls that were stopped took, up to the state that was kept."""
 
     @property
     def found(self) -> str | None:
-        """The file of an earlier call, if there is one that can be read."""
+        """The file of an earlier call, if there is one to go on from."""
         if not self._file.exists():
             return None
-        try:
-            torch.load(self._file, map_location="meta", weights_only=True)
-        except Exception as error:  # whatever a damaged file makes of torch
-            warnings.warn(
-                f"{self._file} is unreadable ({type(error).__name__}); the training begins anew",
-                stacklevel=2,
-            )
+        wrong = _unusable(self._file)
+        if wrong:
+            warnings.warn(f"{self._file} is {wrong}; the training begins anew", stacklevel=2)
             self._file.unlink()
-            return None
-        return str(self._file)
+        return None if wrong else str(self._file)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find out where states are kept, and whose random numbers."""
+        trainer.strategy.checkpoint_io = InPlace()
+        device = trainer.strategy.root_device
+        self._card = device if device.type == "cuda" else None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the random numbers, and the time spent."""
-        on_cards = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        """Return the state of the random numbers, and the time spent.
+
+        All ranks start from one seed, so that one rank's state is every rank's.
+        """
+        card = torch.cuda.get_rng_state(self._card) if self._card else None
         seconds = self.seconds_before + time.monotonic() - self._begun
-        return {"cpu": torch.get_rng_state(), "cards": on_cards, "seconds": seconds}
+        return {"cpu": torch.get_rng_state(), "card": card, "seconds": seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep the state of the random numbers until the training starts."""
@@ -58,22 +75,34 @@ class Resume(Callback):
         """Go on with the random numbers of the training that was stopped."""
         if self._random is not None:
             torch.set_rng_state(self._random["cpu"].cpu())
-            if len(self._random["cards"]) == torch.cuda.device_count():
-                torch.cuda.set_rng_state_all([state.cpu() for state in self._random["cards"]])
+            if self._card and self._random["card"] is not None:
+                torch.cuda.set_rng_state(self._random["card"].cpu(), self._card)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save the state where the last one is old."""
-        if self._is_due(trainer):
-            temporary = self._file.with_name(f".{self._file.name}.tmp")
-            trainer.save_checkpoint(temporary)
-            if trainer.is_global_zero:
-                os.replace(temporary, self._file)
+        """Save the state where the last one is old, and the training still sound."""
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        if self._is_due(trainer, loss):
+            is_first = trainer.is_global_zero
+            new = replacing(self._file) if is_first else contextlib.nullcontext(self._file)
+            with new as place:
+                trainer.save_checkpoint(place)
             self._saved = time.monotonic()
 
-    def _is_due(self, trainer: Trainer) -> bool:
+    def _is_due(self, trainer: Trainer, loss: torch.Tensor) -> bool:
         if trainer.world_size > 1 and trainer.global_step % _ASKED:
             return False
-        is_old = time.monotonic() - self._saved >= EVERY_SECONDS
-        return trainer.strategy.broadcast(is_old) if trainer.world_size > 1 else is_old
+        is_due = time.monotonic() - self._saved >= EVERY_SECONDS and bool(torch.isfinite(loss))
+        return trainer.strategy.broadcast(is_due) if trainer.world_size > 1 else is_due
+
+
+def _unusable(file: Path) -> str | None:
+    """Say why a state cannot be gone on from; None if it can."""
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged file makes of torch
+        return f"unreadable ({type(error).__name__})"
+    if state.get("pytorch-lightning_version") != lightning.__version__:
+        return "of another version of lightning"
+    return None

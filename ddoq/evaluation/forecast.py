@@ -19,10 +19,11 @@ _TIMED = 3
 
 def forecast(run: "Run", cells: Iterable[Cell]) -> float:
     """Return the seconds that cells will take one after another, by the first of each kind."""
-    numbers: Counter[tuple[str, str, int]] = Counter()
-    seconds: dict[tuple[str, str, int], float] = {}
+    numbers: Counter[tuple[str, str, str, int]] = Counter()
+    seconds: dict[tuple[str, str, str, int], float] = {}
     for cell in cells:
-        kind = (str(cell.student), cell.wanted.id, len(cell.synthetic))
+        student, teacher = str(cell.student), str(cell.teacher)
+        kind = (student, cell.wanted.id, teacher, len(cell.synthetic))
         numbers[kind] += 1
         if kind not in seconds:
             seconds[kind] = seconds_of(run, cell)
@@ -48,7 +49,10 @@ def seconds_of(run: "Run", cell: Cell) -> float:
     student.eval()
     with torch.no_grad():
         test = _median_seconds(run, lambda: student(images))
-    return step * len(feed) + test * len(batches) * (1 + protocol.evaluations)
+    number = len(batches) * (1 + protocol.evaluations)
+    if run.recipe.evaluation.choose:
+        number += len(measured(run, protocol, "val"))
+    return step * len(feed) + test * number
 
 
 def _median_seconds(run: "Run", work: Callable[[], object]) -> float:

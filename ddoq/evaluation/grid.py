@@ -44,7 +44,8 @@ class Table:
 def tables(run: "Run") -> list[Table]:
     """Return a recipe's tables: one per protocol, of soft labels one per teacher too."""
     protocols = [run.make("protocol", block) for block in run.recipe.protocols]
-    others = run.recipe.evaluation.teachers
+    teachers = [run.recipe.teacher, *run.recipe.evaluation.teachers]
+    others = [t for place, t in enumerate(teachers) if t not in teachers[:place]][1:]
     return [
         Table(protocol, teacher)
         for protocol in protocols
@@ -107,7 +108,7 @@ def result_of(run: "Run", entry: Entry, cell: Cell, name: str) -> Result:
     numbers["set_bytes"] = synthetic.images.nbytes + numbers["label_bytes"] * len(synthetic)
     return Result(
         **entry.labels(),
-        images_per_class=_size(entry, cell.synthetic),
+        images_per_class=size_of(entry, cell.synthetic),
         teacher=_teacher_name(recipe, cell.teacher) if cell.protocol.labels == "soft" else ABSENT,
         labels=cell.protocol.labels,
         student=name,
@@ -125,7 +126,7 @@ def _teacher_name(recipe: Recipe, block: Block | None) -> str:
     return told_apart("teacher", block or recipe.teacher, teachers)
 
 
-def _size(entry: Entry, synthetic: SyntheticSet) -> int:
+def size_of(entry: Entry, synthetic: SyntheticSet) -> int:
     """Return the images per class that a row is about, also where a class has fewer."""
     if entry.distiller["name"] == "full":
         return 0

@@ -49,7 +49,8 @@ class Measure:
     seconds: float
     peak_memory_mb: float
     val_top1: float | None = None
-    """That of the same state on validation images, where variants are chosen by them."""
+    """That of the last state, or of the running mean, on validation images, where variants are
+    chosen by them."""
 
 
 def measure(run: "Run", cell: Cell) -> Measure:
@@ -139,6 +140,7 @@ def _tested(
     share_buffers(student)
     test = partial(trainer.test, student, measured(run, student.protocol), verbose=False)
     last = _numbers(test(), student)
+    others = {**_chosen_by(run, trainer, student), "last_top1": last["top1"]}
     best = max([*evaluations.accuracies, last["top1"]])
     reported = last
     if student.protocol.reported == "ema":
@@ -148,11 +150,21 @@ def _tested(
         assert evaluations.best is not None
         student.load_state_dict(evaluations.best)
         reported = _numbers(test(), student)
-    others: dict[str, Any] = {"last_top1": last["top1"], "best_top1": best}
-    if run.recipe.evaluation.choose:
-        val = measured(run, student.protocol, "val")
-        others["val_top1"] = _numbers(trainer.test(student, val, verbose=False), student)["top1"]
-    return {**reported, **others}
+    return {**reported, **others, "best_top1": best}
+
+
+def _chosen_by(run: "Run", trainer: "Trainer", student: "Student") -> dict[str, float]:
+    """Measure the last state on validation images, if a variant is chosen by them.
+
+    Never the best state: the test images have selected that one.
+    """
+    if not run.recipe.evaluation.choose:
+        return {}
+    student.uses_ema = student.protocol.reported == "ema"
+    val = measured(run, student.protocol, "val")
+    found = trainer.test(student, val, verbose=False)
+    student.uses_ema = False
+    return {"val_top1": _numbers(found, student)["top1"]}
 
 
 def _numbers(results: Sequence[Mapping[str, float]], student: "Student") -> dict[str, Any]:

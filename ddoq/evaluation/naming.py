@@ -1,6 +1,7 @@
 """What is a row or a column called? Its component's name, and what sets it apart from others."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ddoq.component import Block, complete
@@ -15,23 +16,30 @@ def told_apart(kind: str, block: Block, blocks: Sequence[Block]) -> str:
     """
     same = [b for b in blocks if b["name"] == block["name"] and b != block]
     told = {k: v for k, v in block.items() if any(b.get(k) != v for b in same)}
-    usual = complete(KINDS, kind, block["name"]) if any(map(_is_nested, told.values())) else {}
+    has_nested = any(_is_nested(k, v) for k, v in told.items())
+    usual = complete(KINDS, kind, block["name"]) if has_nested else {}
     texts = {
-        k: _name_of(k, v, [b.get(k) for b in same]) if _is_nested(v) else v
+        k: _name_of(k, v, [b.get(k) for b in same]) if _is_nested(k, v) else _short(v)
         for k, v in told.items()
         if not usual or usual.get(k) != v
     }
     return _with(block["name"], texts)
 
 
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, dict) and "name" in value
+def _is_nested(kind: str, value: Any) -> bool:
+    return kind in KINDS and isinstance(value, dict) and "name" in value
+
+
+def _short(value: Any) -> Any:
+    """Return a value without what is only true on this machine: where a folder lies."""
+    is_place = isinstance(value, str) and Path(value).is_absolute()
+    return Path(value).name if is_place else value
 
 
 def _name_of(kind: str, block: Block, others: Sequence[Any]) -> str:
     usual = complete(KINDS, kind, block["name"])
     changed = {k: v for k, v in block.items() if usual.get(k) != v}
-    same = [b for b in others if _is_nested(b) and b["name"] == block["name"]]
+    same = [b for b in others if _is_nested(kind, b) and b["name"] == block["name"]]
     return _with(block["name"], changed if same else {})
 
 

@@ -188,7 +188,8 @@ class Protocol:
         """Say whether this is another protocol without its augmentation, and else the same."""
         own, others = self.key(), other.key()
         rest = own.keys() - set(_AUGMENTATION)
-        return other.augments and not self.augments and all(own[k] == others[k] for k in rest)
+        is_else_equal = self.rules == other.rules and all(own[k] == others[k] for k in rest)
+        return other.augments and not self.augments and is_else_equal
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "Protocol":

@@ -124,9 +124,7 @@ def train_in_parallel(run: "Run") -> None:
     if len(waiting) < 2 * workers and not (uses_ray and waiting):
         # Starting processes would take longer than they save.
         return
-    if any(run.make("protocol", p).labels == "soft" for p in run.recipe.protocols):
-        # Trained here, where its progress is seen, if it must be trained.
-        _ = run.teacher
+    _train_teachers(run)
     plain = dataclasses.asdict(run.recipe)
     plain["cache"] = str(Path(run.recipe.cache).resolve())
     if "devices" in run.recipe.trainer:
@@ -143,6 +141,13 @@ def train_in_parallel(run: "Run") -> None:
             for record in records:
                 run.remember(record)
             bar.advance()
+
+
+def _train_teachers(run: "Run") -> None:
+    """Train the teachers that must be trained here, where their progress is seen."""
+    for table in tables(run):
+        if table.protocol.labels == "soft":
+            run.teacher_of(table.teacher)
 
 
 def _accelerators(run: "Run") -> list[str]:

@@ -95,7 +95,7 @@ def train_prior(
             title="Prior: class-conditional latent DiT",
             images=images,
             how=f"{steps} steps of {batch_size} latents, noise prediction, weights averaged",
-            seconds=time.perf_counter() - start,
+            seconds=trained.seconds_before + time.perf_counter() - start,
             quality={
                 "noise prediction error, mean of the last tenth": float(last),
                 "parameters": sum(p.numel() for p in model.parameters()),

@@ -30,19 +30,20 @@ def compare_all(results: Sequence[Result]) -> list[Comparison]:
     Where the method's variant was chosen on validation images it leads, and is compared with the
     rows of other methods.
     """
-    picked = picked_rows(results)
+    leaders = chosen_rows(results)
     rows = [row for row in ordered(results) if row.note != QUOTED]
     sizes = dict.fromkeys(r.images_per_class for r in rows if r.distiller not in (RANDOM, FULL))
     pairs: list[tuple[Row, Row]] = []
     for size in sizes:
         lead, *others = [r for r in rows if r.images_per_class == size or r.distiller == FULL]
-        if size in picked:
-            lead, others = picked[size], [r for r in others if method_of(r) != method_of(lead)]
+        if size in leaders:
+            lead = leaders[size]
+            others = [r for r in others if method_of(r) != method_of(lead)]
         pairs += [(lead, other) for other in others]
     return compare_pairs(results, pairs)
 
 
-def picked_rows(results: Sequence[Result]) -> dict[int, Row]:
+def chosen_rows(results: Sequence[Result]) -> dict[int, Row]:
     """Return the variant of the leading method that was chosen for each size, if one was."""
     rows = ordered(r for r in results if r.note != QUOTED)
     return chosen(results, [method_of(rows[0])]) if rows else {}

@@ -58,7 +58,8 @@ def _escaped(value: Any) -> Any:
 
 def _result(row: Mapping[str, str], place: str) -> Result:
     try:
-        return Result(**{name: _parsed(field.type, row[name]) for name, field in _FIELDS.items()})
+        known = {n: f for n, f in _FIELDS.items() if n in row or f.default is dataclasses.MISSING}
+        return Result(**{name: _parsed(field.type, row[name]) for name, field in known.items()})
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise DataError(
             f"{place} is no result ({type(error).__name__}: {error})",
@@ -99,6 +100,11 @@ def summary(
             {"protocol": sheet.protocol, "teacher": sheet.teacher, **_comparison(c)}
             for sheet in found
             for c in sheet.comparisons
+        ],
+        "chosen": [
+            {"protocol": sheet.protocol, "teacher": sheet.teacher, **dataclasses.asdict(row)}
+            for sheet in found
+            for row in sheet.chosen
         ],
         "metrics": [dict(finding) for finding in findings],
         "stages": [dict(stage) for stage in stages],

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ddoq.evaluation.score import ABSENT, Result, Row, Score, summarize
-from ddoq.report.comparisons import QUOTED, ordered
+from ddoq.report.comparisons import FULL, QUOTED, RANDOM, chosen_rows, ordered
 
 _LIGHT, _DARK = (238, 243, 250), (40, 104, 176)
 
@@ -68,7 +68,10 @@ class HeatMap:
 
 
 def heat_maps(results: Sequence[Result]) -> list[HeatMap]:
-    """Return a map of each size's leading row and of random images, where teachers are several."""
+    """Return a map of each size's leading row and of random images, where teachers are several.
+
+    A variant that was chosen leads.
+    """
     maps: list[HeatMap] = []
     for protocol in dict.fromkeys(r.protocol for r in results):
         own = [r for r in results if r.protocol == protocol and r.note != QUOTED]
@@ -79,9 +82,9 @@ def heat_maps(results: Sequence[Result]) -> list[HeatMap]:
 
 
 def _shown(results: Sequence[Result]) -> list[Row]:
-    rows = ordered(results)
-    leading = {row.images_per_class: row for row in reversed(rows)}
-    return [r for r in rows if r in leading.values() or r.distiller == "random"]
+    rows = [row for row in ordered(results) if row.distiller != FULL]
+    leading = {row.images_per_class: row for row in reversed(rows)} | chosen_rows(results)
+    return [r for r in rows if r in leading.values() or r.distiller == RANDOM]
 
 
 def _map(results: Sequence[Result], row: Row, protocol: str, teachers: tuple[str, ...]) -> HeatMap:

@@ -56,7 +56,8 @@ def write_page(
     text = _template().render(
         title=title,
         recipe_yaml=recipe_yaml,
-        sheets=[(sheet, plot(sheet)) for sheet in sheets],
+        sheets=[(sheet, None if sheet.is_across else plot(sheet)) for sheet in sheets],
+        protocols=list(dict.fromkeys(s.protocol for s in sheets if not s.is_across)),
         maps=maps,
         galleries=[(gallery, _tiles(gallery)) for gallery in pictures],
         images_shown=_IMAGES,

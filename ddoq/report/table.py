@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich import box
 from rich.console import Console, ConsoleOptions
@@ -24,11 +24,11 @@ from ddoq.report.comparisons import (
     FULL,
     QUOTED,
     RANDOM,
+    chosen_rows,
     compare_all,
     in_words,
     ordered,
     p_text,
-    picked_rows,
 )
 
 _REPORTED = {
@@ -90,7 +90,7 @@ class Sheet:
     students: tuple[str, ...]
     lines: tuple[Line, ...]
     comparisons: tuple[Comparison, ...]
-    picked: tuple[Row, ...] = ()
+    chosen: tuple[Row, ...] = ()
     """The variants that were chosen on validation images."""
     teacher: str = ABSENT
     is_across: bool = False
@@ -107,9 +107,13 @@ class Sheet:
         """Whether there are several students to take a mean over."""
         return len(self.students) > 1 and not self.is_across
 
+    def leads(self, line: Line) -> bool:
+        """Say whether a line is one that others are compared with."""
+        return line.row in self.chosen if self.chosen else line is self.lines[0]
+
     def heading(self, lead: Row) -> str:
         """Say what others are compared with, and how it came to lead."""
-        how = " (chosen on validation images)" if lead in self.picked else ""
+        how = " (chosen on validation images)" if lead in self.chosen else ""
         return f"{lead.name}, {lead.images_per_class} per class{how}, minus"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
@@ -145,15 +149,15 @@ def sheets(results: Iterable[Result], *, data: str, num_test_images: int) -> lis
 def across(results: Sequence[Result], *, data: str) -> Sheet:
     """Make the one sheet that has several protocols, or teachers, in it: each a column.
 
-    A score is the mean over the row's students. It holds no comparisons, and says that it allows
-    none between columns.
+    A score is the mean over all students of its column. The sheet holds no comparisons, and says
+    that it allows none between columns.
     """
     groups: dict[str, list[Result]] = {}
     for r in results:
         by = f" ({r.teacher})" if r.teacher != ABSENT else ""
         if r.note != QUOTED:
-            groups.setdefault(f"{r.protocol}{by}", []).append(r)
-    means = {name: summarize_means(own) for name, own in groups.items()}
+            groups.setdefault(f"{r.protocol}{by}", []).append(replace(r, note=""))
+    means = {name: _of_all_students(own) for name, own in groups.items()}
     rows = ordered(r for own in groups.values() for r in own)
     return Sheet(
         data=data,
@@ -168,6 +172,14 @@ def across(results: Sequence[Result], *, data: str) -> Sheet:
     )
 
 
+def _of_all_students(results: Sequence[Result]) -> dict[Row, Score]:
+    """Return the means over students, of the rows that all students were trained on."""
+    students = {r.student for r in results}
+    of_row = {row: {r.student for r in results if r.row == row} for row in ordered(results)}
+    means = summarize_means(results)
+    return {row: score for row, score in means.items() if of_row[row] == students}
+
+
 def _sheet(results: Sequence[Result], data: str, num_test_images: int) -> Sheet:
     labels = dict.fromkeys(r.labels for r in results if r.note != QUOTED)
     return Sheet(
@@ -178,7 +190,7 @@ def _sheet(results: Sequence[Result], data: str, num_test_images: int) -> Sheet:
         students=tuple(dict.fromkeys(r.student for r in results)),
         lines=_lines(results),
         comparisons=tuple(compare_all(results)),
-        picked=tuple(picked_rows(results).values()),
+        chosen=tuple(chosen_rows(results).values()),
         teacher=next((r.teacher for r in results if r.note != QUOTED), ABSENT),
     )
 
@@ -227,7 +239,7 @@ def _table(sheet: Sheet, width: int | None, between: str) -> Table:
         words = (line.name, line.size, line.row.weighting, line.row.decoder)
         numbers = [line.text(s).replace(" ", between, 1) for s in scores]
         cells = [*(_folded(w, width) for w in words), *map(Text, [*numbers, line.runs])]
-        table.add_row(*cells, style="bold" if line is sheet.lines[0] else None)
+        table.add_row(*cells, style="bold" if sheet.leads(line) else None)
     return table
 
 

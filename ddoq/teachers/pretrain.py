@@ -48,7 +48,8 @@ def train_teacher(
         flip=flip,
     )
     module = _module(described, protocol, steps, run.images)
-    accuracy = _accuracy(run, train_on_images(run, module, protocol, work), module)
+    trained = train_on_images(run, module, protocol, work)
+    accuracy = _accuracy(run, trained.trainer, module)
     if run.world.is_first:
         save_teacher(work, module.net.cpu(), described)
         how = f"{steps} steps of {batch_size} images, hard labels, crops of {crop}, flip {flip}"
@@ -57,7 +58,7 @@ def train_teacher(
             title=f"Teacher: {block['name']}",
             images=run.images,
             how=how,
-            seconds=time.perf_counter() - start,
+            seconds=trained.seconds_before + time.perf_counter() - start,
             quality={"validation accuracy": accuracy, "parameters": _size(module)},
         )
 

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -47,6 +48,20 @@ class Stop(Callback):
 @pytest.fixture(autouse=True)
 def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resume, "EVERY_SECONDS", 0.0)
+
+
+@pytest.fixture
+def resumed_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the steps at which trainings go on."""
+    seen: list[int] = []
+    load = Steps.load_state_dict
+
+    def noted(self: Steps, state: dict[str, int]) -> None:
+        seen.append(state["next"])
+        load(self, state)
+
+    monkeypatch.setattr(Steps, "load_state_dict", noted)
+    return seen
 
 
 @pytest.fixture
@@ -94,7 +109,9 @@ def outcome(measure: Measure) -> dict[str, object]:
         {"weights": "sampler", "optimizer": "sgd", "lr": 0.1},
     ],
 )
-def test_after_a_stop_losses_and_accuracies_are_the_same(tmp_path, stopped_at, step, changes):
+def test_after_a_stop_losses_and_accuracies_are_the_same(
+    tmp_path, stopped_at, resumed_at, step, changes
+):
     run = open_run(tmp_path)
     whole, losses = train(run, tmp_path / "whole", **changes)
     stopped_at(step)
@@ -102,6 +119,7 @@ def test_after_a_stop_losses_and_accuracies_are_the_same(tmp_path, stopped_at, s
         train(run, tmp_path / "stopped", **changes)
     stopped_at(None)
     measured, resumed = train(run, tmp_path / "stopped", **changes)
+    assert resumed_at == [step]
     assert len(losses) == 12
     assert torch.equal(resumed, losses)
     assert outcome(measured) == outcome(whole)
@@ -126,11 +144,14 @@ def test_seconds_are_those_of_all_calls(tmp_path, stopped_at):
     stopped_at(11)
     with pytest.raises(Killed):
         train(run, tmp_path / "work")
-    state = torch.load(tmp_path / "work" / "training.resume", weights_only=True)
-    before = state["callbacks"]["Resume"]["seconds"]
+    file = tmp_path / "work" / "training.resume"
+    state = torch.load(file, weights_only=True)
+    assert 0 < state["callbacks"]["Resume"]["seconds"] < 60
+    state["callbacks"]["Resume"]["seconds"] = 1000.0
+    torch.save(state, file)
     stopped_at(None)
     measured, _ = train(run, tmp_path / "work")
-    assert 0 < before < measured.seconds
+    assert 1000 < measured.seconds < 1060
 
 
 def test_a_damaged_state_is_left_and_the_training_begins_anew(tmp_path):
@@ -145,6 +166,26 @@ def test_a_damaged_state_is_left_and_the_training_begins_anew(tmp_path):
     assert outcome(measured) == outcome(whole)
 
 
+def test_a_state_of_another_lightning_is_left(tmp_path, stopped_at, resumed_at):
+    run = open_run(tmp_path)
+    stopped_at(5)
+    with pytest.raises(Killed):
+        train(run, tmp_path / "work")
+    file = tmp_path / "work" / "training.resume"
+    torch.save({**torch.load(file, weights_only=True), "pytorch-lightning_version": "1.0"}, file)
+    stopped_at(None)
+    with pytest.warns(UserWarning, match="another version of lightning"):
+        train(run, tmp_path / "work")
+    assert resumed_at == []
+
+
+def test_a_state_with_a_loss_that_is_no_number_is_not_kept(tmp_path):
+    guard = resume.Resume(tmp_path / "state")
+    alone = SimpleNamespace(world_size=1)
+    assert guard._is_due(alone, torch.tensor(1.0))
+    assert not guard._is_due(alone, torch.tensor(float("nan")))
+
+
 def test_a_short_training_leaves_no_state(tmp_path, monkeypatch):
     monkeypatch.setattr(resume, "EVERY_SECONDS", 60.0)
     train(open_run(tmp_path), tmp_path / "work")
@@ -152,7 +193,7 @@ def test_a_short_training_leaves_no_state(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("part", ["autoencoder", "teacher", "prior"])
-def test_pretraining_goes_on_too(tmp_path, stopped_at, part):
+def test_pretraining_goes_on_too(tmp_path, stopped_at, resumed_at, part):
     short = f"pretrain.{part}.steps=6"
     source = f"{part}.source=pretrain"
     whole = open_run(tmp_path / "whole", short, source).pretrained(part)
@@ -161,6 +202,7 @@ def test_pretraining_goes_on_too(tmp_path, stopped_at, part):
         open_run(tmp_path / "stopped", short, source).pretrained(part)
     stopped_at(None)
     resumed = open_run(tmp_path / "stopped", short, source).pretrained(part)
+    assert resumed_at == [4]
     ours, theirs = (sorted(f.rglob("*.safetensors")) for f in (resumed, whole))
     assert [f.read_bytes() for f in ours] == [f.read_bytes() for f in theirs]
     assert not list(resumed.rglob("*.resume"))
@@ -175,7 +217,13 @@ SCRIPT = """
     from ddoq.evaluation.protocols import Protocol
     from ddoq.run import Run
     import torch
+    from ddoq.steps import Steps
     resume.EVERY_SECONDS = 0.0
+    load = Steps.load_state_dict
+    def noted(self, state):
+        print("went on at", state["next"], flush=True)
+        load(self, state)
+    Steps.load_state_dict = noted
     run = Run(recipe.read(["recipe=digits", f"cache={sys.argv[1]}", f"out={sys.argv[1]}"]).recipe)
     protocol = Protocol.preset("small_hard", steps=int(sys.argv[2]), evaluations=2)
     student = {"name": "convnet", "depth": 2, "width": 8}
@@ -186,7 +234,7 @@ SCRIPT = """
 def test_a_process_that_is_killed_is_taken_up_by_the_next(tmp_path, environment):
     def start(place: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path / place), "200"]
-        return subprocess.Popen(command, env=environment)
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
 
     assert start("whole").wait() == 0
     process = start("killed")
@@ -195,7 +243,9 @@ def test_a_process_that_is_killed_is_taken_up_by_the_next(tmp_path, environment)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not list((tmp_path / "killed" / "cell").glob("*/measure.json"))
-    assert start("killed").wait() == 0
+    printed, _ = (second := start("killed")).communicate()
+    assert second.returncode == 0
+    assert int(printed.decode().split("went on at")[1].split()[0]) > 0
     (whole,), (killed,) = (
         (tmp_path / p / "cell").glob("*/measure.json") for p in ("whole", "killed")
     )

@@ -84,7 +84,7 @@ def test_the_chosen_row_is_compared_with_other_methods_on_the_test_images(result
 
 def test_a_sheet_says_how_its_leading_row_was_chosen(results):
     [sheet] = sheets(results, data="blobs", num_test_images=1)
-    headings = {row.images_per_class: sheet.heading(row) for row in sheet.picked}
+    headings = {row.images_per_class: sheet.heading(row) for row in sheet.chosen}
     assert headings[10] == f"{SHRUNK}, 10 per class (chosen on validation images), minus"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ddoq import recipe
 from ddoq.errors import UsageError
-from ddoq.evaluation.grid import draw, quoted
+from ddoq.evaluation.grid import draw, quoted, tables
 from ddoq.evaluation.presets import PRESETS
 from ddoq.evaluation.rows import entries
 from ddoq.recipe import Recipe
@@ -52,3 +52,11 @@ def test_a_number_quoted_for_another_protocol_is_left_out() -> None:
     wanted = digits(f"evaluation.quoted=[{number}]")
     assert quoted(wanted, PRESETS["small"]) == []
     assert len(quoted(wanted, PRESETS["fkd"])) == 1
+
+
+def test_a_teacher_that_is_named_twice_has_one_table() -> None:
+    own = "{name: trained, source: checkpoints/digits/teacher}"
+    other = "{name: trained, source: pretrain}"
+    run = Run(digits(f"evaluation.teachers=[{own}, {other}, {other}]"))
+    found = [t.teacher and t.teacher["source"] for t in tables(run)]
+    assert found == [None, "pretrain"]

@@ -211,7 +211,16 @@ def test_images_with_other_channels_are_refused(make_run) -> None:
         train_and_test(run, dataclasses.replace(one, synthetic=colored))
 
 
-def test_validation_images_are_measured_in_the_same_state_where_they_choose(make_run) -> None:
+@pytest.mark.parametrize("changes", [{"reported": "best", "evaluations": 6}])
+def test_the_state_that_chooses_is_not_selected_by_the_test_images(make_run, changes) -> None:
+    run = make_run("evaluation.choose=true")
+    best = measure(run, cell(run, **changes))
+    last = measure(run, cell(run))
+    assert best.val_top1 == last.val_top1
+    assert best.top1 >= last.top1
+
+
+def test_validation_images_are_measured_in_the_last_state_where_they_choose(make_run) -> None:
     both = measure(chooser := make_run("evaluation.choose=true"), cell(chooser))
     val = measure(run := make_run("evaluation.split=val"), cell(run))
     test = measure(run := make_run(), cell(run))

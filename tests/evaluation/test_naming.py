@@ -52,3 +52,14 @@ def test_numbers_are_said_of_all_that_differ():
         "convnet(depth=1)",
         "convnet(depth=3)",
     ]
+
+
+def test_where_a_folder_lies_is_not_told():
+    blocks = [{"name": "trained", "source": s} for s in ("/home/me/teachers/a", "pretrain")]
+    names = [told_apart("teacher", b, blocks) for b in blocks]
+    assert names == ["trained(source=a)", "trained(source=pretrain)"]
+
+
+def test_a_setting_with_a_name_in_it_need_not_be_a_component():
+    blocks = [{"name": "mine:Net", "head": {"name": n}} for n in "ab"]
+    assert told_apart("student", blocks[0], blocks) == "mine:Net(head={'name': 'a'})"

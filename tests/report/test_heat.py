@@ -1,6 +1,7 @@
 """Does a map show every teacher and student, darker where it is better?"""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -112,3 +113,20 @@ def test_a_sheet_across_protocols_says_what_it_is(results):
     assert [s.mean for s in line.scores if s] == pytest.approx([0.3, 0.45, 0.5])
     missing = next(x for x in sheet.lines if x.row.distiller == "herding")
     assert missing.scores[2] is None
+
+
+def test_the_full_data_have_no_map_and_a_chosen_variant_leads(results):
+    extra = [replace(r, distiller="ddoq(solver=d4m)") for r in results if r.distiller == "ddoq"]
+    full = [run("full", t, "x", 0.9, images_per_class=0) for t in "AB"]
+    valued = [
+        replace(r, val_top1=0.9 if r.distiller == "ddoq(solver=d4m)" else 0.1)
+        for r in [*results, *extra]
+    ]
+    assert [m.row.distiller for m in heat_maps([*valued, *full])] == ["random", "ddoq(solver=d4m)"]
+
+
+def test_across_protocols_a_row_must_have_all_students_of_a_column(results):
+    full = [run("full", t, "x", 0.9, images_per_class=0, note="same updates") for t in "AB"]
+    lines = across([*results, *full], data="blobs").lines
+    of_full = next(line for line in lines if line.row.distiller == "full")
+    assert of_full.scores == (None, None, None)
