@@ -8,7 +8,6 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -179,11 +178,10 @@ def test_a_state_of_another_lightning_is_left(tmp_path, stopped_at, resumed_at):
     assert resumed_at == []
 
 
-def test_a_state_with_a_loss_that_is_no_number_is_not_kept(tmp_path):
-    guard = resume.Resume(tmp_path / "state")
-    alone = SimpleNamespace(world_size=1)
-    assert guard._is_due(alone, torch.tensor(1.0))
-    assert not guard._is_due(alone, torch.tensor(float("nan")))
+def test_a_state_with_a_loss_that_is_no_number_is_not_kept(tmp_path, make_trainer):
+    kept, alone = resume.Resume(tmp_path / "state"), make_trainer()
+    assert kept._is_due(alone, torch.tensor(1.0))
+    assert not kept._is_due(alone, torch.tensor(float("nan")))
 
 
 def test_a_short_training_leaves_no_state(tmp_path, monkeypatch):
@@ -236,12 +234,12 @@ def test_a_process_that_is_killed_is_taken_up_by_the_next(tmp_path, environment)
         command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path / place), "200"]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
 
-    assert start("whole").wait() == 0
+    start("whole").communicate()
     process = start("killed")
     while not list((tmp_path / "killed").rglob("training.resume")):
         assert process.poll() is None
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert not list((tmp_path / "killed" / "cell").glob("*/measure.json"))
     printed, _ = (second := start("killed")).communicate()
     assert second.returncode == 0
