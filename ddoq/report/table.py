@@ -93,13 +93,15 @@ class Sheet:
     chosen: tuple[Row, ...] = ()
     """The variants that were chosen on validation images."""
     teacher: str = ABSENT
+    names_teacher: bool = False
+    """Whether there are sheets of other teachers, too."""
     is_across: bool = False
     """Whether the columns are protocols, which cannot be compared with each other."""
 
     @property
     def title(self) -> str:
         """The data set, protocol and labels."""
-        by = f" of {self.teacher}" if self.teacher != ABSENT else ""
+        by = f" of {self.teacher}" if self.names_teacher else ""
         return f"{self.data} · protocol {self.protocol} · {self.labels} labels{by}"
 
     @property
@@ -143,7 +145,9 @@ def sheets(results: Iterable[Result], *, data: str, num_test_images: int) -> lis
         first = of_protocol.setdefault(result.protocol, key)
         # A published number stands beside ours, whoever taught there.
         groups.setdefault(first if result.note == QUOTED else key, []).append(result)
-    return [_sheet(group, data, num_test_images) for group in groups.values()]
+    made = [_sheet(group, data, num_test_images) for group in groups.values()]
+    several = len({s.teacher for s in made} - {ABSENT}) > 1
+    return [replace(s, names_teacher=several and s.teacher != ABSENT) for s in made]
 
 
 def across(results: Sequence[Result], *, data: str) -> Sheet:

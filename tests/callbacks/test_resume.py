@@ -252,3 +252,17 @@ def test_a_process_that_is_killed_is_taken_up_by_the_next(tmp_path, environment)
     curves = [f.with_name("losses.safetensors").read_bytes() for f in (whole, killed)]
     assert curves[0] == curves[1]
     assert not list(killed.parent.glob("*.resume"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_training_on_a_card_goes_on(tmp_path, stopped_at, resumed_at):
+    run = open_run(tmp_path, "trainer={accelerator: gpu, devices: 1}")
+    _, losses = train(run, tmp_path / "whole", ema=0.9, reported="ema")
+    stopped_at(6)
+    with pytest.raises(Killed):
+        train(run, tmp_path / "stopped", ema=0.9, reported="ema")
+    stopped_at(None)
+    _, resumed = train(run, tmp_path / "stopped", ema=0.9, reported="ema")
+    assert resumed_at == [6]
+    assert torch.allclose(resumed, losses, rtol=1e-3)
