@@ -50,7 +50,7 @@ class HeatMap:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
         """Show the map as a table with colored cells."""
-        yield Text(self.title, style="bold")
+        yield Text(f"\n{self.title}", style="bold")
         table = Table(box=None, padding=(0, 1), header_style="dim")
         for header in ("", *self.students):
             table.add_column(header, justify="right" if header else "left")

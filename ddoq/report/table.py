@@ -68,7 +68,7 @@ class Line:
     def runs(self) -> str:
         """The number of runs behind each score; a range where they differ."""
         counts = sorted({score.n for score in self.scores if score})
-        if self.row.note == QUOTED:
+        if self.row.note == QUOTED or not counts:
             return ABSENT
         return str(counts[0]) if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
 
@@ -101,6 +101,8 @@ class Sheet:
     @property
     def title(self) -> str:
         """The data set, protocol and labels."""
+        if self.is_across:
+            return f"{self.data} · {self.protocol}"
         by = f" of {self.teacher}" if self.names_teacher else ""
         return f"{self.data} · protocol {self.protocol} · {self.labels} labels{by}"
 
@@ -163,6 +165,7 @@ def across(results: Sequence[Result], *, data: str) -> Sheet:
             groups.setdefault(f"{r.protocol}{by}", []).append(replace(r, note=""))
     means = {name: _of_all_students(own) for name, own in groups.items()}
     rows = ordered(r for own in groups.values() for r in own)
+    scores = {row: tuple(m.get(row) for m in means.values()) for row in rows}
     return Sheet(
         data=data,
         protocol=f"ACROSS {len(groups)} PROTOCOLS OR TEACHERS, as asked for",
@@ -170,7 +173,7 @@ def across(results: Sequence[Result], *, data: str) -> Sheet:
         caption="mean over students of top-1 in %; columns are different measurements: compare "
         "rows within a column, never numbers of two columns",
         students=tuple(groups),
-        lines=tuple(Line(row, tuple(m.get(row) for m in means.values()), None) for row in rows),
+        lines=tuple(Line(row, own, None) for row, own in scores.items() if any(own)),
         comparisons=(),
         is_across=True,
     )
