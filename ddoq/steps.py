@@ -15,7 +15,8 @@ class Steps:
         return self._number
 
     def __iter__(self) -> Iterator[Any]:
-        for step in range(self._first, self._number):
+        first, self._first = self._first, 0
+        for step in range(first, self._number):
             self._next = step + 1
             yield self._batch(step)
 
