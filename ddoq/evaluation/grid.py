@@ -1,6 +1,7 @@
 """How is a table filled? Every set drawn, every student trained on it, in order."""
 
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 from ddoq.component import Block
@@ -74,7 +75,6 @@ def quoted(recipe: Recipe, protocol: Protocol) -> list[Result]:
     A number that names a protocol stands in the tables of that protocol alone.
     """
     wanted = (protocol.id, protocol.id.split("+")[0], None)
-    unknown = float("nan")
     return [
         Result(
             distiller=str(number["distiller"]),
@@ -85,10 +85,10 @@ def quoted(recipe: Recipe, protocol: Protocol) -> list[Result]:
             seed=0,
             set_seed=0,
             top1=float(number["top1"]),
-            top5=unknown,
-            loss=unknown,
-            seconds=unknown,
-            peak_memory_mb=unknown,
+            top5=nan,
+            loss=nan,
+            seconds=nan,
+            peak_memory_mb=nan,
             note="quoted",
         )
         for number in recipe.evaluation.quoted

@@ -8,6 +8,7 @@ texts are in percent.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from statistics import fmean, stdev
 from typing import Literal
 
@@ -60,15 +61,15 @@ class Result:
     """For example `same updates`, or `quoted`."""
     reported: str = "last"
     """What `top1` is: that of the last state, of the best on test, or of the running mean."""
-    last_top1: float = float("nan")
-    best_top1: float = float("nan")
-    val_top1: float = float("nan")
+    last_top1: float = nan
+    best_top1: float = nan
+    val_top1: float = nan
     """The accuracy on validation images, where variants are chosen by them."""
-    ece: float = float("nan")
+    ece: float = nan
     """Expected calibration error."""
-    label_bytes: float = float("nan")
+    label_bytes: float = nan
     """Bytes of stored soft labels per image."""
-    set_bytes: float = float("nan")
+    set_bytes: float = nan
     """Bytes of the set's images and of all stored labels."""
     of_class: tuple[float, ...] = ()
     """The accuracy on each class, in their order."""

@@ -71,7 +71,8 @@ def _parsed(kind: Any, cell: str) -> Any:
     if kind == tuple[float, ...]:
         return tuple(map(float, cell.split()))
     if kind is not str:
-        return kind(cell)
+        # The one nan that a result has where nothing was measured, so that equal ones are equal.
+        return nan if cell == "nan" else kind(cell)
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 

@@ -1,6 +1,7 @@
 import csv
 import json
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,9 @@ def test_the_summary_keeps_costs_and_certificates():
     assert (found["recipe"], found["set"]) == ("digits", {"images": 100})
     assert found["stages"][0]["cached"] is True
     assert found["certificates"] == [{"class": "zero", "distortion": 1.5}]
+
+
+def test_what_was_not_measured_comes_back_equal(tmp_path: Path):
+    bare = replace(RUN, val_top1=nan, ece=nan)
+    write_results(tmp_path, [bare])
+    assert read_results(tmp_path) == [bare]
