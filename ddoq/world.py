@@ -1,5 +1,6 @@
 """Which of how many processes is this one, and how do they agree?"""
 
+import atexit
 import contextlib
 import os
 import signal
@@ -134,4 +135,14 @@ def _launch(settings: dict[str, Any]) -> World:
             f"trainer: {str(error).splitlines()[0]}", "see Lightning's Trainer for what fits"
         ) from error
     fabric.launch()
+    if fabric.world_size > 1:
+        atexit.register(_leave)
     return World(fabric, settings if fabric.world_size > 1 else None)
+
+
+def _leave() -> None:
+    """Close the connections of the ranks: threads of gloo that still wait would abort the exit."""
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.destroy_process_group()
