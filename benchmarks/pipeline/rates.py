@@ -16,8 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks.pipeline.loader import endless, make_loader, write_pictures
-from benchmarks.quantizer import measure
-from ddoq import arguments, recipe
+from benchmarks.pipeline.opened import opened
 from ddoq.artifacts import write_json
 from ddoq.component import Block
 from ddoq.evaluation.cell import Cell, feed_of
@@ -48,12 +47,7 @@ class Options:
 
 def main(argv: list[str]) -> None:
     """Measure, print the rates and ratios, and save every value."""
-    cut = argv.index("--") if "--" in argv else len(argv)
-    asked = arguments.read(Options, argv[cut + 1 :], "rates")
-    run = Run(recipe.read(argv[:cut]).recipe)
-    torch.set_num_threads(asked.threads)
-    about = measure.machine(asked.threads, ("torch", "torchvision", "pillow"))
-    measure.show_machine(about)
+    run, asked, about = opened(argv, Options, "rates", ("torch", "torchvision", "pillow"))
     protocol = Protocol.preset(
         "small_hard", steps=10**6, batch_size=asked.batch_size, crop=[0.08, 1.0], flip=True
     )

@@ -19,8 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from benchmarks.quantizer import measure
-from ddoq import arguments, recipe
+from benchmarks.pipeline.opened import opened
 from ddoq.artifacts import write_json
 from ddoq.component import Block
 from ddoq.run import Run
@@ -42,12 +41,7 @@ class Options:
 
 def main(argv: list[str]) -> None:
     """Measure, print the rates and ratios, and save every value."""
-    cut = argv.index("--") if "--" in argv else len(argv)
-    asked = arguments.read(Options, argv[cut + 1 :], "together")
-    run = Run(recipe.read(argv[:cut]).recipe)
-    torch.set_num_threads(asked.threads)
-    about = measure.machine(asked.threads, ("torch", "timm"))
-    measure.show_machine(about)
+    run, asked, about = opened(argv, Options, "together", ("torch", "timm"))
     device = run.world.device
     found: list[dict[str, Any]] = []
     for block in run.recipe.students:

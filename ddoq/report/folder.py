@@ -10,10 +10,10 @@ from ddoq.evaluation.score import Result
 from ddoq.recipe import Recipe
 from ddoq.report import measures
 from ddoq.report.files import summary, write_results, write_summary
-from ddoq.report.heat import heat_maps
+from ddoq.report.heat import HeatMap, heat_maps
 from ddoq.report.page import Gallery, write_page
 from ddoq.report.points import describe_points
-from ddoq.report.table import across, sheets
+from ddoq.report.table import Sheet, across, sheets
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
@@ -27,44 +27,27 @@ def write_report(
 
     The first set is the method's; the others stand beside it in the pictures.
     """
-    split = run.recipe.evaluation.split
-    name = run.recipe.data["name"] + ("" if split == "test" else " (validation)")
-    tables = sheets(results, data=name, num_test_images=len(run.images.split(split)))
-    if run.recipe.evaluation.across and len(tables) > 1:
-        tables.append(across(results, data=name))
-    maps = heat_maps(results)
-    for table in [*tables, *maps]:
-        run.console.show(table)
+    tables, maps = _tables(run, results), heat_maps(results)
     protocols = [run.make("protocol", block) for block in run.recipe.protocols]
     found = measures.findings(results, protocols)
-    # A difference from random images is in every table; what needs more than one is worth lines.
-    told = [f for f in found if f.metric not in ("IOR", "gap", "gap, less random's")]
-    if told:
-        run.console.show(measures.table(told))
+    _show(run, [*tables, *maps], found)
     if not run.world.is_first:
         return
-    first = sets[0]
+    first, costs = sets[0], stage_costs(run.records)
     for line in describe_points(first.provenance):
         run.console.say(line)
     certificates: list[dict[str, Any]] = first.provenance.get("certificates", [])
-    costs = stage_costs(run.records)
     first.save(folder / "synthetic")
     write_results(folder, results)
-    write_summary(
-        folder,
-        summary(
-            results,
-            stages=costs,
-            certificates=certificates,
-            findings=[f.plain() for f in found],
-            recipe_name=run.recipe.name,
-            set_info={
-                "images": len(first),
-                "fingerprint": first.fingerprint,
-                **{k: first.provenance.get(k) for k in ("shrinkage", "advice", "study_seconds")},
-            },
-        ),
+    content = summary(
+        results,
+        stages=costs,
+        certificates=certificates,
+        findings=[f.plain() for f in found],
+        recipe_name=run.recipe.name,
+        set_info=_about(first),
     )
+    write_summary(folder, content)
     write_page(
         folder / "report.html",
         title=f"{run.recipe.name}, {_per_class(first.images_per_class)}",
@@ -75,6 +58,34 @@ def write_report(
         stages=costs,
         certificates=certificates,
     )
+
+
+def _tables(run: "Run", results: Sequence[Result]) -> list[Sheet]:
+    """Return a sheet per protocol and teacher, and one over all if it is asked for."""
+    settings = run.recipe.evaluation
+    name = run.recipe.data["name"] + ("" if settings.split == "test" else " (validation)")
+    num_images = len(run.images.split(settings.split))
+    tables = sheets(results, data=name, num_test_images=num_images)
+    is_across = settings.across and len(tables) > 1
+    return [*tables, across(results, data=name)] if is_across else tables
+
+
+def _show(run: "Run", shown: Sequence[Sheet | HeatMap], found: Sequence[measures.Finding]) -> None:
+    for one in shown:
+        run.console.show(one)
+    # A difference from random images is in every table; what needs more than one is worth lines.
+    told = [f for f in found if f.metric not in ("IOR", "gap", "gap, less random's")]
+    if told:
+        run.console.show(measures.table(told))
+
+
+def _about(synthetic: SyntheticSet) -> dict[str, Any]:
+    told = ("shrinkage", "advice", "study_seconds")
+    return {
+        "images": len(synthetic),
+        "fingerprint": synthetic.fingerprint,
+        **{k: synthetic.provenance.get(k) for k in told},
+    }
 
 
 def _without_places(recipe: Recipe) -> Recipe:

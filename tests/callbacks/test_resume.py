@@ -1,11 +1,12 @@
 """Does a training that was stopped go on as if it had not been?"""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -64,17 +65,21 @@ def resumed_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
-def stopped_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
-    """Return a function that has trainings stopped at a step, or not."""
+def stopped_at() -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """Return a context in which a training must be stopped by us, when a step begins."""
     make = Run.trainer
 
-    def at(step: int | None) -> None:
+    @contextlib.contextmanager
+    def at(step: int) -> Generator[None]:
         def trainer(self: Run, **settings: object) -> Trainer:
-            if step is not None and "callbacks" in settings:
+            if "callbacks" in settings:
                 settings["callbacks"] = [Stop(step), *settings["callbacks"]]
             return make(self, **settings)
 
-        monkeypatch.setattr(Run, "trainer", trainer)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Run, "trainer", trainer)
+            with pytest.raises(Killed):
+                yield
 
     return at
 
@@ -113,10 +118,8 @@ def test_after_a_stop_losses_and_accuracies_are_the_same(
 ):
     run = open_run(tmp_path)
     whole, losses = train(run, tmp_path / "whole", **changes)
-    stopped_at(step)
-    with pytest.raises(Killed):
+    with stopped_at(step):
         train(run, tmp_path / "stopped", **changes)
-    stopped_at(None)
     measured, resumed = train(run, tmp_path / "stopped", **changes)
     assert resumed_at == [step]
     assert len(losses) == 12
@@ -126,10 +129,8 @@ def test_after_a_stop_losses_and_accuracies_are_the_same(
 
 def test_what_was_done_before_is_not_done_again(tmp_path, stopped_at, monkeypatch):
     run = open_run(tmp_path)
-    stopped_at(7)
-    with pytest.raises(Killed):
+    with stopped_at(7):
         train(run, tmp_path / "work")
-    stopped_at(None)
     seen: list[int] = []
     monkeypatch.setattr(
         measuring, "Steps", lambda batch, n: Steps(lambda s: (seen.append(s), batch(s))[1], n)
@@ -140,15 +141,13 @@ def test_what_was_done_before_is_not_done_again(tmp_path, stopped_at, monkeypatc
 
 def test_seconds_are_those_of_all_calls(tmp_path, stopped_at):
     run = open_run(tmp_path)
-    stopped_at(11)
-    with pytest.raises(Killed):
+    with stopped_at(11):
         train(run, tmp_path / "work")
     file = tmp_path / "work" / "training.resume"
     state = torch.load(file, weights_only=True)
     assert 0 < state["callbacks"]["Resume"]["seconds"] < 60
     state["callbacks"]["Resume"]["seconds"] = 1000.0
     torch.save(state, file)
-    stopped_at(None)
     measured, _ = train(run, tmp_path / "work")
     assert 1000 < measured.seconds < 1060
 
@@ -167,12 +166,10 @@ def test_a_damaged_state_is_left_and_the_training_begins_anew(tmp_path):
 
 def test_a_state_of_another_lightning_is_left(tmp_path, stopped_at, resumed_at):
     run = open_run(tmp_path)
-    stopped_at(5)
-    with pytest.raises(Killed):
+    with stopped_at(5):
         train(run, tmp_path / "work")
     file = tmp_path / "work" / "training.resume"
     torch.save({**torch.load(file, weights_only=True), "pytorch-lightning_version": "1.0"}, file)
-    stopped_at(None)
     with pytest.warns(UserWarning, match="another version of lightning"):
         train(run, tmp_path / "work")
     assert resumed_at == []
@@ -195,10 +192,8 @@ def test_pretraining_goes_on_too(tmp_path, stopped_at, resumed_at, part):
     short = f"pretrain.{part}.steps=6"
     source = f"{part}.source=pretrain"
     whole = open_run(tmp_path / "whole", short, source).pretrained(part)
-    stopped_at(4)
-    with pytest.raises(Killed):
+    with stopped_at(4):
         open_run(tmp_path / "stopped", short, source).pretrained(part)
-    stopped_at(None)
     resumed = open_run(tmp_path / "stopped", short, source).pretrained(part)
     assert resumed_at == [4]
     ours, theirs = (sorted(f.rglob("*.safetensors")) for f in (resumed, whole))
@@ -259,10 +254,8 @@ def test_a_process_that_is_killed_is_taken_up_by_the_next(tmp_path, environment)
 def test_a_training_on_a_card_goes_on(tmp_path, stopped_at, resumed_at):
     run = open_run(tmp_path, "trainer={accelerator: gpu, devices: 1}")
     _, losses = train(run, tmp_path / "whole", ema=0.9, reported="ema")
-    stopped_at(6)
-    with pytest.raises(Killed):
+    with stopped_at(6):
         train(run, tmp_path / "stopped", ema=0.9, reported="ema")
-    stopped_at(None)
     _, resumed = train(run, tmp_path / "stopped", ema=0.9, reported="ema")
     assert resumed_at == [6]
     assert torch.allclose(resumed, losses, rtol=1e-3)
