@@ -66,6 +66,7 @@ def main(argv: list[str]) -> None:
         trainer=lightning,
         work=asked.work,
         world=World(),
+        processes=asked.threads,
     )
     seconds = time.perf_counter() - start
     write_json(asked.work / "measured.json", {"seconds": seconds, "before": before})

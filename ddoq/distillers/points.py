@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ddoq.component import Block
+from ddoq.data.latents import LatentStore
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
+from ddoq.processes import cores
 from ddoq.quantize.allocation import Rule, allocate
 from ddoq.quantize.cell import Shrinkage
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.quantizer import quantize
 from ddoq.quantize.shrinkage import STRENGTHS, Towards
 from ddoq.quantize.study import Study, chosen, grid, study
+from ddoq.world import World
 
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-# Classes that a GPU solves at once may take this much of its memory.
-_BATCH_BYTES = 8 * 2**30
+# Classes that are solved together may take this much memory.
+_GPU_BYTES, _CPU_BYTES = 8 * 2**30, 2 * 2**30
 
 
 @dataclass(frozen=True)
@@ -189,18 +192,18 @@ class Points:
                     work=folder,
                     world=run.world,
                     shrinkage=shrinkage,
-                    batch=_batch(latents.counts, latents.shape, max(numbers), run.world.device),
                     advance=bar.advance,
+                    **_together(latents, max(numbers), run.world),
                 )
 
         return Quantization.load(run.stage("quantization", self.key(), work))
 
 
-def _batch(counts: list[int], shape: tuple[int, ...], num_points: int, device: torch.device) -> int:
-    """Return how many classes to solve at once: one on a CPU, what fits on a GPU."""
-    if device.type == "cpu":
-        return 1
-    num, dim = max(counts), torch.Size(shape).numel()
+def _together(store: LatentStore, num_points: int, world: World) -> dict[str, int]:
+    """Say how many classes to solve at once on a GPU, or side by side on the cores of a CPU."""
+    num, dim = max(store.counts), torch.Size(store.shape).numel()
     # In half precision, padded, centered; the Gram matrix twice where classes are ragged.
     each = 4 * num * (3 * dim + 2 * num + 4 * num_points)
-    return max(1, _BATCH_BYTES // each)
+    if world.device.type == "cpu":
+        return {"processes": max(1, min(cores() // world.size, _CPU_BYTES // each))}
+    return {"batch": max(1, _GPU_BYTES // each)}

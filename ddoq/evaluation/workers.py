@@ -12,8 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.grid import draw, tables
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.rows import entries
+from ddoq.processes import cores, finished
 from ddoq.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def num_workers(run: "Run") -> int:
         return max(1, asked)
     if run.world.device.type != "cpu" or threads is None:
         return 1
-    return max(1, min(_MOST, (os.cpu_count() or 1) // threads))
+    return max(1, min(_MOST, cores() // threads))
 
 
 def cells(run: "Run") -> Iterator[tuple[Job, Cell]]:
@@ -168,20 +168,11 @@ def _over_processes(
     for number in range(workers):
         places.put(devices[number % len(devices)] if devices else None)
     pool = ProcessPoolExecutor(workers, context, _begin, (plain, os.getpid(), places))
-    try:
-        for done in as_completed([pool.submit(_train, job) for job in waiting]):
-            yield done.result()
-    except BrokenProcessPool as error:
-        raise ResourceError(
-            "a worker process died, perhaps for want of memory",
-            "run it again with evaluation.workers=1; what is finished is kept",
-        ) from error
-    finally:
-        # On an error or an interrupt the queue is dropped and the workers are ended: by SIGKILL, as
-        # Lightning catches SIGTERM and goes on with the next job. The cache bears it.
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.kill()
+    yield from finished(
+        pool,
+        lambda: [pool.submit(_train, job) for job in waiting],
+        remedy="run it again with evaluation.workers=1; what is finished is kept",
+    )
 
 
 def _over_ray(

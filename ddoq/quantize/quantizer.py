@@ -12,6 +12,7 @@ from ddoq import keyed
 from ddoq.artifacts import write_tensors
 from ddoq.data.latents import ClassLatents, Latents, LatentStore
 from ddoq.errors import IntegrityError
+from ddoq.processes import side_by_side
 from ddoq.quantize.cell import (
     NO_SHRINKAGE,
     Shrinkage,
@@ -25,11 +26,15 @@ from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.solver import Solver
 from ddoq.world import World
 
+# Starting a process costs as much as about three classes, and it is started anew for so many.
+_LEAST_PER_PROCESS, _MOST_PER_PROCESS = 8, 32
+
 
 class Quantizer(LightningModule):
-    """Latents in, points and masses out, one class or a batch of them per prediction step.
+    """Latents in, points and masses out, one class or a group of them per prediction step.
 
-    Each class is written as soon as it is done; `quantize` puts them together.
+    A group is solved at once, or side by side in `processes`. Each class is written as soon as it
+    is done; `quantize` puts them together.
     """
 
     def __init__(
@@ -40,51 +45,55 @@ class Quantizer(LightningModule):
         seed: int,
         work: Path,
         shrinkage: Shrinkage = NO_SHRINKAGE,
+        processes: int = 1,
         advance: Callable[[int], None] = lambda _: None,
     ) -> None:
         super().__init__()
-        self._advance = advance
+        self._processes, self._advance = processes, advance
         self.solver, self.num_points, self.seed = solver, num_points, seed
         self.shrinkage = shrinkage
         self._work = work
 
     def predict_step(self, batch: list[ClassLatents], batch_idx: int) -> list[int]:
-        """Quantize one class, or several at once on a GPU; return their labels."""
-        for label, result in self._results(batch):
-            if not bool(result["points"].isfinite().all()):
-                raise IntegrityError(
-                    f"quantize: class {label} has points that are not finite",
-                    "a solver must return finite points for finite latents",
-                )
-            labels = torch.full_like(result["counts"], label)
-            write_tensors(part(self._work, label), {**result, "labels": labels})
+        """Quantize one class, or several at once; return their labels."""
+        if self._processes > 1:
+            waiting = [c for c in batch if not part(self._work, c.label).exists()]
+            done = side_by_side(self._alone, waiting, processes=self._processes)
+        elif len(batch) > 1 and isinstance(self.solver, Lloyd):
+            done = self._at_once(batch, self.solver)
+        else:
+            done = map(self._alone, batch)
+        for _ in done:
             self._advance(self.trainer.world_size)
         return [c.label for c in batch]
 
-    def _results(self, batch: list[ClassLatents]) -> Iterator[tuple[int, dict[str, Tensor]]]:
-        if len(batch) > 1 and isinstance(self.solver, Lloyd):
-            yield from self._at_once(batch, self.solver)
-            return
-        for one in batch:
-            # The other solvers work on the CPU, where mapped latents are read where they lie.
-            is_moved = isinstance(self.solver, Lloyd) and self.device.type != "cpu"
-            latents = one.latents.to(self.device) if is_moved else one.latents
-            with named(one.label):
-                result = quantize_class(
-                    latents,
-                    self.solver,
-                    self.num_points[one.label],
-                    generator=self._generator(one.label),
-                    shrinkage=self.shrinkage,
-                )
-            yield one.label, result
+    def _alone(self, one: ClassLatents) -> int:
+        # The other solvers work on the CPU, where mapped latents are read where they lie.
+        is_moved = isinstance(self.solver, Lloyd) and self.device.type != "cpu"
+        with named(one.label):
+            result = quantize_class(
+                one.latents.to(self.device) if is_moved else one.latents,
+                self.solver,
+                self.num_points[one.label],
+                generator=self._generator(one.label),
+                shrinkage=self.shrinkage,
+            )
+        return self._write(one.label, result)
+
+    def _write(self, label: int, result: dict[str, Tensor]) -> int:
+        if not bool(result["points"].isfinite().all()):
+            raise IntegrityError(
+                f"quantize: class {label} has points that are not finite",
+                "a solver must return finite points for finite latents",
+            )
+        labels = torch.full_like(result["counts"], label)
+        write_tensors(part(self._work, label), {**result, "labels": labels})
+        return label
 
     def _generator(self, label: int) -> torch.Generator:
         return keyed.generator("quantize", self.seed, label)
 
-    def _at_once(
-        self, batch: list[ClassLatents], solver: Lloyd
-    ) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    def _at_once(self, batch: list[ClassLatents], solver: Lloyd) -> Iterator[int]:
         """Solve classes of one number of points together: what keeps a GPU busy."""
         for number in sorted({self.num_points[c.label] for c in batch}):
             same = [c for c in batch if self.num_points[c.label] == number]
@@ -95,7 +104,8 @@ class Quantizer(LightningModule):
             generators = [self._generator(c.label) for c in same]
             solved = solver.several([z.flatten(1) for z in latents], number, generators=generators)
             for one, own, points in zip(same, latents, solved, strict=True):
-                yield one.label, finish_class(own, points, number, shrinkage=self.shrinkage)
+                result = finish_class(own, points, number, shrinkage=self.shrinkage)
+                yield self._write(one.label, result)
 
 
 def part(work: Path, label: int) -> Path:
@@ -114,6 +124,7 @@ def quantize(
     world: World,
     shrinkage: Shrinkage = NO_SHRINKAGE,
     batch: int = 1,
+    processes: int = 1,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Quantize every class of a store into `work`, going on where an earlier call stopped.
@@ -128,16 +139,28 @@ def quantize(
         world: The ranks.
         shrinkage: What is done to the solver's points.
         batch: Classes that are solved at once; more than one only pays on a GPU.
+        processes: Classes that are solved side by side, each on one core, instead.
         advance: Called with the number of classes that were done.
     """
     labels = range(len(store.counts))
     done = [c for c in labels if part(work, c).exists()]
     world.barrier()
+    a_rank = -(-len(labels) // world.size)
+    # The threads of faiss and of what scikit-learn calls may not survive a fork.
+    most = a_rank // _LEAST_PER_PROCESS if isinstance(solver, Lloyd) else 1
+    processes = max(1, min(processes, most))
     quantizer = Quantizer(
-        solver, num_points=num_points, seed=seed, work=work, shrinkage=shrinkage, advance=advance
+        solver,
+        num_points=num_points,
+        seed=seed,
+        work=work,
+        shrinkage=shrinkage,
+        processes=processes,
+        advance=advance,
     )
     if len(done) < len(labels):
-        latents = Latents(store, skip=done, group=batch)
+        group = batch if processes == 1 else min(a_rank, processes * _MOST_PER_PROCESS)
+        latents = Latents(store, skip=done, group=group)
         trainer.predict(quantizer, datamodule=latents, return_predictions=False)
     world.barrier()
     if world.is_first:

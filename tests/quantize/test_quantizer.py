@@ -1,4 +1,6 @@
+import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -159,3 +161,70 @@ def test_classes_that_are_done_are_counted(make_store: Store, make_trainer: Make
     advanced: list[int] = []
     run(make_store(RAGGED[:3]), make_trainer(), tmp_path / "work", advance=advanced.append, batch=2)
     assert sum(advanced) == 3
+
+
+MANY = [normals(n, 2, 3) for n in (*range(6, 21), 3)]
+
+
+@pytest.mark.parametrize("shrinkage", [NO_SHRINKAGE, Shrinkage("directions", 1.0)])
+def test_processes_side_by_side_give_what_one_gives(
+    make_store: Store, make_trainer: Make, tmp_path: Path, shrinkage: Shrinkage
+):
+    store = make_store(MANY)
+    alone, beside = (
+        run(store, make_trainer(), tmp_path / f"{p}", processes=p, shrinkage=shrinkage)
+        for p in (1, 2)
+    )
+    for field in fields(Quantization):
+        assert torch.equal(getattr(beside, field.name), getattr(alone, field.name))
+
+
+def test_processes_share_the_classes_and_tell_when_each_is_done(
+    make_store: Store, make_trainer: Make, tmp_path: Path
+):
+    advanced: list[int] = []
+    changes = {"solver": Signing(tmp_path), "advance": advanced.append}
+    run(make_store(MANY), make_trainer(), tmp_path / "work", processes=2, **changes)
+    assert len(advanced) == len(MANY)
+    pids = {file.read_text() for file in tmp_path.glob("pid-*")}
+    assert pids
+    assert str(os.getpid()) not in pids
+
+
+class Signing(Lloyd):
+    """Leave a note of the process that solved a class."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(restarts=2)
+        self._folder = folder
+
+    def __call__(self, latents: torch.Tensor, num_points: int, **settings) -> torch.Tensor:
+        (self._folder / f"pid-{len(latents)}").write_text(str(os.getpid()))
+        return super().__call__(latents, num_points, **settings)
+
+
+def test_processes_go_on_where_an_earlier_call_stopped(
+    make_store: Store, make_trainer: Make, tmp_path: Path
+):
+    bad = [*MANY[:3], normals(9, 2, 3), *MANY[3:]]
+    bad[3][7, 1] = float("nan")
+    work = tmp_path / "work"
+    with pytest.raises(IntegrityError, match="class 3: row 7"):
+        run(make_store(bad), make_trainer(), work, processes=2)
+    (tmp_path / "latents").rename(tmp_path / "bad")
+    # The largest classes come first: some were done before the bad one stopped it.
+    kept = {file.name: file.stat().st_mtime_ns for file in work.glob("class-*")}
+    good = [torch.nan_to_num(z) for z in bad]
+    seen: dict[str, int] = {}
+    advance = lambda _: seen.update(  # noqa: E731
+        {file.name: file.stat().st_mtime_ns for file in work.glob("class-*")}
+    )
+    run(make_store(good), make_trainer(), work, processes=2, advance=advance)
+    assert kept
+    assert kept.items() <= seen.items()
+
+
+def test_few_classes_are_not_worth_processes(make_store: Store, make_trainer: Make, tmp_path: Path):
+    run(make_store(MANY[:5]), make_trainer(), tmp_path / "w", solver=Signing(tmp_path), processes=2)
+    pids = {file.read_text() for file in tmp_path.glob("pid-*")}
+    assert pids == {str(os.getpid())}

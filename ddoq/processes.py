@@ -1,0 +1,107 @@
+"""How is work spread over processes of this machine?
+
+`finished` waits for the jobs of any pool and leaves no process behind. `side_by_side` does small
+jobs in forked processes of one thread each: many small operations gain more from that than from
+threads inside each, and a fork takes milliseconds and shares the memory that is mapped already.
+"""
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+
+from ddoq.errors import ResourceError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Of prctl(2).
+_DEATH_SIGNAL = 1
+
+# What forked processes do: they find it here, so that nothing is sent to them.
+_job: Callable[[int], Any] | None = None
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def finished(
+    pool: ProcessPoolExecutor, jobs: Callable[[], Iterable["Future[R]"]], *, remedy: str
+) -> Iterator[R]:
+    """Start jobs, yield their results as they come, and end the pool's processes.
+
+    On an error or an interrupt the queue is dropped and the processes are ended by SIGKILL, as
+    Lightning catches SIGTERM and goes on with the next job. What they write must bear it.
+    """
+    before = set(multiprocessing.active_children())
+    try:
+        for done in as_completed(jobs()):
+            yield done.result()
+    except BrokenProcessPool as error:
+        raise ResourceError("a worker process died, perhaps for want of memory", remedy) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - before:
+            process.kill()
+
+
+def side_by_side(work: Callable[[T], R], items: Sequence[T], *, processes: int) -> Iterator[R]:
+    """Yield what `work` returns for each item, in any order.
+
+    With more than one process the work is done in forks of this one, on one thread each; it may
+    change nothing here, and must return what can be pickled. Systems that cannot fork, or not
+    safely, take one item after another.
+    """
+    processes = min(processes, len(items))
+    if processes < 2 or sys.platform != "linux":
+        yield from map(work, items)
+        return
+    global _job
+    _job = partial(_nth, work, items)
+    pool = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("fork"), _be_alone, (os.getpid(),)
+    )
+    remedy = "run it again with threads=1; what is finished is kept"
+    try:
+        yield from finished(pool, partial(_submit, pool, len(items)), remedy=remedy)
+    finally:
+        _job = None
+
+
+def _submit(pool: ProcessPoolExecutor, number: int) -> list["Future[Any]"]:
+    with warnings.catch_warnings():
+        # Threads of torch and of a progress bar live on in the parent only; nothing that a child
+        # does waits for them.
+        warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
+        return [pool.submit(_do, i) for i in range(number)]
+
+
+def _be_alone(parent: int) -> None:
+    """Use one thread, leave interrupts to the parent, and die with it."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(143)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def _nth(work: Callable[[T], R], items: Sequence[T], number: int) -> R:
+    return work(items[number])
+
+
+def _do(number: int) -> Any:
+    assert _job is not None
+    return _job(number)
