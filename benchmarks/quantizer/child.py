@@ -12,7 +12,7 @@ import torch
 from lightning import Trainer
 
 from benchmarks.quantizer.generated import first_classes
-from benchmarks.quantizer.memory import read_status
+from benchmarks.quantizer.memory import read_memory
 from ddoq import arguments, command
 from ddoq.artifacts import write_json
 from ddoq.data.latents import LatentStore
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
     shutil.rmtree(asked.work, ignore_errors=True)
     asked.work.mkdir(parents=True)
     lightning = trainer()
-    before = read_status("self")
+    before = read_memory("self")
     start = time.perf_counter()
     quantize(
         store,

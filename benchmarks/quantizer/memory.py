@@ -1,26 +1,31 @@
-"""The memory of a process, as Linux counts it."""
+"""The memory of a process and of those that it started, as Linux counts it."""
 
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 from ddoq.errors import ResourceError
 
-_KEYS = ("RssAnon", "VmRSS")
+_KEYS = ("Pss_Anon", "Pss")
 _SECONDS = 0.2
 
 
-def read_status(process: int | str) -> dict[str, int]:
-    """Return the bytes a process holds in RAM: its own (RssAnon), and with mapped files (VmRSS).
+def read_memory(process: int | str) -> Counter[str]:
+    """Return the bytes in RAM of a process and its children.
 
-    Empty for a process that has ended.
+    `Pss_Anon` are their own, `Pss` those of mapped files, too; a page that forked processes share
+    counts once. Empty for a process that has ended.
     """
+    folder = Path("/proc", str(process))
     try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        lines = (folder / "smaps_rollup").read_text().splitlines()[1:]
+        children = (folder / "task" / folder.resolve().name / "children").read_text().split()
     except (FileNotFoundError, ProcessLookupError):
-        return {}
+        return Counter()
     fields = dict(line.split(":", 1) for line in lines)
-    return {key: 1024 * int(fields[key].split()[0]) for key in _KEYS if key in fields}
+    own = Counter({key: 1024 * int(fields[key].split()[0]) for key in _KEYS if key in fields})
+    return sum((read_memory(child) for child in children), own)
 
 
 def run_watched(command: list[str]) -> dict[str, int]:
@@ -29,7 +34,7 @@ def run_watched(command: list[str]) -> dict[str, int]:
     process = subprocess.Popen(command)
     try:
         while process.poll() is None:
-            for key, value in read_status(process.pid).items():
+            for key, value in read_memory(process.pid).items():
                 peaks[key] = max(peaks[key], value)
             time.sleep(_SECONDS)
     finally:

@@ -27,9 +27,9 @@ _HEADER = (
     "classes",
     "seconds",
     "ms/class",
-    "peak RssAnon, MiB",
+    "peak of own memory, MiB",
     "before the start, MiB",
-    "peak RSS with mapped files, MiB",
+    "peak with mapped files, MiB",
 )
 
 
@@ -104,9 +104,9 @@ def _line(rows: list[dict[str, Any]], num_points: int, num_classes: int) -> list
         str(num_classes),
         measure.spread(seconds, digits=4),
         f"{1000 * statistics.median(seconds) / num_classes:.1f}",
-        f"{max(row['peak']['RssAnon'] for row in mine) / _MIB:.0f}",
-        f"{max(row['before']['RssAnon'] for row in mine) / _MIB:.0f}",
-        f"{max(row['peak']['VmRSS'] for row in mine) / _MIB:.0f}",
+        f"{max(row['peak']['Pss_Anon'] for row in mine) / _MIB:.0f}",
+        f"{max(row['before']['Pss_Anon'] for row in mine) / _MIB:.0f}",
+        f"{max(row['peak']['Pss'] for row in mine) / _MIB:.0f}",
     ]
 
 
