@@ -1,8 +1,10 @@
 """Who competes: a name, and a function from a class's latents to points."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -11,6 +13,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from torch import Tensor
 
 from ddoq import keyed
+from ddoq.processes import side_by_side
 from ddoq.quantize.cell import Shrinkage, quantize_class
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.study import Study
@@ -73,6 +76,19 @@ def ours(fit: Fit, num_points: int, seed: int) -> np.ndarray:
     return Lloyd()(fit.half, num_points, generator=keyed.generator("quantize", seed)).numpy()
 
 
+def beside(fits: Sequence[Fit], num_points: int, seed: int) -> list[np.ndarray]:
+    """Run the same on several classes, side by side in forked processes, as a run does on many."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def work(number: int) -> Path:
+            file = Path(folder, f"{number}.npy")
+            np.save(file, ours(fits[number], num_points, seed))
+            return file
+
+        done = side_by_side(work, range(len(fits)), processes=torch.get_num_threads())
+        return [np.load(file) for file in sorted(done, key=lambda file: int(file.stem))]
+
+
 def shrunk(fit: Fit, num_points: int, seed: int, *, strength: float | None) -> np.ndarray:
     """Shrink the same points along their directions; without a strength it is found by folds."""
     generator = keyed.generator("quantize", seed)
@@ -89,6 +105,7 @@ def shrunk(fit: Fit, num_points: int, seed: int, *, strength: float | None) -> n
 
 
 QUALITY, TIME, FAISS, D4M = "sklearn n_init=10", "sklearn n_init=1", "faiss", "D4M"
+BESIDE = "ours, side by side"
 
 CONTENDERS: dict[str, Contender] = {
     D4M: d4m,

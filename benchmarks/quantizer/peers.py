@@ -1,6 +1,10 @@
 """Distortion and time of ddoq's quantizer and its peers: one process, one set of latents.
 
     python -m benchmarks.quantizer peers latents=FILE_OR_FOLDER [fit=1300] [points=1,10,50,200]
+        [parts=1] [quick=false]
+
+`parts` cuts every class into so many classes, for a data set of many; `quick` compares only the
+methods that differ in time.
 
 Every run has its own seed, and within a run all methods take their turn on all classes, so that
 noise hits all alike. Qualities are means over runs, seconds are medians of a run's mean per class.
@@ -19,12 +23,15 @@ from torch import Tensor
 
 from benchmarks.quantizer import measure
 from benchmarks.quantizer.contenders import (
+    BESIDE,
     CONTENDERS,
     D4M,
     FAISS,
     QUALITY,
     TIME,
     Fit,
+    beside,
+    ours,
     set_threads,
 )
 from ddoq import arguments
@@ -60,10 +67,12 @@ class Options:
 
     latents: Path
     fit: int = 1300
+    parts: int = 1
     points: tuple[int, ...] = (1, 10, 50, 200)
     classes: int = 0
     runs: int = 5
     quality_runs: int = 1
+    quick: bool = False
     threads: int = 2
     out: Path = Path("peers.json")
 
@@ -83,7 +92,11 @@ def main(argv: list[str]) -> None:
     set_threads(asked.threads)
     # As in every run of ddoq; it holds for the peers, too.
     keep_freed()
-    classes = [split(name, z, asked.fit) for name, z in read_classes(asked.latents, asked.classes)]
+    classes = [
+        part
+        for name, latents in read_classes(asked.latents, asked.classes)
+        for part in split(name, latents, asked.fit, asked.parts)
+    ]
     packages = ("torch", "scikit-learn", "faiss", "numpy")
     about = measure.machine(asked.threads, packages)
     measure.show_machine(about)
@@ -109,12 +122,18 @@ def read_classes(source: Path, most: int) -> Iterator[tuple[str, Tensor]]:
         yield name, tensors[name].flatten(1).half()
 
 
-def split(name: str, latents: Tensor, num_fit: int) -> Class:
-    """Split off the first `num_fit` latents; the rest is held out."""
-    if len(latents) <= num_fit:
-        raise UsageError(f"class {name} has {len(latents)} latents", f"lower fit={num_fit}")
-    half = latents[:num_fit].clone()
-    return Class(name, Fit(half, half.float().numpy()), latents[num_fit:].double().numpy())
+def split(name: str, latents: Tensor, num_fit: int, parts: int = 1) -> list[Class]:
+    """Take `num_fit` latents, once or several times; what is left is held out."""
+    if len(latents) <= num_fit * parts:
+        raise UsageError(
+            f"class {name} has {len(latents)} latents", f"lower fit={num_fit} or parts={parts}"
+        )
+    *fits, held_out = latents.split([num_fit] * parts + [len(latents) - num_fit * parts])
+    names = [name] if parts == 1 else [f"{name}.{number}" for number in range(parts)]
+    return [
+        Class(own, Fit(half.clone(), half.float().numpy()), held_out.double().numpy())
+        for own, half in zip(names, fits, strict=True)
+    ]
 
 
 def warm_up(data: Class) -> None:
@@ -126,14 +145,20 @@ def warm_up(data: Class) -> None:
 
 def compare(classes: list[Class], num_points: int, asked: Options) -> Iterator[dict[str, Any]]:
     """Yield every method's outcome on every class in every run."""
+    taking_turns = {**CONTENDERS, BESIDE: ours}
+    if asked.quick:
+        taking_turns = {name: taking_turns[name] for name in (D4M, TIME, FAISS, "ours", BESIDE)}
     for run in range(asked.runs):
-        for name, contender in CONTENDERS.items():
+        for name, contender in taking_turns.items():
             if name == QUALITY and run >= asked.quality_runs:
                 continue
             # The threads of the method before would still be spinning.
             time.sleep(_PAUSE)
-            # One class after the other, as a data set is quantized; measured afterwards.
-            made = [measure.timed(partial(contender, c.fit, num_points, run)) for c in classes]
+            # A whole data set; the points are judged afterwards.
+            if name == BESIDE:
+                made = all_at_once(classes, num_points, run)
+            else:
+                made = [measure.timed(partial(contender, c.fit, num_points, run)) for c in classes]
             for data, (points, seconds) in zip(classes, made, strict=True):
                 yield {
                     "method": name,
@@ -145,6 +170,13 @@ def compare(classes: list[Class], num_points: int, asked: Options) -> Iterator[d
                     "held_out": measure.distortion(data.held_out, points),
                     "share": measure.effective_share(data.fit.single, points),
                 }
+
+
+def all_at_once(classes: list[Class], num_points: int, run: int) -> list[tuple[np.ndarray, float]]:
+    """Return the points of every class, and its share of the seconds that all took together."""
+    fits = [c.fit for c in classes]
+    points, seconds = measure.timed(partial(beside, fits, num_points, run))
+    return [(own, seconds / len(fits)) for own in points]
 
 
 def shown(asked: Options) -> dict[str, Any]:
@@ -172,7 +204,8 @@ def by_run(rows: list[dict[str, Any]], method: str) -> list[float]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Return the table of one number of points."""
-    return measure.markdown(_HEADER, [_line(rows, method) for method in CONTENDERS])
+    methods = dict.fromkeys(row["method"] for row in rows)
+    return measure.markdown(_HEADER, [_line(rows, method) for method in methods])
 
 
 def _line(rows: list[dict[str, Any]], method: str) -> list[str]:
@@ -180,11 +213,15 @@ def _line(rows: list[dict[str, Any]], method: str) -> list[str]:
         return statistics.fmean(by_class(rows, of, key).values())
 
     def against(other: str, key: str) -> str:
+        if not by_class(rows, other, key):
+            return "-"
         percent = 100 * (mean(method, key) / mean(other, key) - 1)
         return f"{percent:+.2f}" if abs(percent) >= 0.005 else "0.00"
 
     def lower(other: str) -> str:
         mine, theirs = by_class(rows, method, "held_out"), by_class(rows, other, "held_out")
+        if not theirs:
+            return "-"
         clearly = 1 - _ROUNDING
         return f"{sum(mine[name] < clearly * theirs[name] for name in mine)}/{len(mine)}"
 
