@@ -54,7 +54,7 @@ _ROWS = {
 
 _CHOICES = {
     "labels": ("auto", "online", "stored"),
-    "spread": ("processes", "ray"),
+    "spread": ("processes", "ranks", "ray"),
 }
 
 

@@ -59,7 +59,8 @@ class Evaluation:
     workers: int | None = None
     """Processes that train students side by side on a CPU; null takes the idle cores."""
     spread: str = "processes"
-    """Where trainings run side by side: `processes` of this machine, or a `ray` cluster."""
+    """Where trainings run side by side: `processes` of this machine, the run's `ranks` (each whole
+    trainings of its own, where they would share each one's steps), or a `ray` cluster."""
     across: bool = False
     """Show one table over all protocols too, which says that its columns cannot be compared."""
     full_seeds: int = 1

@@ -47,13 +47,17 @@ _NOUNS = (
 class Run:
     """The workshop of one recipe: builds components, runs stages, remembers what it cost."""
 
-    def __init__(self, recipe: Recipe, console: Console | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, console: Console | None = None, *, ranks: int | None = None
+    ) -> None:
         silence()
         keep_freed()
         _set_threads(recipe.threads)
         self.recipe = recipe
         self._seed = recipe.seed
         self.world: World = launch(recipe.trainer)
+        self.ranks = ranks or self.world.size
+        """How many ranks train what `pretrain` makes: more, where this run is a rank's worker."""
         self.console = console or Console(is_silent=not self.world.is_first)
         self.records: list[StageRecord] = []
         self._weights: dict[str, str] = {}
@@ -116,14 +120,20 @@ class Run:
         return self._weights[source]
 
     @property
-    def training_key(self) -> dict[str, Any]:
-        """Return what changes the outcome of a training, beside its own settings.
+    def trains_apart(self) -> bool:
+        """Whether the ranks share the students, instead of every student's steps."""
+        return self.recipe.evaluation.spread == "ranks" and self.world.size > 1
 
-        The number of ranks does: gradients are summed in another order.
-        """
+    @property
+    def student_key(self) -> dict[str, Any]:
+        """Return what changes the outcome of a student's training, beside its own settings."""
+        return self._training_key(1 if self.trains_apart else self.world.size)
+
+    def _training_key(self, ranks: int) -> dict[str, Any]:
+        """The number of ranks is part of it: gradients are summed in another order."""
         trainer = self.recipe.trainer
         settings = {k: v for k, v in trainer.items() if k not in WITHOUT_EFFECT}
-        return {"ranks": self.world.size, "device": self.world.device.type, **settings}
+        return {"ranks": ranks, "device": self.world.device.type, **settings}
 
     def pretrain_key(self, part: str) -> dict[str, Any]:
         """Return what determines the weights that `pretrain` makes."""
@@ -132,7 +142,7 @@ class Run:
             "seed": self.recipe.seed,
             "settings": self.recipe.pretrain[part],
             "name": getattr(self.recipe, part)["name"],
-            "training": self.training_key,
+            "training": self._training_key(self.ranks),
         }
         return key | ({"autoencoder": self.key("autoencoder")} if part == "prior" else {})
 

@@ -14,6 +14,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# How launchers tell a process which rank it is.
+_OF_A_RANK = (
+    "RANK",
+    "LOCAL_RANK",
+    "NODE_RANK",
+    "GROUP_",
+    "ROLE_",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_",
+    "TORCHELASTIC_",
+    "SLURM_",
+)
+
 
 class World:
     """The processes of one run; a single one by default.
@@ -146,3 +160,18 @@ def _leave() -> None:
 
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def forget() -> None:
+    """Take this new process out of the world that its parent belongs to."""
+    for name in [*os.environ]:
+        if name.startswith(_OF_A_RANK):
+            del os.environ[name]
+
+
+def accelerators() -> list[str]:
+    """Return the GPUs that processes may have one of each, as CUDA_VISIBLE_DEVICES names them."""
+    import torch
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]

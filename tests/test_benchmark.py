@@ -112,14 +112,21 @@ def test_soft_and_hard_protocols_together_give_the_metrics(finished: tuple[Path,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spread", ["evaluation.workers=2", "evaluation.spread=ray"])
+@pytest.mark.parametrize(
+    "spread",
+    [
+        ["evaluation.workers=2"],
+        ["evaluation.spread=ray"],
+        ["evaluation.spread=ranks", "trainer={accelerator: cpu, devices: 2, strategy: ddp}"],
+    ],
+)
 def test_the_results_are_those_of_one_process(
-    finished: tuple[Path, str], tmp_path: Path, spread: str
+    finished: tuple[Path, str], tmp_path: Path, spread: list[str]
 ) -> None:
-    if "ray" in spread:
+    if "evaluation.spread=ray" in spread:
         pytest.importorskip("ray")
     places = [f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}"]
-    run_benchmark(spread, *places, cwd=tmp_path)
+    run_benchmark(*spread, *places, cwd=tmp_path)
     first, other = (read_results(f / "out") for f in (finished[0], tmp_path))
     assert [(r.row, r.student, r.protocol, r.seed, r.top1, r.loss) for r in first] == [
         (r.row, r.student, r.protocol, r.seed, r.top1, r.loss) for r in other

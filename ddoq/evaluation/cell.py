@@ -51,7 +51,7 @@ def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
         "seed": cell.seed,
         "split": run.recipe.evaluation.split,
         **({"choose": True} if run.recipe.evaluation.choose else {}),
-        "training": run.training_key,
+        "training": run.student_key,
     }
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ddoq import keyed
 from ddoq.artifacts import peak_memory_mb, read_json, write_json, write_tensors
+from ddoq.errors import IntegrityError
 from ddoq.evaluation.cell import Cell, cell_key, feed_of, label_of, labels_of
 from ddoq.evaluation.protocols import Protocol
 from ddoq.refusals import refuse_set
@@ -61,6 +62,11 @@ def measure(run: "Run", cell: Cell) -> Measure:
     refuse_set(run, cell)
 
     def work(folder: Path) -> None:
+        if run.trains_apart:
+            raise IntegrityError(
+                f"a finished training is damaged: {run.place('cell', cell_key(run, cell))}",
+                "remove that folder and run it again",
+            )
         result = train_and_test(run, cell, labels_of(run, cell), folder)
         if run.world.is_first:
             write_json(folder / "measure.json", asdict(result))
