@@ -19,7 +19,8 @@ def write_pictures(synthetic: SyntheticSet, folder: Path, suffix: str) -> None:
     for index, (image, label) in enumerate(zip(synthetic.images, synthetic.labels, strict=True)):
         place = folder / f"{int(label):04d}"
         place.mkdir(parents=True, exist_ok=True)
-        pixels = image.permute(1, 2, 0).numpy()
+        # Gray pictures have no axis of channels.
+        pixels = image.permute(1, 2, 0).numpy().squeeze()
         # Quality 100 keeps JPEG's decoding cost near that of the field's files.
         Image.fromarray(pixels).save(place / f"{index:06d}.{suffix}", quality=100)
 
@@ -37,6 +38,7 @@ def make_loader(
     assert protocol.crop is not None
     low, high = protocol.crop
     steps = [
+        *([v2.Grayscale()] if len(mean) == 1 else []),
         v2.RandomResizedCrop(size, scale=(low, high), antialias=True),
         *([v2.RandomHorizontalFlip()] if protocol.flip else []),
         v2.PILToTensor(),

@@ -1,6 +1,6 @@
 """Which of a method's variants would one have taken? The best on validation images, per size."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import isnan
 from statistics import fmean
 
@@ -16,14 +16,14 @@ def method_of(row: Row) -> str:
     return row.distiller.split("(")[0]
 
 
-def chosen(results: Sequence[Result], methods: Iterable[str]) -> dict[int, Row]:
-    """Return each size's row, of some methods, with the best mean accuracy on validation images.
+def chosen(results: Sequence[Result], method: str) -> dict[int, Row]:
+    """Return each size's row, of one method, with the best mean accuracy on validation images.
 
     The mean is over students and seeds; rows that ran less often than others are left out.
     """
-    wanted, runs = set(methods), dict[Row, list[float]]()
+    runs: dict[Row, list[float]] = {}
     for result in results:
-        if method_of(result.row) in wanted and not isnan(result.val_top1):
+        if method_of(result.row) == method and not isnan(result.val_top1):
             runs.setdefault(result.row, []).append(result.val_top1)
     best: dict[int, Row] = {}
     for size in dict.fromkeys(row.images_per_class for row in runs):

@@ -46,7 +46,7 @@ def compare_all(results: Sequence[Result]) -> list[Comparison]:
 def chosen_rows(results: Sequence[Result]) -> dict[int, Row]:
     """Return the variant of the leading method that was chosen for each size, if one was."""
     rows = ordered(r for r in results if r.note != QUOTED)
-    return chosen(results, [method_of(rows[0])]) if rows else {}
+    return chosen(results, method_of(rows[0])) if rows else {}
 
 
 def in_words(comparison: Comparison) -> str:
