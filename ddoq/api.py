@@ -1,5 +1,6 @@
 """What do the commands call, from Python? Distill, evaluate, load."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,9 @@ def evaluate(
     if protocol is not None:
         changes["protocols"] = [protocol]
     wanted = recipes.change(wanted, changes)
+    # Ranks that call this train each student together.
+    together = dataclasses.replace(wanted.evaluation, spread="processes")
+    wanted = dataclasses.replace(wanted, evaluation=together)
     run = Run(wanted, _console())
     entry = foreign_entry(synthetic, wanted)
     protocol_used = run.make("protocol", wanted.protocols[0])

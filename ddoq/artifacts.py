@@ -169,6 +169,11 @@ def _checksum(manifest: Mapping[str, Any]) -> str:
     return fingerprint({k: v for k, v in value.items() if k != "checksum"})
 
 
+def is_finished(folder: Path) -> bool:
+    """Say whether a folder was published, without checking its bytes."""
+    return (folder / _MANIFEST).is_file()
+
+
 def damage(folder: Path) -> str | None:
     """Say what is wrong with a published folder; None if it is as it was written."""
     try:
@@ -225,7 +230,7 @@ class Cache:
 
     def has(self, stage: str, key: Mapping[str, Any]) -> bool:
         """Say whether a stage is finished, without checking its bytes."""
-        return (self.place(stage, key) / _MANIFEST).is_file()
+        return is_finished(self.place(stage, key))
 
     def stage(self, stage: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
         """Return the folder of a stage's result, building it if it is not there yet.

@@ -2,7 +2,7 @@
 
 `finished` waits for the jobs of any pool and leaves no process behind. `side_by_side` does small
 jobs in forked processes of one thread each: many small operations gain more from that than from
-threads inside each, and a fork takes milliseconds and shares the memory that is mapped already.
+threads inside each, and what is mapped or in memory already need not be sent.
 """
 
 import contextlib
@@ -11,14 +11,16 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from typing import Any, TypeVar
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from ddoq.errors import ResourceError
 
@@ -28,7 +30,7 @@ R = TypeVar("R")
 # Of prctl(2).
 _DEATH_SIGNAL = 1
 
-# What forked processes do: they find it here, so that nothing is sent to them.
+# What a forked process does, set in it alone.
 _job: Callable[[int], Any] | None = None
 
 
@@ -37,9 +39,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def follow(parent: int) -> None:
+    """End this process soon after its parent has ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(143)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def finished(
     pool: ProcessPoolExecutor, jobs: Callable[[], Iterable["Future[R]"]], *, remedy: str
-) -> Iterator[R]:
+) -> Generator[R]:
     """Start jobs, yield their results as they come, and end the pool's processes.
 
     On an error or an interrupt the queue is dropped and the processes are ended by SIGKILL, as
@@ -57,27 +70,26 @@ def finished(
             process.kill()
 
 
-def side_by_side(work: Callable[[T], R], items: Sequence[T], *, processes: int) -> Iterator[R]:
+def side_by_side(work: Callable[[T], R], items: Sequence[T], *, processes: int) -> Generator[R]:
     """Yield what `work` returns for each item, in any order.
 
     With more than one process the work is done in forks of this one, on one thread each; it may
-    change nothing here, and must return what can be pickled. Systems that cannot fork, or not
-    safely, take one item after another.
+    change nothing here, must not use a GPU, and must return what can be pickled. Systems that
+    cannot fork, or not safely, take one item after another.
     """
     processes = min(processes, len(items))
     if processes < 2 or sys.platform != "linux":
         yield from map(work, items)
         return
-    global _job
-    _job = partial(_nth, work, items)
-    pool = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("fork"), _be_alone, (os.getpid(),)
-    )
+
+    def job(number: int) -> R:
+        return work(items[number])
+
+    # A fork is given these as they are.
+    fork = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(processes, fork, _begin, (os.getpid(), job))
     remedy = "run it again with threads=1; what is finished is kept"
-    try:
-        yield from finished(pool, partial(_submit, pool, len(items)), remedy=remedy)
-    finally:
-        _job = None
+    yield from finished(pool, lambda: _submit(pool, len(items)), remedy=remedy)
 
 
 def _submit(pool: ProcessPoolExecutor, number: int) -> list["Future[Any]"]:
@@ -88,18 +100,20 @@ def _submit(pool: ProcessPoolExecutor, number: int) -> list["Future[Any]"]:
         return [pool.submit(_do, i) for i in range(number)]
 
 
-def _be_alone(parent: int) -> None:
-    """Use one thread, leave interrupts to the parent, and die with it."""
+def _begin(parent: int, job: Callable[[int], Any]) -> None:
+    """Use one thread, leave signals and the terminal to the parent, and die with it."""
+    global _job
+    _job = job
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(143)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A live progress bar's stand-ins have locks, which its thread may have held at the fork.
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     torch.set_num_threads(1)
-
-
-def _nth(work: Callable[[T], R], items: Sequence[T], number: int) -> R:
-    return work(items[number])
+    threadpool_limits(1)
 
 
 def _do(number: int) -> Any:

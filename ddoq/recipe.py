@@ -88,7 +88,8 @@ class Recipe:
     trainer: dict[str, Any] = field(default_factory=dict[str, Any])
     seed: int = 0
     threads: int | None = None
-    """Threads of the CPU kernels; null leaves it to torch."""
+    """Threads of the CPU kernels, and classes that are quantized side by side; null leaves it to
+    torch."""
     cache: str = "checkpoints/cache"
     out: str | None = None
 

@@ -48,7 +48,7 @@ class Run:
     """The workshop of one recipe: builds components, runs stages, remembers what it cost."""
 
     def __init__(
-        self, recipe: Recipe, console: Console | None = None, *, ranks: int | None = None
+        self, recipe: Recipe, console: Console | None = None, *, pretrain_ranks: int | None = None
     ) -> None:
         silence()
         keep_freed()
@@ -56,7 +56,7 @@ class Run:
         self.recipe = recipe
         self._seed = recipe.seed
         self.world: World = launch(recipe.trainer)
-        self.ranks = ranks or self.world.size
+        self.pretrain_ranks = pretrain_ranks or self.world.size
         """How many ranks train what `pretrain` makes: more, where this run is a rank's worker."""
         self.console = console or Console(is_silent=not self.world.is_first)
         self.records: list[StageRecord] = []
@@ -69,10 +69,11 @@ class Run:
             on_finish=self.remember,
         )
 
-    def remember(self, record: StageRecord) -> None:
-        """Note what became of a stage."""
-        self.records.append(record)
-        self.console.log({"event": "finish", **asdict(record)})
+    def remember(self, *records: StageRecord) -> None:
+        """Note what became of stages."""
+        for record in records:
+            self.records.append(record)
+            self.console.log({"event": "finish", **asdict(record)})
 
     def open_folder(self, digest: str) -> Path:
         """Make the run's folder, the same on every rank, and save the recipe in it."""
@@ -125,9 +126,14 @@ class Run:
         return self.recipe.evaluation.spread == "ranks" and self.world.size > 1
 
     @property
+    def student_world(self) -> World:
+        """The ranks that share a student's training."""
+        return self.world.alone() if self.trains_apart else self.world
+
+    @property
     def student_key(self) -> dict[str, Any]:
         """Return what changes the outcome of a student's training, beside its own settings."""
-        return self._training_key(1 if self.trains_apart else self.world.size)
+        return self._training_key(self.student_world.size)
 
     def _training_key(self, ranks: int) -> dict[str, Any]:
         """The number of ranks is part of it: gradients are summed in another order."""
@@ -142,7 +148,7 @@ class Run:
             "seed": self.recipe.seed,
             "settings": self.recipe.pretrain[part],
             "name": getattr(self.recipe, part)["name"],
-            "training": self._training_key(self.ranks),
+            "training": self._training_key(self.pretrain_ranks),
         }
         return key | ({"autoencoder": self.key("autoencoder")} if part == "prior" else {})
 
@@ -227,6 +233,17 @@ class Run:
             on_device = teacher.for_classes(self.images.class_ids).to(self.world.device)
             self._teachers[key] = on_device
         return self._teachers[key]
+
+    def release(self) -> None:
+        """Forget the networks that lie on a GPU; they are made again when they are asked for."""
+        if self.world.device.type != "cuda":
+            return
+        import torch
+
+        for noun in ("autoencoder", "prior"):
+            self.__dict__.pop(noun, None)
+        self._teachers.clear()
+        torch.cuda.empty_cache()
 
     @property
     def num_classes(self) -> int:

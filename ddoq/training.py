@@ -12,6 +12,7 @@ from ddoq.evaluation.protocols import Protocol
 from ddoq.steps import Steps
 from ddoq.students.feed import Feed
 from ddoq.synthetic import SyntheticSet
+from ddoq.world import World
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -77,9 +78,11 @@ def feed_of(
     protocol: Protocol,
     seed: int,
     labels: "LabelTable | None" = None,
+    *,
+    world: World | None = None,
 ) -> Feed:
-    """Return the steps of a training on a set, as this rank sees them."""
-    images, world = run.images, run.world
+    """Return the steps of a training on a set, as this rank of a world (the run's) sees them."""
+    images, world = run.images, world or run.world
     return Feed(
         synthetic=synthetic,
         protocol=protocol,

@@ -14,19 +14,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How launchers tell a process which rank it is.
-_OF_A_RANK = (
-    "RANK",
-    "LOCAL_RANK",
-    "NODE_RANK",
-    "GROUP_",
-    "ROLE_",
-    "WORLD_SIZE",
-    "LOCAL_WORLD_SIZE",
-    "MASTER_",
-    "TORCHELASTIC_",
-    "SLURM_",
-)
+# How launchers tell a process which rank it is: names, and beginnings of names.
+_OF_A_RANK = frozenset(
+    f"{prefix}{name}"
+    for prefix in ("", "LOCAL_", "GROUP_", "ROLE_", "NODE_")
+    for name in ("RANK", "WORLD_SIZE")
+) | {"ROLE_NAME", "MASTER_ADDR", "MASTER_PORT"}
+_OF_A_LAUNCHER = ("TORCHELASTIC_", "SLURM_")
 
 
 class World:
@@ -74,6 +68,12 @@ class World:
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value)
         return values
+
+    def alone(self) -> "World":
+        """Return a world of this rank's device and no other."""
+        world = World()
+        world._device = self._device
+        return world
 
     def share(self, items: Sequence[T]) -> list[T]:
         """Return this rank's part of some independent jobs."""
@@ -164,14 +164,10 @@ def _leave() -> None:
 
 def forget() -> None:
     """Take this new process out of the world that its parent belongs to."""
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+
     for name in [*os.environ]:
-        if name.startswith(_OF_A_RANK):
+        if name in _OF_A_RANK or name.startswith(_OF_A_LAUNCHER):
             del os.environ[name]
-
-
-def accelerators() -> list[str]:
-    """Return the GPUs that processes may have one of each, as CUDA_VISIBLE_DEVICES names them."""
-    import torch
-
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
+    # Lightning has read it already.
+    rank_zero_only.__dict__["rank"] = 0

@@ -96,12 +96,44 @@ list(side_by_side(wait, range(2), processes=2))
 def test_forks_end_with_a_parent_that_is_killed(tmp_path: Path):
     pids = tmp_path / "pids"
     parent = subprocess.Popen([sys.executable, "-c", ORPHANS, str(pids)])
-    while not pids.exists() or len(pids.read_text().split()) < 2:
-        assert parent.poll() is None
-        time.sleep(0.05)
-    parent.kill()
-    parent.wait()
+    try:
+        while not pids.exists() or len(pids.read_text().split()) < 2:
+            assert parent.poll() is None
+            time.sleep(0.05)
+    finally:
+        parent.kill()
+        parent.wait()
     assert not any(is_alive(int(pid)) for pid in pids.read_text().split())
+
+
+THREADS = """
+import numpy as np, torch
+from threadpoolctl import threadpool_info
+from ddoq.processes import side_by_side
+
+torch.set_num_threads(2)
+matrix = torch.randn(600, 600)
+before = matrix @ matrix, matrix.numpy() @ matrix.numpy().T
+
+def again(_):
+    blas = [p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"]
+    torch.testing.assert_close(matrix @ matrix, before[0])
+    np.testing.assert_allclose(matrix.numpy() @ matrix.numpy().T, before[1], rtol=1e-3, atol=1e-3)
+    return torch.get_num_threads(), *blas
+
+print([set(found) for found in side_by_side(again, range(4), processes=2)])
+print(torch.get_num_threads())
+"""
+
+
+@linux
+def test_forks_of_a_process_with_busy_threads_compute_on_one_each(environment: dict[str, str]):
+    del environment["OMP_NUM_THREADS"]
+    command = [sys.executable, "-c", THREADS]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.split("\n")[:2] == ["[{1}, {1}, {1}, {1}]", "2"], done.stderr
 
 
 def test_there_is_a_core():

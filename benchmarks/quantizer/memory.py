@@ -8,7 +8,8 @@ from pathlib import Path
 from ddoq.errors import ResourceError
 
 _KEYS = ("Pss_Anon", "Pss")
-_SECONDS = 0.2
+# A look takes some 20 ms of a core for each process.
+_SECONDS = 1.0
 
 
 def read_memory(process: int | str) -> Counter[str]:
@@ -29,7 +30,7 @@ def read_memory(process: int | str) -> Counter[str]:
 
 
 def run_watched(command: list[str]) -> dict[str, int]:
-    """Run a command to its end; return the peaks of its memory, seen every 0.2 seconds."""
+    """Run a command to its end; return the peaks of its memory, seen every second."""
     peaks = dict.fromkeys(_KEYS, 0)
     process = subprocess.Popen(command)
     try:

@@ -11,7 +11,6 @@ from ddoq.component import Block
 from ddoq.data.latents import LatentStore
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
-from ddoq.processes import cores
 from ddoq.quantize.allocation import Rule, allocate
 from ddoq.quantize.cell import Shrinkage
 from ddoq.quantize.quantization import Quantization
@@ -24,7 +23,9 @@ if TYPE_CHECKING:
     from ddoq.run import Run
 
 # Classes that are solved together may take this much memory.
-_GPU_BYTES, _CPU_BYTES = 8 * 2**30, 2 * 2**30
+_GPU_BYTES, _CPU_BYTES = 8 * 2**30, 4 * 2**30
+# What a forked process takes beside its class.
+_PROCESS_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -193,17 +194,18 @@ class Points:
                     world=run.world,
                     shrinkage=shrinkage,
                     advance=bar.advance,
-                    **_together(latents, max(numbers), run.world),
+                    **_at_once(latents, max(numbers), run.world),
                 )
 
         return Quantization.load(run.stage("quantization", self.key(), work))
 
 
-def _together(store: LatentStore, num_points: int, world: World) -> dict[str, int]:
+def _at_once(store: LatentStore, num_points: int, world: World) -> dict[str, int]:
     """Say how many classes to solve at once on a GPU, or side by side on the cores of a CPU."""
     num, dim = max(store.counts), torch.Size(store.shape).numel()
     # In half precision, padded, centered; the Gram matrix twice where classes are ragged.
     each = 4 * num * (3 * dim + 2 * num + 4 * num_points)
     if world.device.type == "cpu":
-        return {"processes": max(1, min(cores() // world.size, _CPU_BYTES // each))}
+        most = _CPU_BYTES // (_PROCESS_BYTES + each)
+        return {"processes": min(torch.get_num_threads(), max(1, most))}
     return {"batch": max(1, _GPU_BYTES // each)}

@@ -59,7 +59,8 @@ def feed_of(run: "Run", cell: Cell, labels: "LabelTable | None" = None) -> "Feed
     """Return the steps of a cell's training."""
     from ddoq import training
 
-    return training.feed_of(run, cell.synthetic, cell.protocol, cell.seed, labels)
+    world = run.student_world
+    return training.feed_of(run, cell.synthetic, cell.protocol, cell.seed, labels, world=world)
 
 
 def label_of(run: "Run", cell: Cell) -> Callable[[Tensor], Tensor]:

@@ -64,8 +64,8 @@ def measure(run: "Run", cell: Cell) -> Measure:
     def work(folder: Path) -> None:
         if run.trains_apart:
             raise IntegrityError(
-                f"a finished training is damaged: {run.place('cell', cell_key(run, cell))}",
-                "remove that folder and run it again",
+                f"a training is not there: {run.place('cell', cell_key(run, cell))}",
+                "run it again; with evaluation.spread=ranks all ranks must share the cache",
             )
         result = train_and_test(run, cell, labels_of(run, cell), folder)
         if run.world.is_first:
@@ -127,7 +127,7 @@ def student_of(
 
 def measured(run: "Run", protocol: Protocol, split: str | None = None) -> Any:
     """Return this rank's part of the real images that students are measured on."""
-    world = run.world
+    world = run.student_world
     return run.images.batches(
         split or run.recipe.evaluation.split,
         rank=world.rank,

@@ -5,18 +5,19 @@ idle core; with `evaluation.spread=ranks` each rank its part, with `ray` a Ray c
 machines share the cache. The results are those of one process after another.
 """
 
-import dataclasses
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ddoq.artifacts import damage, is_finished
 from ddoq.errors import UsageError
+from ddoq.evaluation.apart import train_apart
 from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.grid import draw, tables
 from ddoq.evaluation.rows import entries
-from ddoq.evaluation.spread import Job, Task, over_processes, over_ray
+from ddoq.evaluation.spread import Job, gpus_of, origin_of, over_processes, over_ray
 from ddoq.processes import cores
-from ddoq.world import accelerators
 
 if TYPE_CHECKING:
     from ddoq.run import Run
@@ -56,15 +57,21 @@ def cells(run: "Run") -> Iterator[tuple[Job, Cell]]:
 
 def waiting_cells(run: "Run") -> Iterator[tuple[Job, Cell]]:
     """Yield the trainings that are not in the cache yet, each once."""
-    seen: set[str] = set()
+    seen: set[Path] = set()
     for job, cell in cells(run):
-        key = cell_key(run, cell)
-        place = run.place("cell", key).name
+        place = run.place("cell", cell_key(run, cell))
         # One rank looks for all: files may show on others later.
-        is_done = run.world.broadcast(run.is_done("cell", key))
-        if place not in seen and not is_done:
+        if place not in seen and not run.world.broadcast(_is_there(run, place)):
             seen.add(place)
             yield job, cell
+
+
+def _is_there(run: "Run", place: Path) -> bool:
+    """Say whether a training is finished.
+
+    What was damaged since is mended where it is read, unless the ranks train apart.
+    """
+    return is_finished(place) and not (run.trains_apart and damage(place))
 
 
 def say_hours(run: "Run") -> None:
@@ -80,56 +87,48 @@ def say_hours(run: "Run") -> None:
             yield cell
 
     hours = forecast(run, counted()) / 3600
-    workers = min(num_workers(run), max(1, number))
-    several = f" in {workers} processes" if workers > 1 else ""
+    most = run.world.size if run.trains_apart else num_workers(run)
+    workers = min(most, max(1, number))
+    kind = "ranks" if run.trains_apart else "processes"
+    several = f" in {workers} {kind}" if workers > 1 else ""
     run.console.say(f"{number} trainings to do, about {hours / workers:.2f} hours{several}")
 
 
 def train_in_parallel(run: "Run") -> None:
     """Train what a table lacks in several processes; they leave their results in the cache."""
-    how, workers = run.recipe.evaluation.spread, num_workers(run)
-    if how == "ray" and run.world.size > 1:
+    waiting = _waiting_for_others(run)
+    if not waiting:
+        return
+    _train_teachers(run)
+    if run.trains_apart:
+        train_apart(run, waiting)
+        return
+    jobs, origin, gpus = list(waiting), origin_of(run), gpus_of(run)
+    workers = num_workers(run)
+    if run.recipe.evaluation.spread == "ray":
+        where, spread = "on the Ray cluster", over_ray(origin, jobs, uses_gpus=bool(gpus))
+    else:
+        where, spread = f"in {workers} processes", over_processes(origin, jobs, workers, gpus)
+    with run.console.stage(f"train {where}", len(jobs)) as bar, contextlib.closing(spread):
+        for records in spread:
+            run.remember(*records)
+            bar.advance()
+
+
+def _waiting_for_others(run: "Run") -> dict[Job, Path]:
+    """Return the trainings for other processes, if any, and where their results will lie."""
+    uses_ray, workers = run.recipe.evaluation.spread == "ray", num_workers(run)
+    if uses_ray and run.world.size > 1:
         raise UsageError(
             f"evaluation.spread=ray on {run.world.size} ranks would train everything several times",
             "start one process: trainer.devices=1",
         )
-    must_spread = how == "ray" or run.trains_apart
-    waiting = [job for job, _ in waiting_cells(run)] if workers > 1 or must_spread else []
-    if len(waiting) < 2 * workers and not (must_spread and waiting):
-        # Starting processes would take longer than they save.
-        return
-    _train_teachers(run)
-    task = _task(run)
-    devices = accelerators() if run.world.device.type == "cuda" else []
-    if how == "ray":
-        where, spread = "on the Ray cluster", over_ray(task, waiting, uses_gpus=bool(devices))
-    elif run.trains_apart:
-        # Each rank has one device, and one process on it.
-        own = devices[run.world.device.index or 0 :][:1]
-        where = f"on {run.world.size} ranks"
-        spread = over_processes(task, run.world.share(waiting), 1, own)
-    else:
-        where = f"in {workers} processes"
-        spread = over_processes(task, waiting, workers, devices)
-    known = len(run.records)
-    with run.console.stage(f"train {where}", len(waiting)) as bar:
-        for records in spread:
-            for record in records:
-                run.remember(record)
-            bar.advance(run.world.size)
-    others = run.world.gather(run.records[known:])[1:]
-    run.records += [record for records in others for record in records]
-
-
-def _task(run: "Run") -> Task:
-    """Return what a worker needs to know to make the same run."""
-    plain = dataclasses.asdict(run.recipe)
-    plain["cache"] = str(Path(run.recipe.cache).resolve())
-    # Each worker sees one device.
-    alone = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
-    settings = run.recipe.trainer
-    plain["trainer"] = {**settings, **{k: v for k, v in alone.items() if k in settings}}
-    return Task(plain, run.ranks)
+    must_spread = uses_ray or run.trains_apart
+    if not must_spread and workers == 1:
+        return {}
+    waiting = {job: run.place("cell", cell_key(run, cell)) for job, cell in waiting_cells(run)}
+    # For fewer, starting processes would take longer than they save.
+    return waiting if must_spread or len(waiting) >= 2 * workers else {}
 
 
 def _train_teachers(run: "Run") -> None:
@@ -137,3 +136,5 @@ def _train_teachers(run: "Run") -> None:
     for table in tables(run):
         if table.protocol.labels == "soft":
             run.teacher_of(table.teacher)
+    # Workers have their own, perhaps on the same GPU.
+    run.release()

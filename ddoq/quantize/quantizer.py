@@ -1,7 +1,8 @@
 """The shell around a solver: Lightning streams the classes, each rank takes its share."""
 
+import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.solver import Solver
 from ddoq.world import World
 
-# Starting a process costs as much as about three classes, and it is started anew for so many.
+# Starting a process costs as much as about three classes; after so many it is started anew.
 _LEAST_PER_PROCESS, _MOST_PER_PROCESS = 8, 32
 
 
@@ -58,16 +59,17 @@ class Quantizer(LightningModule):
         """Quantize one class, or several at once; return their labels."""
         if self._processes > 1:
             waiting = [c for c in batch if not part(self._work, c.label).exists()]
-            done = side_by_side(self._alone, waiting, processes=self._processes)
+            done = side_by_side(self._one, waiting, processes=self._processes)
         elif len(batch) > 1 and isinstance(self.solver, Lloyd):
             done = self._at_once(batch, self.solver)
         else:
-            done = map(self._alone, batch)
-        for _ in done:
-            self._advance(self.trainer.world_size)
+            done = (self._one(c) for c in batch)
+        with contextlib.closing(done):
+            for _ in done:
+                self._advance(self.trainer.world_size)
         return [c.label for c in batch]
 
-    def _alone(self, one: ClassLatents) -> int:
+    def _one(self, one: ClassLatents) -> int:
         # The other solvers work on the CPU, where mapped latents are read where they lie.
         is_moved = isinstance(self.solver, Lloyd) and self.device.type != "cpu"
         with named(one.label):
@@ -93,7 +95,7 @@ class Quantizer(LightningModule):
     def _generator(self, label: int) -> torch.Generator:
         return keyed.generator("quantize", self.seed, label)
 
-    def _at_once(self, batch: list[ClassLatents], solver: Lloyd) -> Iterator[int]:
+    def _at_once(self, batch: list[ClassLatents], solver: Lloyd) -> Generator[int]:
         """Solve classes of one number of points together: what keeps a GPU busy."""
         for number in sorted({self.num_points[c.label] for c in batch}):
             same = [c for c in batch if self.num_points[c.label] == number]
@@ -139,16 +141,16 @@ def quantize(
         world: The ranks.
         shrinkage: What is done to the solver's points.
         batch: Classes that are solved at once; more than one only pays on a GPU.
-        processes: Classes that are solved side by side, each on one core, instead.
+        processes: On the CPU of a single rank, classes that are solved side by side, each on one
+            core. Then there is no batch.
         advance: Called with the number of classes that were done.
     """
     labels = range(len(store.counts))
     done = [c for c in labels if part(work, c).exists()]
     world.barrier()
-    a_rank = -(-len(labels) // world.size)
-    # The threads of faiss and of what scikit-learn calls may not survive a fork.
-    most = a_rank // _LEAST_PER_PROCESS if isinstance(solver, Lloyd) else 1
-    processes = max(1, min(processes, most))
+    # The threads of faiss and of what scikit-learn calls may not survive a fork, nor would CUDA.
+    may_fork = isinstance(solver, Lloyd) and world.size == 1 and world.device.type == "cpu"
+    processes = max(1, min(processes, len(labels) // _LEAST_PER_PROCESS)) if may_fork else 1
     quantizer = Quantizer(
         solver,
         num_points=num_points,
@@ -159,7 +161,7 @@ def quantize(
         advance=advance,
     )
     if len(done) < len(labels):
-        group = batch if processes == 1 else min(a_rank, processes * _MOST_PER_PROCESS)
+        group = batch if processes == 1 else processes * _MOST_PER_PROCESS
         latents = Latents(store, skip=done, group=group)
         trainer.predict(quantizer, datamodule=latents, return_predictions=False)
     world.barrier()

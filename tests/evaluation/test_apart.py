@@ -1,0 +1,149 @@
+"""Ranks that train apart: who does what, under which key, and is it all done in the end?"""
+
+import os
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from ddoq import recipe
+from ddoq.artifacts import read_json
+from ddoq.errors import IntegrityError
+from ddoq.evaluation.apart import part_of
+from ddoq.evaluation.cell import Cell, cell_key, feed_of
+from ddoq.evaluation.measure import measure
+from ddoq.run import Run
+from ddoq.world import World, forget
+
+# Two tables, one row, three seeds, two students.
+JOBS = [(table, 0, seed, student) for seed in range(3) for table in (0, 1) for student in (0, 1)]
+
+
+def rank(number: int, size: int) -> World:
+    world = World()
+    world.rank, world.size = number, size
+    return world
+
+
+def test_the_students_of_a_set_go_to_one_rank() -> None:
+    parts = [part_of(rank(r, 2), JOBS) for r in (0, 1)]
+    assert sorted(parts[0] + parts[1]) == sorted(JOBS)
+    sets = [{job[:3] for job in part} for part in parts]
+    assert not sets[0] & sets[1]
+    assert [sum(job[3] for job in part) for part in parts] == [3, 3]
+
+
+def test_few_sets_are_divided_so_that_all_ranks_have_work() -> None:
+    parts = [part_of(rank(r, 4), JOBS) for r in range(4)]
+    assert sorted(chain(*parts)) == sorted(JOBS)
+    assert {len(part) for part in parts} == {3}
+
+
+def test_more_ranks_than_jobs_leave_some_without() -> None:
+    assert [len(part_of(rank(r, 4), JOBS[:3])) for r in range(4)] == [1, 1, 1, 0]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path):
+    """Return what opens a run that believes to be one of two ranks."""
+
+    def make(*overrides: str, size: int = 2, **settings: int) -> Run:
+        words = ["recipe=digits", "evaluation.spread=ranks", f"cache={tmp_path}", *overrides]
+        run = Run(recipe.read(words).recipe, **settings)
+        assert len(run.images.train) > 0
+        run.world = rank(0, size)
+        return run
+
+    return make
+
+
+def test_a_training_of_one_rank_has_the_key_of_one_process(make_run) -> None:
+    apart, together = make_run(), make_run("evaluation.spread=processes")
+    assert apart.student_key == make_run(size=1).student_key
+    assert apart.student_key["ranks"] == 1
+    assert together.student_key["ranks"] == 2
+
+
+def test_a_worker_finds_what_its_ranks_pretrained(make_run) -> None:
+    worker = make_run(size=1, pretrain_ranks=2)
+    key = worker.pretrain_key("teacher")
+    assert key["training"]["ranks"] == 2
+    assert make_run(size=1).pretrain_key("teacher") != key
+
+
+def test_a_small_set_need_not_be_shared_by_many_ranks(make_run) -> None:
+    run = make_run("protocol=small_hard", size=500)
+    cell = a_cell(run)
+    assert feed_of(run, cell).batch_size == 10
+
+
+def a_cell(run: Run) -> Cell:
+    synthetic = run.images.subset(run.images.train.labels.argsort()[:10])
+    return Cell(synthetic, {"name": "convnet"}, run.make("protocol", run.recipe.protocols[0]), 0)
+
+
+def test_a_training_that_no_rank_left_is_missed_with_its_place(make_run) -> None:
+    run = make_run("protocol=small_hard")
+    cell = a_cell(run)
+    with pytest.raises(IntegrityError, match="a training is not there") as error:
+        measure(run, cell)
+    assert run.place("cell", cell_key(run, cell)).name in error.value.cause
+
+
+def test_a_worker_forgets_which_rank_it_was_started_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.setenv("MASTER_KEY", "kept")
+    monkeypatch.setitem(rank_zero_only.__dict__, "rank", 1)
+    forget()
+    assert os.environ["MASTER_KEY"] == "kept"
+    assert not {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT"} & set(os.environ)
+    assert not [n for n in os.environ if n.startswith(("TORCHELASTIC_", "SLURM_"))]
+    assert rank_zero_only.__dict__["rank"] == 0
+
+
+@pytest.mark.slow
+def test_torchruns_ranks_train_apart_by_the_teacher_that_they_trained(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "ddoq.fit"]
+    words = [
+        "recipe=digits",
+        "teacher={name: trained, source: pretrain}",
+        "pretrain.teacher={steps: 30, student: {name: convnet, depth: 1, width: 8}}",
+        "students=[{name: convnet, depth: 1, width: 8}]",
+        "protocols=[{name: small, steps: 20}]",
+        "decoder=plain",
+        "evaluation.spread=ranks",
+        "evaluation.decoders=[]",
+        "evaluation.baselines=[]",
+        "evaluation.seeds=3",
+    ]
+    places = [f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}"]
+    done = subprocess.run(
+        [sys.executable, *launcher, *words, *places],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "train on 2 ranks" in done.stdout
+    [teacher] = (tmp_path / "cache" / "pretrain" / "teacher").glob("*/manifest.json")
+    assert read_json(teacher)["key"]["training"]["ranks"] == 2
+    cells = [read_json(f) for f in (tmp_path / "cache" / "cell").glob("*/manifest.json")]
+    assert [cell["key"]["training"]["ranks"] for cell in cells] == [1, 1, 1]
+    [costs] = [
+        s
+        for s in read_json(tmp_path / "out" / "summary.json")["stages"]
+        if s["stage"].startswith("cell")
+    ]
+    # Each is trained once, by some rank, and read once for the table.
+    assert costs["runs"] - costs["cache_hits"] == 3
