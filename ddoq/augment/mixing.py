@@ -19,6 +19,10 @@ class Mixing:
     box: Float[Tensor, "n 4"]
     """CutMix's box as (left, top, right, bottom) in pixels; empty for Mixup."""
 
+    def rows(self, index: Int[Tensor, " m"]) -> "Mixing":
+        """Return how some of the images are mixed."""
+        return Mixing(self.partner[index], self.share[index], self.box[index])
+
 
 def draw_mixing(
     ids: Int[Tensor, " n"], protocol: Protocol, *, seed: int, epoch: int, step: int, size: int
@@ -47,9 +51,13 @@ def draw_mixing(
     return Mixing(partner, 1 - area / size**2, corners)
 
 
-def mix(images: Float[Tensor, "n c h w"], mixing: Mixing, kind: str) -> Float[Tensor, "n c h w"]:
-    """Mix the images of a batch: paste a box of the partner (CutMix) or blend (Mixup)."""
-    other = images[mixing.partner.to(images.device)]
+def mix(
+    images: Float[Tensor, "n c h w"],
+    other: Float[Tensor, "n c h w"],
+    mixing: Mixing,
+    kind: str,
+) -> Float[Tensor, "n c h w"]:
+    """Mix images with their partners: paste a box of those (CutMix) or blend (Mixup)."""
     if kind == "mixup":
         share = mixing.share.to(images)[:, None, None, None]
         return share * images + (1 - share) * other

@@ -1,7 +1,7 @@
 """Which images does a student see at step t? A function of (seed, step), on any number of ranks."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol as Shape
 from typing import runtime_checkable
@@ -63,7 +63,8 @@ class Batch:
 class Feed:
     """The steps of one training: a set in memory, augmented in batches on the device.
 
-    Every rank draws the whole step and keeps its part, so that mixing does not depend on ranks.
+    Every rank draws the whole step, and makes its part of the images and what is mixed into them,
+    so that mixing does not depend on ranks.
     """
 
     synthetic: SyntheticSet
@@ -148,40 +149,44 @@ class Feed:
     def batch(self, number: int) -> Batch:
         """Return this rank's part of a step."""
         step = self.drawn(number)
-        whole = self.whole(step)
-        logits = None if self.labels is None else self.labels.logits(step).to(self.device)
-        mine = slice(self.rank, None, self.world_size)
-        return Batch(
-            images=whole.images[mine],
-            labels=whole.labels[mine],
-            weights=whole.weights[mine],
-            other_labels=whole.other_labels[mine],
-            other_weights=whole.other_weights[mine],
-            share=whole.share[mine],
-            size=whole.size,
-            unmixed=None if whole.unmixed is None else whole.unmixed[mine],
-            logits=None if logits is None else logits[mine],
-        )
+        part = self._part(step, self.rank, self.world_size)
+        if self.labels is None:
+            return part
+        logits = self.labels.logits(step)[self.rank :: self.world_size]
+        return replace(part, logits=logits.to(self.device))
 
     def whole(self, step: int) -> Batch:
         """Return all images of a step, over all ranks."""
+        return self._part(step, 0, 1)
+
+    def _part(self, step: int, rank: int, world_size: int) -> Batch:
+        """Return one rank's part of the images of a step."""
         ids, epoch = self.chosen(step), step // self.steps_per_epoch
+        draws = self._draws(step, ids)
+        mine = partner = torch.arange(rank, len(ids), world_size)
+        mixing = None
+        if self.protocol.mix != "none":
+            place = {"seed": self.seed, "epoch": epoch, "step": step, "size": self.size}
+            mixing = draw_mixing(draws, self.protocol, **place).rows(mine)
+            partner = mixing.partner
+        # An image may be one's own and a partner, too: it is augmented once.
+        needed, place_of = torch.cat([mine, partner]).unique(return_inverse=True)
+        own, other = place_of.to(self.device).chunk(2)
+        if len(needed) == len(mine):
+            own = slice(None)
         images, labels, weights = (
-            t.index_select(0, ids.to(t.device)).to(self.device) for t in self._stored
+            t.index_select(0, ids[needed].to(t.device)).to(self.device) for t in self._stored
         )
         if self.protocol.weights == "sampler":
             weights = torch.ones_like(weights)
-        draws = self._draws(step, ids)
-        images = self._augmented(images, draws, epoch, step)
-        mixed, partner, share = images, slice(None), torch.ones_like(weights)
-        if self.protocol.mix != "none":
-            place = {"seed": self.seed, "epoch": epoch, "step": step, "size": self.size}
-            mixing = draw_mixing(draws, self.protocol, **place)
-            mixed = mix(images, mixing, self.protocol.mix)
-            partner, share = mixing.partner.to(self.device), mixing.share.to(weights)
-        unmixed = images if self.protocol.second_forward else None
-        others = labels[partner], weights[partner]
-        return Batch(mixed, labels, weights, *others, share, size=len(ids), unmixed=unmixed)
+        images = self._augmented(images, draws[needed], epoch, step)
+        mixed, share = images[own], torch.ones_like(weights[own])
+        if mixing is not None:
+            mixed = mix(images[own], images[other], mixing, self.protocol.mix)
+            share = mixing.share.to(weights)
+        unmixed = images[own] if self.protocol.second_forward else None
+        both = labels[own], weights[own], labels[other], weights[other]
+        return Batch(mixed, *both, share, size=len(ids), unmixed=unmixed)
 
     def _augmented(self, images: Tensor, draws: Tensor, epoch: int, step: int) -> Tensor:
         return augment(

@@ -22,14 +22,14 @@ def test_mixup_is_the_convex_combination(images, make_protocol):
     mixing = drawn(make_protocol(mix="mixup"))
     share = mixing.share[:, None, None, None]
     expected = share * images + (1 - share) * images[mixing.partner]
-    torch.testing.assert_close(mix(images, mixing, "mixup"), expected)
+    torch.testing.assert_close(mix(images, images[mixing.partner], mixing, "mixup"), expected)
 
 
 def test_the_share_of_cutmix_is_the_area_that_is_left_also_at_the_border(make_protocol):
     ids = torch.arange(400)
     mixing = drawn(make_protocol(mix="cutmix"), ids, size=16)
     numbered = ids.float()[:, None, None, None].expand(400, 1, 16, 16)
-    mixed = mix(numbered, mixing, "cutmix")
+    mixed = mix(numbered, numbered[mixing.partner], mixing, "cutmix")
     is_moved = mixing.partner != ids
     own = (mixed == numbered).float().mean((1, 2, 3))
     torch.testing.assert_close(own[is_moved], mixing.share[is_moved])
@@ -39,7 +39,7 @@ def test_the_share_of_cutmix_is_the_area_that_is_left_also_at_the_border(make_pr
 
 def test_cutmix_pastes_the_box_from_the_same_place_of_the_partner(images, make_protocol):
     mixing = drawn(make_protocol(mix="cutmix"))
-    mixed = mix(images, mixing, "cutmix")
+    mixed = mix(images, images[mixing.partner], mixing, "cutmix")
     for i in range(64):
         left, top, right, bottom = (int(v) for v in mixing.box[i])
         expected = images[i].clone()
@@ -77,4 +77,6 @@ def test_the_largest_box_is_the_whole_image(make_protocol):
         drawn(make_protocol(mix="cutmix")), box=torch.tensor([[0.0, 0, 8, 8]]).expand(64, 4)
     )
     images = IDS.float()[:, None, None, None].expand(64, 1, 8, 8)
-    assert torch.equal(mix(images, mixing, "cutmix"), images[mixing.partner])
+    assert torch.equal(
+        mix(images, images[mixing.partner], mixing, "cutmix"), images[mixing.partner]
+    )
