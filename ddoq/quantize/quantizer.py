@@ -148,9 +148,7 @@ def quantize(
     labels = range(len(store.counts))
     done = [c for c in labels if part(work, c).exists()]
     world.barrier()
-    # The threads of faiss and of what scikit-learn calls may not survive a fork, nor would CUDA.
-    may_fork = isinstance(solver, Lloyd) and world.size == 1 and world.device.type == "cpu"
-    processes = max(1, min(processes, len(labels) // _LEAST_PER_PROCESS)) if may_fork else 1
+    processes = _worthwhile(processes, len(labels), solver, world)
     quantizer = Quantizer(
         solver,
         num_points=num_points,
@@ -165,14 +163,23 @@ def quantize(
         latents = Latents(store, skip=done, group=group)
         trainer.predict(quantizer, datamodule=latents, return_predictions=False)
     world.barrier()
-    if world.is_first:
-        Quantization.join([part(work, c) for c in labels], work)
-        for label in labels:
-            part(work, label).unlink()
+    if not world.is_first:
+        return
+    Quantization.join([part(work, c) for c in labels], work)
+    for label in labels:
+        part(work, label).unlink()
     short = [c for c, n in enumerate(store.counts) if n < num_points[c]]
-    if short and world.is_first:
+    if short:
         warnings.warn(
             f"{len(short)} classes have fewer images than points were asked for; "
             "each of their images became a point",
             stacklevel=2,
         )
+
+
+def _worthwhile(processes: int, num_classes: int, solver: Solver, world: World) -> int:
+    """Return how many processes may be forked, and have enough to do."""
+    # The threads of faiss and of what scikit-learn calls may not survive a fork, nor would CUDA.
+    if not isinstance(solver, Lloyd) or world.size > 1 or world.device.type != "cpu":
+        return 1
+    return max(1, min(processes, num_classes // _LEAST_PER_PROCESS))
