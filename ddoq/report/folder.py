@@ -50,7 +50,7 @@ def write_report(
     write_summary(folder, content)
     write_page(
         folder / "report.html",
-        title=f"{run.recipe.name}, {_per_class(first.images_per_class)}",
+        title=f"{run.recipe.name}, {_per_class(results)}",
         recipe_yaml=_without_places(run.recipe).yaml(),
         sheets=tables,
         maps=maps,
@@ -96,8 +96,11 @@ def _without_places(recipe: Recipe) -> Recipe:
     return replace(recipe, data=data, cache="...", out=None)
 
 
-def _per_class(number: int) -> str:
-    return "1 image per class" if number == 1 else f"{number} images per class"
+def _per_class(results: Sequence[Result]) -> str:
+    """Name the sizes of the sets; full data have none."""
+    sizes = [str(n) for n in dict.fromkeys(r.images_per_class for r in results) if n > 0]
+    listed = " and ".join([", ".join(sizes[:-1]), sizes[-1]] if len(sizes) > 1 else sizes)
+    return f"{listed or 'all'} {'image' if sizes == ['1'] else 'images'} per class"
 
 
 def _galleries(sets: Sequence[SyntheticSet]) -> list[Gallery]:

@@ -1,0 +1,34 @@
+from dataclasses import replace
+
+import pytest
+
+from ddoq.evaluation.score import Result
+from ddoq.report.folder import _per_class
+
+RESULT = Result(
+    distiller="ddoq",
+    images_per_class=1,
+    student="convnet",
+    protocol="small",
+    labels="soft",
+    seed=0,
+    set_seed=0,
+    top1=0.5,
+    top5=0.9,
+    loss=1.0,
+    seconds=1.0,
+    peak_memory_mb=1.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "title"),
+    [
+        ([1, 0], "1 image per class"),
+        ([10, 10, 0], "10 images per class"),
+        ([1, 10, 50, 1, 0], "1, 10 and 50 images per class"),
+        ([0], "all images per class"),
+    ],
+)
+def test_a_page_is_titled_by_the_sizes_of_its_sets(sizes: list[int], title: str) -> None:
+    assert _per_class([replace(RESULT, images_per_class=n) for n in sizes]) == title
