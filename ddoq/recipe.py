@@ -57,7 +57,8 @@ class Evaluation:
     """Where soft labels come from: `online` asks the teacher at each step, `stored` makes a table
     once that all students of a seed share, `auto` stores small ones. The results are the same."""
     workers: int | None = None
-    """Processes that train students side by side on a CPU; null takes the idle cores."""
+    """Processes that train students side by side in a run of one rank; null: on a CPU with
+    `threads` given as many as fit on its cores, four at most, else one."""
     spread: str = "processes"
     """Where trainings run side by side: `processes` of this machine, the run's `ranks` (each whole
     trainings of its own, where they would share each one's steps), or a `ray` cluster."""

@@ -25,11 +25,7 @@ def refuse_run(run: "Run") -> None:
         if model and family in checks:
             checks[family](model)
     _refuse_protocols(run)
-    if run.recipe.evaluation.choose and len(run.images.val) == 0:
-        raise UsageError(
-            "evaluation.choose=true, but there are no validation images to choose by",
-            "give the data some, or leave the choice out",
-        )
+    _refuse_evaluation(run)
     for block in run.recipe.students:
         run.make("student", block)
     settings = run.recipe.evaluation
@@ -39,6 +35,20 @@ def refuse_run(run: "Run") -> None:
         for source in (s for block in blocks for s in sources(block) if s != "pretrain"):
             for split in splits:
                 refuse_seen(shipped.locate(source), run.images, split)
+
+
+def _refuse_evaluation(run: "Run") -> None:
+    settings = run.recipe.evaluation
+    if settings.choose and len(run.images.val) == 0:
+        raise UsageError(
+            "evaluation.choose=true, but there are no validation images to choose by",
+            "give the data some, or leave the choice out",
+        )
+    if settings.spread == "ray" and run.world.size > 1:
+        raise UsageError(
+            f"evaluation.spread=ray on {run.world.size} ranks would train everything several times",
+            "start one process: trainer.devices=1",
+        )
 
 
 def _refuse_protocols(run: "Run") -> None:

@@ -26,6 +26,10 @@ _UPSTREAM = {
 
 
 def versioned(name: str, key: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stage's key with the versions of its code and of what it is made from."""
+    """Return a stage's key with the versions of its code and of what it is made from.
+
+    A plug-in's stage has no version: the hash of its code is in the key of the component.
+    """
     stage = name.split("/")[0]
-    return {"version": [STAGE_VERSIONS[s] for s in (*_UPSTREAM.get(stage, ()), stage)], **key}
+    made_from = (*_UPSTREAM.get(stage, ()), stage)
+    return {"version": [STAGE_VERSIONS.get(s, 0) for s in made_from], **key}

@@ -25,5 +25,9 @@ def test_a_cell_depends_on_its_own_code_alone(monkeypatch):
     assert versioned("cell", {}) == before
 
 
+def test_a_plug_in_has_stages_of_its_own():
+    assert versioned("matching", {"seed": 3}) == {"version": [0], "seed": 3}
+
+
 def test_a_part_of_a_stage_has_the_stages_version():
     assert versioned("pretrain/teacher", {}) == versioned("pretrain/prior", {})

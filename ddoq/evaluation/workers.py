@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddoq.artifacts import damage, is_finished
-from ddoq.errors import UsageError
 from ddoq.evaluation.apart import train_apart
 from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.grid import draw, tables
@@ -117,13 +116,8 @@ def train_in_parallel(run: "Run") -> None:
 
 def _waiting_for_others(run: "Run") -> dict[Job, Path]:
     """Return the trainings for other processes, if any, and where their results will lie."""
-    uses_ray, workers = run.recipe.evaluation.spread == "ray", num_workers(run)
-    if uses_ray and run.world.size > 1:
-        raise UsageError(
-            f"evaluation.spread=ray on {run.world.size} ranks would train everything several times",
-            "start one process: trainer.devices=1",
-        )
-    must_spread = uses_ray or run.trains_apart
+    workers = num_workers(run)
+    must_spread = run.recipe.evaluation.spread == "ray" or run.trains_apart
     if not must_spread and workers == 1:
         return {}
     waiting = {job: run.place("cell", cell_key(run, cell)) for job, cell in waiting_cells(run)}

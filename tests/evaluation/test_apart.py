@@ -10,10 +10,11 @@ import pytest
 
 from ddoq import recipe
 from ddoq.artifacts import read_json
-from ddoq.errors import IntegrityError
+from ddoq.errors import IntegrityError, UsageError
 from ddoq.evaluation.apart import part_of
 from ddoq.evaluation.cell import Cell, cell_key, feed_of
 from ddoq.evaluation.measure import measure
+from ddoq.refusals import refuse_run
 from ddoq.run import Run
 from ddoq.world import World, forget
 
@@ -82,6 +83,11 @@ def test_a_small_set_need_not_be_shared_by_many_ranks(make_run) -> None:
 def a_cell(run: Run) -> Cell:
     synthetic = run.images.subset(run.images.train.labels.argsort()[:10])
     return Cell(synthetic, {"name": "convnet"}, run.make("protocol", run.recipe.protocols[0]), 0)
+
+
+def test_ray_is_asked_by_one_process_only(make_run) -> None:
+    with pytest.raises(UsageError, match="ray on 2 ranks would train everything several times"):
+        refuse_run(make_run("evaluation.spread=ray"))
 
 
 def test_a_training_that_no_rank_left_is_missed_with_its_place(make_run) -> None:
