@@ -1,4 +1,5 @@
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from ddoq.evaluation.protocols import Protocol
 from ddoq.synthetic import SyntheticSet
 
 torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So it is in a shell's background, and what tests start would ignore it, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples every time; no deadline, machines differ.
 settings.register_profile("ddoq", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("ddoq")
