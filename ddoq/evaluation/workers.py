@@ -1,7 +1,8 @@
 """Which trainings does a table lack, and who does them?
 
-They are independent: the cache joins them. By default processes of this machine do them; with `evaluation.spread=ranks` each rank its part, with `ray` a Ray cluster whose
-machines share the cache. The results are those of one process after another.
+They are independent: the cache joins them. By default processes of this machine do them, with
+`evaluation.spread=ranks` each rank its part, with `ray` a Ray cluster whose machines share the
+cache. The results are those of one process after another.
 """
 
 import contextlib
