@@ -23,6 +23,8 @@ _PROBE_SECONDS = 120
 class Faiss:
     """The best of several runs of `faiss.Kmeans`, each on all latents.
 
+    faiss stops before its last iteration once the objective no longer falls.
+
     With `gpu`, k-means runs on the current CUDA device if faiss can use one, and else, with a
     warning, on the CPU.
     """
