@@ -67,11 +67,13 @@ def main(argv: list[str]) -> None:
         for num_points in asked.points
         for num_classes in asked.series
     ]
-    fits = {k: linear_fit(rows, k) for k in asked.points if len(asked.series) > 1}
+    # Two of them lie on a line whatever the cost.
+    fits = {k: linear_fit(rows, k) for k in asked.points if len(asked.series) > 2}
     saved = {"machine": about, "shape": shape, "rows": rows}
     write_json(asked.out, {**saved, "fits": {str(k): fit for k, fit in fits.items()}})
     show(rows, fits, asked)
-    draw(rows, fits, asked.plot)
+    if fits:
+        draw(rows, fits, asked.plot)
 
 
 def measured(asked: Options, num_points: int, num_classes: int, run: int) -> dict[str, Any]:
