@@ -28,6 +28,8 @@ from ddoq.synthetic import SyntheticSet
 _SETTLE = 0.5
 # Two workers read two batches ahead each.
 _AHEAD = 5
+# So many steps may wait for a GPU: enough to keep it busy, few enough to stop in time.
+IN_FLIGHT = 10
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,9 @@ def main(argv: list[str]) -> None:
 def ours(run: Run, synthetic: SyntheticSet, protocol: Protocol) -> Callable[[], Any]:
     """Return what draws the next step of a feed, normalized."""
     feed = feed_of(run, Cell(synthetic, run.recipe.students[0], protocol, 0))
-    mean = torch.tensor(run.images.mean)[:, None, None]
-    std = torch.tensor(run.images.std)[:, None, None]
+    device = run.world.device
+    mean = torch.tensor(run.images.mean, device=device)[:, None, None]
+    std = torch.tensor(run.images.std, device=device)[:, None, None]
     steps = iter(feed)
 
     def draw() -> Any:
@@ -111,11 +114,21 @@ def rate(draw: Callable[[], Any], seconds: float, batch_size: int) -> float:
     time.sleep(_SETTLE)
     for _ in range(_AHEAD):
         draw()
+    wait()
     start, steps = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
         draw()
         steps += 1
+        if steps % IN_FLIGHT == 0:
+            wait()
+    wait()
     return steps * batch_size / (time.perf_counter() - start)
+
+
+def wait() -> None:
+    """Wait for the GPU, which is given work faster than it does it."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def with_student(
@@ -128,12 +141,13 @@ def with_student(
 ) -> dict[str, Any]:
     """Return the images per second with a student behind them, and on constant data."""
     cell = Cell(synthetic, block, protocol, 0)
-    student = student_of(run, cell, feed_of(run, cell), None)
+    device = run.world.device
+    student = student_of(run, cell, feed_of(run, cell), None).to(device)
     optimizer = student.configure_optimizers()["optimizer"]
     constant = sources["ddoq"]()
 
     def train(draw: Callable[[], Any]) -> None:
-        images, labels = draw()
+        images, labels = (t.to(device) for t in draw())
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(student.net(images), labels).backward()
         optimizer.step()

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from benchmarks.pipeline.opened import opened
+from benchmarks.pipeline.rates import IN_FLIGHT, wait
 from ddoq.artifacts import write_json
 from ddoq.component import Block
 from ddoq.run import Run
@@ -45,21 +46,23 @@ def main(argv: list[str]) -> None:
     device = run.world.device
     found: list[dict[str, Any]] = []
     for block in run.recipe.students:
-        nets = [_net(run, block, seed).to(device) for seed in range(asked.students)]
+        nets = [net_of(run, block, seed).to(device) for seed in range(asked.students)]
         if any(b.numel() for b in nets[0].buffers()):
             print(f"{block}: left out, it keeps batch statistics")
             continue
-        found.append(_compare(run, block, nets, asked))
+        found.append(compare(run, block, nets, asked))
         show(found[-1])
     write_json(asked.out, {"machine": about, "students": found})
 
 
-def _net(run: Run, block: Block, seed: int) -> nn.Module:
+def net_of(run: Run, block: Block, seed: int) -> nn.Module:
+    """Return a student that a seed has initialized."""
     torch.manual_seed(seed)
     return run.make("student", block)
 
 
-def _compare(run: Run, block: Block, nets: list[nn.Module], asked: Options) -> dict[str, Any]:
+def compare(run: Run, block: Block, nets: list[nn.Module], asked: Options) -> dict[str, Any]:
+    """Return the steps per second of both ways, and how far their weights are apart."""
     shape = (len(nets), asked.batch_size, run.channels, run.image_size, run.image_size)
     images = torch.randn(shape, device=run.world.device)
     labels = torch.randint(run.num_classes, shape[:2], device=run.world.device)
@@ -113,12 +116,14 @@ def _at_once(
 
 
 def _rate(step: Callable[[], None], seconds: float) -> float:
+    wait()
     start, steps = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
         step()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
         steps += 1
+        if steps % IN_FLIGHT == 0:
+            wait()
+    wait()
     return steps / (time.perf_counter() - start)
 
 
