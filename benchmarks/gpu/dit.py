@@ -175,12 +175,12 @@ def _measured(bench: _Bench, num: int, setting: Setting) -> dict[str, Any]:
 
 def _set_precision(bench: _Bench, setting: Setting) -> None:
     """Give the prior a network of the setting; the autoencoder stays in single precision."""
-    dtype: Any = "bfloat16" if setting.precision == "bfloat16" else "float32"
+    dtype = torch.bfloat16 if setting.precision == "bfloat16" else torch.float32
     # Convolutions round to TF32 by default, products of matrices do not.
     torch.set_float32_matmul_precision("high" if setting.precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = setting.precision != "float32"
-    model = copy.deepcopy(bench.model)
-    bench.prior.network = Network(model, dtype=dtype, compile=setting.compile)
+    model = copy.deepcopy(bench.model).to(dtype)
+    bench.prior.network = Network(model, compile=setting.compile)
 
 
 def _decoded(bench: _Bench, block: Block, steps: int) -> torch.Tensor:

@@ -23,3 +23,8 @@ class Log:
         sys.stdout.write(text)
         sys.stdout.flush()
         return text
+
+    def close(self) -> None:
+        """Close the file."""
+        self.sink.close()
+        self._source.close()

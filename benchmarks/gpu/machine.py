@@ -23,13 +23,13 @@ def main(asked: Options) -> None:
         "disk_free_gib": round(shutil.disk_usage(asked.work).free / _GIB, 1),
         "gpu": None,
     }
-    asked.note(about)
+    measure.show_machine(about)
     if torch.cuda.is_available():
-        asked.note({"gpu": _gpu()})
-        print(f"GPU: {about['versions']['torch']=}, {_gpu()}")
+        about["gpu"] = _gpu()
+        print(", ".join(f"{name} {value}" for name, value in about["gpu"].items()))
     else:
         print("no CUDA device: the parts run on the CPU, and their figures are a CPU's")
-    measure.show_machine(about)
+    asked.note(about)
 
 
 def _memory() -> int:

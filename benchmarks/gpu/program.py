@@ -1,11 +1,11 @@
 """Run the parts one after the other, each bounded, and keep `results.json` true all the time."""
 
-import contextlib
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Generator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,17 +55,17 @@ def run(asked: Options, table: Mapping[str, Entry] = PARTS) -> bool:
     if strange:
         raise UsageError(f"there is no part {strange[0]!r}", f"choose from {', '.join(table)}")
     asked.out.mkdir(parents=True, exist_ok=True)
-    with _workspace(asked) as work:
-        program = _Program(asked, table, work)
+    with _workspace(asked) as work, closing(Log(asked.out / "log.txt")) as log:
+        program = _Program(asked, table, work, log)
         program.announce()
         program.run("machine", _MACHINE)
         program.be_patient()
         for name in asked.parts:
             program.run(name, table[name])
-        return program.close()
+        return program.all_done()
 
 
-@contextlib.contextmanager
+@contextmanager
 def _workspace(asked: Options) -> Generator[Path]:
     """Yield the folder that was asked for, or one that is removed afterwards."""
     if not asked.work:
@@ -80,10 +80,9 @@ def _workspace(asked: Options) -> Generator[Path]:
 class _Program:
     """The parts' common clock, log and results."""
 
-    def __init__(self, asked: Options, table: Mapping[str, Entry], work: Path) -> None:
-        self._asked, self._table, self._work = asked, table, work
+    def __init__(self, asked: Options, table: Mapping[str, Entry], work: Path, log: Log) -> None:
+        self._asked, self._table, self._work, self._log = asked, table, work, log
         self._end = time.monotonic() + 60 * asked.minutes
-        self._log = Log(asked.out / "log.txt")
         self._merged, self._patience = 0.0, 1.0
         names = ("machine", *asked.parts)
         self._states: dict[str, dict[str, Any]] = {name: {"state": "waiting"} for name in names}
@@ -177,7 +176,7 @@ class _Program:
         content = {"asked": about, "machine": states.pop("machine"), "parts": states}
         write_json(self._asked.out / "results.json", content)
 
-    def close(self) -> bool:
+    def all_done(self) -> bool:
         """Say how it went, and which files a lent machine would not give back."""
         states = {name: self._states[name]["state"] for name in self._asked.parts}
         self._log.say("\n" + ", ".join(f"{name}: {state}" for name, state in states.items()))
