@@ -25,7 +25,8 @@ _CLASSES, _COUNT, _DIM = 1000, 1281, 4096
 _POINTS = (10, 200)
 # Of the seconds that are left, and of the free disk: points and masses need room, too.
 _GENERATING, _DISK = 0.4, 0.5
-_WARM_UP = 8
+# Classes by which a run is begun and forecast, and which share of the forecast is trusted.
+_WARM_UP, _TRUSTED = 32, 0.8
 _NOTE_SECONDS = 1.0
 
 
@@ -86,11 +87,19 @@ def _measure(
     asked: Options, store: LatentStore, rows: list[dict[str, Any]], reading: float, ranks: World
 ) -> None:
     """Quantize the store into the last row, noting how far it is while it goes on."""
-    row, total = rows[-1], len(store.counts)
+    row, folder = rows[-1], asked.folder
     at_once = _at_once(store, row["points"], ranks)
+    few = first_classes(store, min(_WARM_UP, len(store.counts)))
+    for _ in range(2):
+        begun = time.perf_counter()
+        _quantize(few, row["points"], folder, ranks, **at_once)
+    each = (time.perf_counter() - begun) / len(few.counts)
+    # Later rows need time, too.
+    left = asked.seconds_left / (len(_POINTS) - len(rows) + 1)
+    total = min(len(store.counts), max(len(few.counts), int(_TRUSTED * left / each)))
+    reading *= total / len(store.counts)
+    store = first_classes(store, total)
     row |= {"at_once": at_once, "classes": 0}
-    few = first_classes(store, min(_WARM_UP, total))
-    _quantize(few, row["points"], asked.folder, ranks, **at_once)
     forget_peak(ranks.device)
     start = noted = time.perf_counter()
 
@@ -103,7 +112,7 @@ def _measure(
             noted = time.perf_counter()
             asked.note({"runs": rows})
 
-    written = _quantize(store, row["points"], asked.folder, ranks, advance, **at_once)
+    written = _quantize(store, row["points"], folder, ranks, advance, **at_once)
     seconds = time.perf_counter() - start
     row |= {
         "seconds": seconds,

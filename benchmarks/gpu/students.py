@@ -46,7 +46,7 @@ def main(asked: Options) -> None:
             row["together"] = _together(run, block, at_once, batch, seconds)
             rows.append(row)
         asked.note({"students": rows})
-        print(rows[-1], flush=True)
+        print(_line(rows[-1]), flush=True)
 
 
 def _run(asked: Options) -> Run:
@@ -84,3 +84,18 @@ def _together(run: Run, block: Block, num: int, batch: int, seconds: float) -> d
     shown = {f"images_per_second_{k.replace(' ', '_')}": batch * v for k, v in steps.items()}
     ratio = steps["at once"] / steps["one after another"]
     return {"students": num, "difference": found["difference"], **shown, "ratio": ratio}
+
+
+def _line(row: dict[str, Any]) -> str:
+    """Say a row in a line."""
+    if "skipped" in row:
+        return f"{row['student']}: skipped, {row['skipped']}"
+    alone = ", ".join(f"{median(v):.0f} images/s ({k})" for k, v in row["rates"].items())
+    found = row["together"]
+    if "left_out" in found:
+        return f"{row['student']}: {alone}; not several at once: {found['left_out']}"
+    rate = found["images_per_second_at_once"]
+    return (
+        f"{row['student']}: {alone}; {found['students']} at once {rate:.0f} images/s, "
+        f"{found['ratio']:.2f} times as fast as in turn"
+    )
