@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ddoq.component import Block, check_settings, complete, required
 from ddoq.errors import UsageError
 from ddoq.kinds import KINDS, PLURAL, PRETRAINERS, SINGLE
+from ddoq.priors import NETS
 from ddoq.signature import defaults, nearest, signature
 
 if TYPE_CHECKING:
@@ -141,30 +142,32 @@ def _check_quoted(numbers: list[Any]) -> None:
 
 
 def _check_pretrain(recipe: "Recipe") -> None:
-    for part, block in recipe.pretrain.items():
+    for part in recipe.pretrain:
         if part not in PRETRAINERS:
             raise UsageError(
                 f"pretrain: nothing called {part!r} is trained{nearest(part, PRETRAINERS)}",
                 f"it trains {', '.join(PRETRAINERS)}",
             )
-        _pretrain_signature(part)
-        check_settings(
-            KINDS, _pretrain_signature(part), block, place=f"pretrain.{part}", target=part
+    blocks = {part: recipe.pretrain.get(part, {}) for part in PRETRAINERS}
+    blocks["prior"] = _with_net(recipe.prior, blocks["prior"])
+    recipe.pretrain = {part: _complete_pretrain(part, block) for part, block in blocks.items()}
+
+
+def _with_net(prior: Block, block: Block) -> Block:
+    """Name the network that is trained where a recipe does not: that of its prior."""
+    if prior["name"] not in NETS:
+        return block
+    net = {"name": prior["name"], **(block.get("net") or {})}
+    if prior.get("source") == "pretrain" and net["name"] != prior["name"]:
+        raise UsageError(
+            f"pretrain.prior.net={net['name']} trains what prior={prior['name']} cannot read",
+            f"set prior={net['name']}, or pretrain.prior.net={prior['name']}",
         )
-    recipe.pretrain = {
-        part: _complete_pretrain(part, recipe.pretrain.get(part, {})) for part in PRETRAINERS
-    }
-
-
-def _pretrain_signature(part: str) -> Any:
-    settable = signature(PRETRAINERS[part])
-    for supplied in ("work", "run"):
-        settable.parameters.pop(supplied, None)
-    return settable
+    return {**block, "net": net}
 
 
 def _complete_pretrain(part: str, block: Block) -> Block:
-    settable = _pretrain_signature(part)
+    settable = signature(PRETRAINERS[part])
     checked = check_settings(KINDS, settable, block, place=f"pretrain.{part}", target=part)
     return {**defaults(settable), **checked}
 

@@ -19,7 +19,7 @@ def fit(invocation: recipe.Invocation, *, says_hours: bool = False) -> Path:
     from ddoq.run import Run
 
     wanted = invocation.recipe
-    run = Run(wanted)
+    run = Run(wanted, measures=not invocation.dry_run)
     refuse_run(run)
     if invocation.dry_run:
         run.console.show(plan.table(plan.plan(run), "what this run would do"))

@@ -1,11 +1,13 @@
 """Randomness as a function of what it is for, never of rank or call order.
 
 A seed is hashed from its purpose; numbers for many items at once come from a counter-based
-generator (SplitMix64), so that item 17 draws the same whichever batch or rank it is in.
+generator (SplitMix64), so that item 17 draws the same whichever batch or rank it is in. They are
+made where the ids lie: uniform numbers are the same on every device, normal ones within rounding.
 """
 
 import hashlib
 import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -42,7 +44,7 @@ def _bits(seed: int, ids: Int[Tensor, " n"], count: int) -> Int[Tensor, "n count
     """Hash (seed, id, position) with the finalizer of SplitMix64, twice."""
     golden = _signed(0x9E3779B97F4A7C15)
     x = ids.to(torch.int64)[:, None] * golden + _signed(seed)
-    for offset in (torch.zeros(1, dtype=torch.int64), torch.arange(1, count + 1) * golden):
+    for offset in (0, torch.arange(1, count + 1, device=ids.device) * golden):
         x = x + offset
         x = (x ^ _shift(x, 30)) * _signed(0xBF58476D1CE4E5B9)
         x = (x ^ _shift(x, 27)) * _signed(0x94D049BB133111EB)
@@ -70,3 +72,19 @@ def normal(seed: int, ids: Int[Tensor, " n"], shape: tuple[int, ...]) -> Float[T
 def permutation(num: int, *purpose: int | str) -> Int[Tensor, " num"]:
     """Return a random order of `num` items for a purpose."""
     return torch.randperm(num, generator=generator(*purpose))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers of some items, made where their ids lie."""
+
+    seed: int
+    ids: Int[Tensor, " n"]
+
+    def uniform(self, purpose: str, count: int) -> Float[Tensor, "n count"]:
+        """Draw `count` numbers in [0, 1) for each item."""
+        return uniform(seed_of(purpose, self.seed), self.ids, count)
+
+    def normal(self, purpose: str, shape: tuple[int, ...]) -> Float[Tensor, "n ..."]:
+        """Draw a standard normal tensor for each item."""
+        return normal(seed_of(purpose, self.seed), self.ids, shape)

@@ -6,7 +6,7 @@ from ddoq.data import IMAGES
 from ddoq.decoders import DECODERS
 from ddoq.distillers import DISTILLERS, WEIGHTINGS
 from ddoq.evaluation import PROTOCOLS
-from ddoq.priors import PRIORS
+from ddoq.priors import NETS, PRIORS
 from ddoq.quantize import SOLVERS
 from ddoq.students import STUDENTS
 from ddoq.teachers import TEACHERS
@@ -15,6 +15,7 @@ KINDS: dict[str, Kind] = {
     "data": Kind(IMAGES),
     "autoencoder": Kind(AUTOENCODERS),
     "prior": Kind(PRIORS),
+    "net": Kind(NETS, supplies=("shape", "num_classes")),
     "distiller": Kind(DISTILLERS, supplies=("decoder", "weighting")),
     "solver": Kind(SOLVERS),
     "decoder": Kind(DECODERS, supplies=("autoencoder", "prior", "images", "latents", "seed")),
@@ -26,11 +27,12 @@ KINDS: dict[str, Kind] = {
     "protocol": Kind(PROTOCOLS, supplies=("id", "source", "deviations", "rules"), presets=True),
 }
 
-# What `pretrain` makes: the function that trains it, whose signature is the block's schema.
+# What `pretrain` makes, in this order: the teacher judges the prior's samples. The fields of a
+# class are the block's schema, its method `train` does the work.
 PRETRAINERS = {
-    "autoencoder": "ddoq.autoencoders.pretrain:train_autoencoder",
-    "prior": "ddoq.priors.pretrain:train_prior",
-    "teacher": "ddoq.teachers.pretrain:train_teacher",
+    "autoencoder": "ddoq.autoencoders.pretrain:AutoencoderPretraining",
+    "teacher": "ddoq.teachers.pretrain:TeacherPretraining",
+    "prior": "ddoq.priors.pretrain:PriorPretraining",
 }
 
 # A recipe's blocks: one of each of these, and lists of the others.

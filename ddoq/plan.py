@@ -65,7 +65,9 @@ def _weights(run: "Run", part: str) -> Step:
     if any("pretrain" in sources(b) for b in blocks):
         settings = run.recipe.pretrain[part]
         size = f"{run.images.channels}x{run.images.image_size}x{run.images.image_size}"
-        needs = f"{settings['steps']} steps of {settings['batch_size']} images {size}"
+        minutes = settings.get("minutes")
+        length = f"{settings['steps']} steps" if minutes is None else f"{minutes:g} minutes"
+        needs = f"{length} of {settings['batch_size']} images {size}"
         return _step(
             f"pretrain {part}", run.is_done(f"pretrain/{part}", run.pretrain_key(part)), needs
         )

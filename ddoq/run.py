@@ -48,7 +48,12 @@ class Run:
     """The workshop of one recipe: builds components, runs stages, remembers what it cost."""
 
     def __init__(
-        self, recipe: Recipe, console: Console | None = None, *, pretrain_ranks: int | None = None
+        self,
+        recipe: Recipe,
+        console: Console | None = None,
+        *,
+        pretrain_ranks: int | None = None,
+        measures: bool = True,
     ) -> None:
         silence()
         keep_freed()
@@ -56,6 +61,7 @@ class Run:
         self.recipe = recipe
         self._seed = recipe.seed
         self.world: World = launch(recipe.trainer)
+        self._measures = measures
         self.pretrain_ranks = pretrain_ranks or self.world.size
         """How many ranks train what `pretrain` makes: more, where this run is a rank's worker."""
         self.console = console or Console(is_silent=not self.world.is_first)
@@ -143,26 +149,38 @@ class Run:
 
     def pretrain_key(self, part: str) -> dict[str, Any]:
         """Return what determines the weights that `pretrain` makes."""
-        key = {
+        settings = self._settings(part)
+        key: dict[str, Any] = {
             "images": self.images.fingerprint,
             "seed": self.recipe.seed,
-            "settings": self.recipe.pretrain[part],
+            "settings": settings,
             "name": getattr(self.recipe, part)["name"],
             "training": self._training_key(self.pretrain_ranks),
         }
-        return key | ({"autoencoder": self.key("autoencoder")} if part == "prior" else {})
+        is_latent = part == "prior" and settings["space"] == "latents"
+        return key | ({"autoencoder": self.key("autoencoder")} if is_latent else {})
+
+    def _settings(self, part: str) -> Block:
+        """Return how a part is trained; minutes become steps, in the recipe too."""
+        settings: Block = self.recipe.pretrain[part]
+        if settings.get("minutes") is not None and self._measures:
+            from ddoq.priors.pretrain import PriorPretraining
+            from ddoq.priors.throughput import steps_within
+
+            steps = steps_within(self, PriorPretraining(**settings))
+            settings = {**settings, "minutes": None, "steps": steps}
+            self.recipe.pretrain[part] = settings
+        return settings
 
     def pretrained(self, part: str) -> Path:
         """Return the folder of trained weights, training them first if need be."""
         from ddoq.data.seen import remember
 
-        target = PRETRAINERS[part]
-        settings = self.recipe.pretrain[part]
-
         def work(folder: Path) -> None:
-            train = {**KINDS, "train": Kind({part: target}, supplies=("run", "work"))}
+            kinds = {**KINDS, "pretrain": Kind(PRETRAINERS)}
+            how = build(kinds, "pretrain", {"name": part, **self._settings(part)})
             with self.console.stage(f"pretrain {part}"):
-                build(train, "train", {"name": part, **settings}, run=self, work=folder)
+                how.train(self, folder)
             if self.world.is_first:
                 remember(folder, self.images)
 

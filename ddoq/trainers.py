@@ -48,6 +48,8 @@ def silence() -> None:
     """Leave out Lightning's hints; its errors and warnings that matter still come."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
+        # Lightning sets the level of its own loggers when it is imported, but not of these.
+        logging.getLogger(f"{name}.utilities.rank_zero").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
         ".*isinstance.treespec, LeafSpec.*",

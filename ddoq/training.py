@@ -1,5 +1,6 @@
 """How is a module trained? With a guard, each rank its part, going on where it was stopped."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,16 +40,18 @@ def train(
     what: str,
     work: Path | None,
     *callbacks: "Callback",
+    settings: Mapping[str, Any] | None = None,
     **data: Any,
 ) -> Trained:
-    """Train a module once through its steps.
+    """Train a module once through its steps, by a Trainer with some further settings.
 
     In `work`, a stage's workspace, lies the state that a call which was killed had reached.
     """
     curve = Curve()
     resume = [Resume(work / "training.resume")] if work else []
     guard = FiniteGuard(what)
-    trainer = run.trainer(max_epochs=1, callbacks=[guard, *callbacks, curve, *resume])
+    watched = [guard, *callbacks, curve, *resume]
+    trainer = run.trainer(max_epochs=1, callbacks=watched, **(settings or {}))
     # One rank looks for all.
     found = run.world.broadcast(resume[0].found if resume and run.world.is_first else None)
     trainer.fit(module, ckpt_path=found, weights_only=True if found else None, **data)
@@ -61,15 +64,16 @@ def hard_protocol(part: str, **settings: Any) -> Protocol:
 
 
 def train_on_images(
-    run: "Run", module: "LightningModule", protocol: Protocol, work: Path
+    run: "Run", module: "LightningModule", protocol: Protocol, work: Path, **settings: Any
 ) -> Trained:
-    """Train on all training images for the protocol's steps."""
+    """Train on all training images for the protocol's steps; settings are the Trainer's."""
     feed = feed_of(run, run.images.whole(), protocol, run.recipe.seed)
     name = f"{protocol.id}: {len(feed)} steps of {feed.batch_size} images"
     with run.console.stage(name, len(feed)) as bar:
         what = f"pretrain {protocol.id}"
         steps = Steps(feed.batch, len(feed))
-        return train(run, module, what, work, Progress(bar), train_dataloaders=steps)
+        shown = Progress(bar)
+        return train(run, module, what, work, shown, settings=settings, train_dataloaders=steps)
 
 
 def feed_of(

@@ -1,6 +1,7 @@
 """Train an autoencoder on the recipe's own images, as a folder that diffusers itself loads."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,32 +58,38 @@ def encoded(
     return output.latents, x.new_zeros(())
 
 
-def train_autoencoder(
-    run: "Run",
-    work: Path,
-    *,
-    steps: int = 1500,
-    batch_size: int = 32,
-    width: int = 32,
-    downsamplings: int = 3,
-    latent_channels: int = 4,
-    kl_weight: float = 1e-2,
-    lr: float = 2e-3,
-    flip: bool = True,
-) -> None:
-    """Train the recipe's kind of autoencoder from scratch and save it to `work`."""
-    start = time.perf_counter()
-    images = run.images
-    torch.manual_seed(keyed.seed_of("autoencoder", run.recipe.seed))
-    model = _new(run.recipe.autoencoder["name"], images, width, downsamplings, latent_channels)
-    module = AutoencoderTraining(model, kl_weight=kl_weight, lr=lr, steps=steps)
-    protocol = hard_protocol(
-        "autoencoder", steps=steps, batch_size=batch_size, lr=lr, weight_decay=0.0, flip=flip
-    )
-    before = train_on_images(run, module, protocol, work).seconds_before
-    if run.world.is_first:
-        seconds = before + time.perf_counter() - start
-        _finish(model.eval().cpu(), images, work, steps, batch_size, seconds)
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderPretraining:
+    """How the recipe's kind of autoencoder is trained from scratch, and saved."""
+
+    steps: int = 1500
+    batch_size: int = 32
+    width: int = 32
+    downsamplings: int = 3
+    latent_channels: int = 4
+    kl_weight: float = 1e-2
+    lr: float = 2e-3
+    flip: bool = True
+
+    def train(self, run: "Run", work: Path) -> None:
+        """Train, and leave the autoencoder and its card in `work`."""
+        start = time.perf_counter()
+        images, kind = run.images, run.recipe.autoencoder["name"]
+        torch.manual_seed(keyed.seed_of("autoencoder", run.recipe.seed))
+        model = _new(kind, images, self.width, self.downsamplings, self.latent_channels)
+        module = AutoencoderTraining(model, kl_weight=self.kl_weight, lr=self.lr, steps=self.steps)
+        protocol = hard_protocol(
+            "autoencoder",
+            steps=self.steps,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            weight_decay=0.0,
+            flip=self.flip,
+        )
+        before = train_on_images(run, module, protocol, work).seconds_before
+        if run.world.is_first:
+            seconds = before + time.perf_counter() - start
+            _finish(model.eval().cpu(), images, work, self.steps, self.batch_size, seconds)
 
 
 def _new(kind: str, images: Images, width: int, downsamplings: int, latent_channels: int) -> Any:

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import torch
+
 from ddoq import shipped
 from ddoq.artifacts import verify
 from ddoq.errors import ResourceError, UsageError
 
 
-def load_diffusers(model: Any, source: str, *, revision: str | None, subfolder: str | None) -> Any:
+def load_diffusers(
+    model: Any, source: str, *, revision: str | None, subfolder: str | None, dtype: str = "float32"
+) -> Any:
     """Load a diffusers model from safetensors; never pickle, never remote code."""
     folder = shipped.locate(source)
     if not folder.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") != 1):
@@ -28,6 +32,7 @@ def load_diffusers(model: Any, source: str, *, revision: str | None, subfolder: 
             revision=revision,
             subfolder=subfolder,
             use_safetensors=True,
+            torch_dtype=getattr(torch, dtype),
             # Otherwise diffusers asks for the package accelerate, which loading does not need.
             low_cpu_mem_usage=False,
         )

@@ -20,7 +20,6 @@ from torch import Tensor
 from ddoq import keyed
 from ddoq.artifacts import read_json, read_tensors, verify
 from ddoq.errors import DataError, IntegrityError
-from ddoq.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -128,14 +127,13 @@ class Latents(LightningDataModule):
         seed: int = 0,
         skip: Sequence[int] = (),
         group: int = 1,
-        steps: int | None = None,
     ) -> None:
         super().__init__()
         # With more ranks than classes some have none; Lightning would refuse that.
         self.allow_zero_length_dataloader_with_multiple_devices = True
         self.store, self.batch_size, self.seed = store, batch_size, seed
         self._skip = frozenset(skip)
-        self._group, self._steps = group, steps
+        self._group = group
 
     def _ranks(self) -> tuple[int, int]:
         trainer = self.trainer
@@ -160,11 +158,10 @@ class Latents(LightningDataModule):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
-    def train_dataloader(self) -> "ShuffledStream | Steps":
-        """Return this rank's part of a stream of shuffled epochs, endless or of some steps."""
+    def train_dataloader(self) -> "ShuffledStream":
+        """Return this rank's part of an endless stream of shuffled epochs."""
         rank, size = self._ranks()
-        stream = ShuffledStream(self.store, self.batch_size, self.seed, rank, size)
-        return stream if self._steps is None else Steps(stream.batch, self._steps)
+        return ShuffledStream(self.store, self.batch_size, self.seed, rank, size)
 
 
 def deal(counts: Sequence[int], num_ranks: int) -> list[list[int]]:
@@ -203,12 +200,24 @@ def _epoch_order(num: int, seed: int, epoch: int) -> Int[Tensor, " num"]:
     return keyed.permutation(num, "latents", seed, epoch)
 
 
+def shuffled(positions: Int[Tensor, " n"], num: int, seed: int) -> Int[Tensor, " n"]:
+    """Return which of `num` rows stand at some positions of a stream of shuffled epochs.
+
+    Position p belongs to epoch p // num: within an epoch nothing is repeated or left out.
+    """
+    rows = torch.empty_like(positions)
+    for epoch in (positions // num).unique().tolist():
+        inside = positions // num == epoch
+        rows[inside] = _epoch_order(num, seed, epoch)[positions[inside] % num]
+    return rows
+
+
 @dataclass(frozen=True)
 class ShuffledStream:
     """Concatenated shuffled epochs, dealt out so that ranks together see every latent once.
 
-    Position p of the stream belongs to epoch p // n. Rank r of R takes positions r, r + R, ...:
-    within an epoch nothing is repeated or dropped, and all ranks get batches of one size for ever.
+    Rank r of R takes positions r, r + R, ... of the stream, so that all ranks get batches of one
+    size for ever.
     """
 
     store: LatentStore
@@ -224,20 +233,11 @@ class ShuffledStream:
 
     def rows(self, step: int) -> Int[Tensor, " batch"]:
         """Return the rows of the store of this rank's batch at a step."""
-        num = sum(self.store.counts)
-        positions = self.positions(step)
-        rows = torch.empty_like(positions)
-        for epoch in (positions // num).unique().tolist():
-            inside = positions // num == epoch
-            rows[inside] = self._order(epoch)[positions[inside] % num]
-        return rows
+        return shuffled(self.positions(step), sum(self.store.counts), self.seed)
 
     def batch(self, step: int) -> tuple[Tensor, Int[Tensor, " batch"]]:
         """Return this rank's latents and labels at a step."""
         return self.store.gather(self.rows(step))
-
-    def _order(self, epoch: int) -> Int[Tensor, " n"]:
-        return _epoch_order(sum(self.store.counts), self.seed, epoch)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Int[Tensor, " batch"]]]:
         return map(self.batch, itertools.count())

@@ -69,9 +69,3 @@ def as_noise(block: Block, seed: int) -> Block:
     """Replace each point by its noise, a function of (seed, class, k)."""
     shape = tuple(block.points.shape[1:])
     return replace(block, points=keyed.normal(keyed.seed_of("decode", seed), block.keys, shape))
-
-
-def guided(both: Float[Tensor, "twice ..."], guidance: float) -> Float[Tensor, "n ..."]:
-    """Combine a doubled batch's conditional and unconditional halves (Ho and Salimans 2022)."""
-    conditional, unconditional = both.chunk(2)
-    return unconditional + guidance * (conditional - unconditional)

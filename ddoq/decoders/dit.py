@@ -47,7 +47,7 @@ class DiT:
 
     def decode(self, block: Block) -> Float[Tensor, "block c h w"]:
         """Return the decoded, denoised image of each point."""
-        device = self._prior.transformer.device
+        device = self._prior.device
         labels = self._labels[block.labels].to(device)
         latents = denoise(
             as_noise(block, self._settings["seed"]) if self._is_raw else block,

@@ -18,14 +18,16 @@ from ddoq.synthetic import SyntheticSet
 if TYPE_CHECKING:
     from ddoq.run import Run
 
+# Priors whose decoder is not `dit`.
+_DECODERS = {"unet": "unet"}
 _SHARED = ("steps", "guidance", "scheduler", "block")
 
 
 class Prior:
     """Denoise pure noise under each class's label: a sample is a function of (seed, class, k).
 
-    What is not set is that of the recipe's decoder where it is `dit`, and else that decoder's
-    default. A `budget` is spread evenly over the classes.
+    What is not set is that of the recipe's decoder where it is the prior's own (`dit`, `unet`), and
+    else that decoder's default. A `budget` is spread evenly over the classes.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class Prior:
         budget: int | None = None,
         steps: int | None = None,
         guidance: float | None = None,
-        scheduler: Literal["ddim", "dpm"] | None = None,
+        scheduler: Literal["ddim", "dpm", "heun"] | None = None,
         block: int | None = None,
     ) -> None:
         self.images_per_class, self.budget = images_per_class, budget
@@ -93,16 +95,16 @@ class Prior:
 
     def _decoder(self, run: "Run") -> Block:
         """Return the decoder's block, without the strength that pure noise leaves no use for."""
-        own = run.recipe.decoder
-        shared = {k: own[k] for k in _SHARED if own["name"] == "dit" and k in own}
-        block = {"name": "dit", "start": "noise", **shared, **self._given}
+        own, name = run.recipe.decoder, _DECODERS.get(run.recipe.prior["name"], "dit")
+        shared = {k: own[k] for k in _SHARED if own["name"] == name and k in own}
+        block = {"name": name, "start": "noise", **shared, **self._given}
         return {k: v for k, v in complete(KINDS, "decoder", block).items() if k != "strength"}
 
     def _draw(self, work: Path, run: "Run") -> None:
         if run.recipe.prior["name"] == "stable_diffusion":
             raise UsageError(
                 "distiller prior draws by class labels, which prior stable_diffusion does not know",
-                "use prior=dit",
+                "use prior=dit or prior=unet",
             )
         size = run.autoencoder.image_size or run.image_size
         blank = self._blank(run, run.autoencoder.latent_shape(run.channels, size))

@@ -1,19 +1,14 @@
 """A class-conditional diffusion transformer (DiT, Peebles and Xie 2023) in latent space."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddoq import shipped
-from ddoq.artifacts import read_json
 from ddoq.autoencoders.weights import load_diffusers, load_schedule
-from ddoq.data.imagenet import imagenet_ids
-from ddoq.decoders.denoise import guided
-from ddoq.errors import DataError
-
-CLASSES = "classes.json"
+from ddoq.priors.classes import Classes
+from ddoq.priors.network import Network, guided
 
 
 class DiTPrior:
@@ -22,6 +17,13 @@ class DiTPrior:
     `source` is a folder in the layout of diffusers' DiTPipeline, a Hub id with its `revision`, or
     `pretrain`: trained on the recipe's own latents. A folder's `classes.json` lists the class ids
     in the order of its labels; without one, the labels are ImageNet-1K's.
+
+    Args:
+        source: Where the weights are.
+        revision: The commit of a Hub id.
+        subfolder: Where the transformer lies in it.
+        dtype: The precision of the transformer.
+        compile: Let torch compile the transformer: slow to begin with, faster afterwards.
     """
 
     def __init__(
@@ -30,21 +32,28 @@ class DiTPrior:
         source: str = "pretrain",
         revision: str | None = None,
         subfolder: str = "transformer",
+        dtype: Literal["float32", "bfloat16"] = "float32",
+        compile: bool = False,
     ) -> None:
         from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
 
-        self.transformer: Any = load_diffusers(
-            DiTTransformer2DModel, source, revision=revision, subfolder=subfolder
+        model: Any = load_diffusers(
+            DiTTransformer2DModel, source, revision=revision, subfolder=subfolder, dtype=dtype
         )
+        self.network = Network(model, compile=compile)
         self._schedule = load_schedule(source, revision)
-        self.null_label = int(self.transformer.config.num_embeds_ada_norm)
-        classes = shipped.locate(source) / CLASSES
-        self.class_ids = tuple(read_json(classes)) if classes.is_file() else imagenet_ids()
+        self.null_label = int(model.config.num_embeds_ada_norm)
+        self.classes = Classes.of(source)
 
     def to(self, device: torch.device) -> "DiTPrior":
         """Move the transformer; the schedule's tables stay on the CPU."""
-        self.transformer.to(device)
+        self.network.to(device)
         return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the transformer is."""
+        return self.network.device
 
     def scheduler(self, name: str) -> Any:
         """Return a new scheduler (`ddim` or `dpm`) for this prior's noise schedule."""
@@ -55,14 +64,8 @@ class DiTPrior:
         return kinds[name].from_config(self._schedule)
 
     def labels_of(self, class_ids: tuple[str, ...]) -> Int[Tensor, " classes"]:
-        """Return this prior's label for each class id; by id, never by position."""
-        missing = [c for c in class_ids if c not in self.class_ids]
-        if missing:
-            raise DataError(
-                f"the prior does not know the classes {', '.join(missing[:5])}",
-                "use a prior trained on them: prior.source=pretrain",
-            )
-        return torch.tensor([self.class_ids.index(c) for c in class_ids])
+        """Return this prior's label for each class id."""
+        return self.classes.labels(class_ids)
 
     def guided_noise(
         self,
@@ -74,8 +77,6 @@ class DiTPrior:
         """Predict the noise with classifier-free guidance, both halves in one doubled batch."""
         null = torch.full_like(labels, self.null_label)
         times = time.to(x.device).expand(2 * len(x))
-        both = self.transformer(
-            torch.cat([x, x]), timestep=times, class_labels=torch.cat([labels, null])
-        ).sample
+        both = self.network(torch.cat([x, x]), times, class_labels=torch.cat([labels, null]))
         # A learned variance, where there is one, fills the second half of the channels.
         return guided(both[:, : x.shape[1]], guidance)

@@ -1,135 +1,145 @@
-"""Train a small latent DiT on the recipe's own latents, in the layout of diffusers' DiTPipeline."""
+"""Train a prior from scratch on the recipe's own images or latents, for diffusers to load."""
 
+import copy
+import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-import torch.nn.functional as F
-from lightning import LightningModule
-from torch import Tensor
-from torch.optim.lr_scheduler import OneCycleLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ddoq import keyed
-from ddoq.artifacts import write_json
 from ddoq.callbacks.progress import Progress
 from ddoq.card import write_card
-from ddoq.data.latents import Latents
+from ddoq.component import Block, build
 from ddoq.errors import UsageError
-from ddoq.priors.dit import CLASSES
-from ddoq.training import train
+from ddoq.kinds import KINDS
+from ddoq.priors import NETS, examples
+from ddoq.priors.classes import Classes
+from ddoq.priors.nets import Net
+from ddoq.priors.samples import Samples
+from ddoq.priors.training import PriorTraining
+from ddoq.priors.unet import Space, save_space
+from ddoq.steps import Steps
+from ddoq.training import Trained, train
 
 if TYPE_CHECKING:
+    from lightning import Callback
+
     from ddoq.run import Run
 
-# The stock pipeline hard-codes 1000 as the label of "no class".
-_NUM_LABELS = 1000
 
+@dataclass(frozen=True, kw_only=True)
+class PriorPretraining:
+    """How a class-conditional prior is trained, and saved as folders that diffusers loads."""
 
-class PriorTraining(LightningModule):
-    """Predict the noise in noised latents (Ho et al. 2020), keeping an average of the weights."""
+    net: Block | None = None
+    """The network, with its sizes; null: the one of the same name as the recipe's prior."""
+    space: Literal["latents", "pixels"] = "latents"
+    """What it denoises: the recipe's latents, or pixels in [-1, 1]."""
+    steps: int = 2000
+    minutes: float | None = None
+    """In place of steps: as many as fit, measured once before the training."""
+    batch_size: int = 64
+    """Over all ranks."""
+    lr: float = 1e-3
+    warmup: float = 0.05
+    """The share of the steps in which the rate rises."""
+    half_life: float = 0.05
+    """Of the running mean of the weights, as a share of all samples that are seen."""
+    flip: bool = False
+    """Mirror images at random; in pixels only."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the network computes in while it is trained; its weights are in single precision."""
+    compile: bool = False
+    """Let torch compile the network: slow to begin with, faster afterwards."""
+    samples: int = 4
+    """How often, evenly, samples are drawn and shown to the teacher, the end included."""
 
-    def __init__(self, model: Any, scheduler: Any, *, lr: float, steps: int, seed: int) -> None:
-        super().__init__()
-        self.model, self.lr, self.steps = model, lr, steps
-        self._scheduler, self._seed = scheduler, seed
-        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.999))
-        self.average.requires_grad_(False)
+    def train(self, run: "Run", work: Path) -> None:
+        """Train, and leave weights, schedule, classes and a card in `work`."""
+        start = time.perf_counter()
+        assert self.minutes is None, "the run turns minutes into steps"
+        net, module, feed = self.begin(run)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the mean squared error of the predicted noise."""
-        latents, labels = batch
-        rank = self.trainer.global_rank
-        draw = keyed.generator("prior", self._seed, batch_idx, rank)
-        times = torch.randint(_NUM_LABELS, (len(latents),), generator=draw).to(latents.device)
-        noise = torch.randn(latents.shape, generator=draw).to(latents)
-        noised = self._scheduler.add_noise(latents, noise, times)
-        return F.mse_loss(self.model(noised, timestep=times, class_labels=labels).sample, noise)
+        def save(folder: Path) -> None:
+            _save(run, net, module.average.module, self.space, folder)
 
-    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, and move the average before any callback looks."""
-        super().optimizer_step(*args, **kwargs)
-        self.average.update_parameters(self.model)
-
-    def configure_optimizers(self) -> Any:
-        """Return AdamW under a one-cycle schedule."""
-        optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.lr, fused=True)
-        schedule = OneCycleLR(optimizer, self.lr, total_steps=self.steps + 1, pct_start=0.05)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def train_prior(
-    run: "Run",
-    work: Path,
-    *,
-    steps: int = 2000,
-    batch_size: int = 64,
-    layers: int = 4,
-    heads: int = 4,
-    head_size: int = 24,
-    lr: float = 1e-3,
-) -> None:
-    """Train a class-conditional DiT from scratch and save it to `work`."""
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-
-    start = time.perf_counter()
-    images, latents = run.images, run.latents
-    if images.num_classes > _NUM_LABELS:
-        raise UsageError(
-            f"pretrain.prior: {images.num_classes} classes", f"at most {_NUM_LABELS} fit"
-        )
-    torch.manual_seed(keyed.seed_of("prior", run.recipe.seed))
-    model = _new(latents.shape, layers, heads, head_size)
-    scheduler = DDIMScheduler(num_train_timesteps=_NUM_LABELS, clip_sample=False)
-    module = PriorTraining(model, scheduler, lr=lr, steps=steps, seed=run.recipe.seed)
-    per_rank = max(1, batch_size // run.world.size)
-    stream = Latents(latents, batch_size=per_rank, seed=run.recipe.seed, steps=steps)
-    with run.console.stage(f"prior: {steps} steps of {batch_size} latents", steps) as bar:
-        trained = train(run, module, "pretrain prior", work, Progress(bar), datamodule=stream)
-    if run.world.is_first:
-        _save(run, module.average.module.eval().cpu(), scheduler, work)
-        last = trained.losses[-max(1, steps // 10) :].mean()
+        shown = Samples(run, work, save, steps=self.steps, times=self.samples)
+        trained = self._fit(run, module, feed, work, shown)
+        if not run.world.is_first:
+            return
+        shutil.rmtree(shown.snapshot, ignore_errors=True)
+        save(work)
+        seconds = trained.seconds_before + time.perf_counter() - start
+        last = trained.losses[-max(1, self.steps // 10) :].mean()
         write_card(
             work,
-            title="Prior: class-conditional latent DiT",
-            images=images,
-            how=f"{steps} steps of {batch_size} latents, noise prediction, weights averaged",
-            seconds=trained.seconds_before + time.perf_counter() - start,
+            title=f"Prior: class-conditional {net.part} in {self.space}",
+            images=run.images,
+            how=f"{self.steps} steps of {self.batch_size} {self.space}, {net.learns}, computed in "
+            f"{self.dtype}, weights averaged",
+            seconds=seconds,
             quality={
-                "noise prediction error, mean of the last tenth": float(last),
-                "parameters": sum(p.numel() for p in model.parameters()),
+                "samples seen": self.steps * self.batch_size,
+                "loss, mean of the last tenth": float(last),
+                "parameters": sum(p.numel() for p in net.model.parameters()),
+                **shown.verdicts,
             },
         )
 
+    def begin(self, run: "Run") -> tuple[Net, PriorTraining, examples.Examples]:
+        """Return a new network, its training, and what it learns from."""
+        if self.flip and self.space == "latents":
+            raise UsageError(
+                "pretrain.prior: flip=true with space=latents", "only pixels can be mirrored"
+            )
+        feed = (
+            examples.of_pixels(run, batch_size=self.batch_size, flip=self.flip)
+            if self.space == "pixels"
+            else examples.of_latents(run, batch_size=self.batch_size)
+        )
+        seed = run.recipe.seed
+        torch.manual_seed(keyed.seed_of("prior", seed))
+        if self.net is None:
+            raise UsageError(
+                f"prior {run.recipe.prior['name']} cannot be trained here",
+                f"give its weights by prior.source, or use one of {', '.join(NETS)}",
+            )
+        net: Net = build(KINDS, "net", self.net, shape=feed.shape, num_classes=run.num_classes)
+        return net, PriorTraining(net, self, seed=seed), feed
 
-def _new(shape: tuple[int, ...], layers: int, heads: int, head_size: int) -> Any:
-    from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
+    def _fit(
+        self,
+        run: "Run",
+        module: PriorTraining,
+        feed: examples.Examples,
+        work: Path | None,
+        callback: "Callback",
+    ) -> Trained:
+        name = f"prior: {self.steps} steps of {self.batch_size} {self.space}"
+        with run.console.stage(name, self.steps * self.batch_size) as bar:
+            progress, batches = Progress(bar, by=self.batch_size), Steps(feed.batch, self.steps)
+            return train(
+                run, module, "pretrain prior", work, progress, callback, train_dataloaders=batches
+            )
 
-    return DiTTransformer2DModel(
-        num_attention_heads=heads,
-        attention_head_dim=head_size,
-        in_channels=shape[0],
-        # Stated, as the stock pipeline reads it.
-        out_channels=shape[0],
-        num_layers=layers,
-        sample_size=shape[1],
-        patch_size=max(1, shape[1] // 8),
-        num_embeds_ada_norm=_NUM_LABELS,
-    )
 
-
-def _save(run: "Run", model: Any, scheduler: Any, work: Path) -> None:
-    """Save as a DiTPipeline where the autoencoder is one that it can hold."""
+def _save(run: "Run", net: Net, model: Any, space: Space, folder: Path) -> None:
+    """Save in the layout of diffusers' pipelines, with the autoencoder where that is one's part."""
     images = run.images
-    if run.recipe.autoencoder["name"] == "kl":
+    # A copy, as the training may go on; in plain order, as safetensors knows no other.
+    model = copy.deepcopy(model).eval().to("cpu", memory_format=torch.contiguous_format)
+    if net.part == "transformer" and run.recipe.autoencoder["name"] == "kl":
         from diffusers.pipelines.dit.pipeline_dit import DiTPipeline
 
         vae = run.autoencoder.model
         names = {i: name.replace(",", " ") for i, name in enumerate(images.class_names)}
-        pipeline = DiTPipeline(model, vae, scheduler, id2label=names)
-        pipeline.save_pretrained(work, safe_serialization=True)
+        pipeline = DiTPipeline(model, vae, net.schedule, id2label=names)
+        pipeline.save_pretrained(folder, safe_serialization=True)
     else:
-        model.save_pretrained(work / "transformer", safe_serialization=True)
-        scheduler.save_pretrained(work / "scheduler")
-    write_json(work / CLASSES, list(images.class_ids))
+        model.save_pretrained(folder / net.part, safe_serialization=True)
+        net.schedule.save_pretrained(folder / "scheduler")
+    Classes(images.class_ids).save(folder)
+    save_space(folder, space)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ddoq import shipped
 from ddoq.autoencoders.weights import load_diffusers, load_schedule
-from ddoq.decoders.denoise import guided
 from ddoq.errors import ResourceError
+from ddoq.priors.network import guided
 
 
 class StableDiffusionPrior:

@@ -1,8 +1,9 @@
 """Train a teacher on the recipe's own images."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -20,47 +21,51 @@ if TYPE_CHECKING:
     from ddoq.run import Run
 
 
-def train_teacher(
-    run: "Run",
-    work: Path,
-    *,
-    student: dict[str, Any] | str = "convnet",
-    steps: int = 1000,
-    batch_size: int = 64,
-    lr: float = 2e-3,
-    weight_decay: float = 0.05,
-    crop: list[float] | None = [0.5, 1.0],  # noqa: B006 -- read from the source, never changed
-    flip: bool = True,
-) -> None:
-    """Train one of our networks or timm's with hard labels and save it to `work`."""
-    start = time.perf_counter()
-    block = {"name": student} if isinstance(student, str) else student
-    described = _described(block, run.images)
-    torch.manual_seed(keyed.seed_of("teacher", run.recipe.seed))
-    protocol = hard_protocol(
-        "teacher",
-        steps=steps,
-        batch_size=batch_size,
-        lr=lr,
-        weight_decay=weight_decay,
-        warmup=0.05,
-        crop=crop,
-        flip=flip,
-    )
-    module = _module(described, protocol, steps, run.images)
-    trained = train_on_images(run, module, protocol, work)
-    accuracy = _accuracy(run, trained.trainer, module)
-    if run.world.is_first:
-        save_teacher(work, module.net.cpu(), described)
-        how = f"{steps} steps of {batch_size} images, hard labels, crops of {crop}, flip {flip}"
-        write_card(
-            work,
-            title=f"Teacher: {block['name']}",
-            images=run.images,
-            how=how,
-            seconds=trained.seconds_before + time.perf_counter() - start,
-            quality={"validation accuracy": accuracy, "parameters": _size(module)},
+@dataclass(frozen=True, kw_only=True)
+class TeacherPretraining:
+    """How one of our networks or timm's is trained with hard labels, and saved."""
+
+    student: dict[str, Any] | str = "convnet"
+    steps: int = 1000
+    batch_size: int = 64
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    crop: tuple[float, float] | None = (0.5, 1.0)
+    flip: bool = True
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the network computes in while it is trained; its weights are in single precision."""
+
+    def train(self, run: "Run", work: Path) -> None:
+        """Train, and leave the teacher and its card in `work`."""
+        start = time.perf_counter()
+        block = {"name": self.student} if isinstance(self.student, str) else self.student
+        described = _described(block, run.images)
+        torch.manual_seed(keyed.seed_of("teacher", run.recipe.seed))
+        protocol = hard_protocol(
+            "teacher",
+            steps=self.steps,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            warmup=0.05,
+            crop=list(self.crop) if self.crop else None,
+            flip=self.flip,
         )
+        module = _module(described, protocol, self.steps, run.images)
+        precision = {} if self.dtype == "float32" else {"precision": "bf16-mixed"}
+        trained = train_on_images(run, module, protocol, work, **precision)
+        accuracy = _accuracy(run, trained.trainer, module)
+        if run.world.is_first:
+            save_teacher(work, module.net.cpu(), described)
+            write_card(
+                work,
+                title=f"Teacher: {block['name']}",
+                images=run.images,
+                how=f"{self.steps} steps of {self.batch_size} images, hard labels, "
+                f"crops of {self.crop}, flip {self.flip}, computed in {self.dtype}",
+                seconds=trained.seconds_before + time.perf_counter() - start,
+                quality={"validation accuracy": accuracy, "parameters": _size(module)},
+            )
 
 
 def _described(block: dict[str, Any], images: "Images") -> dict[str, Any]:

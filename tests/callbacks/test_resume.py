@@ -187,14 +187,22 @@ def test_a_short_training_leaves_no_state(tmp_path, monkeypatch):
     assert not (tmp_path / "work" / "training.resume").exists()
 
 
-@pytest.mark.parametrize("part", ["autoencoder", "teacher", "prior"])
-def test_pretraining_goes_on_too(tmp_path, stopped_at, resumed_at, part):
-    short = f"pretrain.{part}.steps=6"
-    source = f"{part}.source=pretrain"
-    whole = open_run(tmp_path / "whole", short, source).pretrained(part)
+UNET = [
+    "prior=unet",
+    "pretrain.prior={net: {name: unet, width: 8, multipliers: [1, 1], dropout: 0.2}}",
+    "pretrain.prior.space=pixels",
+]
+
+
+@pytest.mark.parametrize(
+    ("part", "chosen"), [("autoencoder", []), ("teacher", []), ("prior", []), ("prior", UNET)]
+)
+def test_pretraining_goes_on_too(tmp_path, stopped_at, resumed_at, part, chosen):
+    chosen = [*chosen, f"pretrain.{part}.steps=6", f"{part}.source=pretrain"]
+    whole = open_run(tmp_path / "whole", *chosen).pretrained(part)
     with stopped_at(4):
-        open_run(tmp_path / "stopped", short, source).pretrained(part)
-    resumed = open_run(tmp_path / "stopped", short, source).pretrained(part)
+        open_run(tmp_path / "stopped", *chosen).pretrained(part)
+    resumed = open_run(tmp_path / "stopped", *chosen).pretrained(part)
     assert resumed_at == [4]
     ours, theirs = (sorted(f.rglob("*.safetensors")) for f in (resumed, whole))
     assert [f.read_bytes() for f in ours] == [f.read_bytes() for f in theirs]

@@ -59,7 +59,7 @@ def test_it_is_the_pipelines_own_sampling_of_keyed_noise(cache: Path):
     with torch.inference_mode():
         for time in scheduler.timesteps:
             own, none = (
-                run.prior.transformer(x, timestep=time.expand(10), class_labels=c).sample
+                run.prior.network.model(x, timestep=time.expand(10), class_labels=c).sample
                 for c in (labels, torch.full((10,), run.prior.null_label))
             )
             x = scheduler.step(none + 3.0 * (own - none), time, x).prev_sample

@@ -18,7 +18,7 @@ SMALL = [
     "pretrain.autoencoder.steps=60",
     "pretrain.autoencoder.width=8",
     "pretrain.prior.steps=20",
-    "pretrain.prior.layers=1",
+    "pretrain.prior.net.layers=1",
     "pretrain.prior.batch_size=16",
     "pretrain.teacher.steps=60",
 ]

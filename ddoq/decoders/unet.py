@@ -1,0 +1,108 @@
+"""Points pushed through a U-Net that denoises pixels or latents, by EDM's ODE."""
+
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ddoq import keyed
+from ddoq.data.images import Images
+from ddoq.decoders.blocks import Block
+from ddoq.decoders.denoise import refuse_settings
+from ddoq.decoders.integrate import INTEGRATORS
+from ddoq.priors.unet import Space
+
+
+@runtime_checkable
+class Denoiser(Protocol):
+    """What is asked of a prior: any class with these attributes will do."""
+
+    space: Space
+    shape: tuple[int, int, int]
+    """Of one sample."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it works."""
+        ...
+
+    def labels_of(self, class_ids: tuple[str, ...]) -> Int[Tensor, " classes"]:
+        """Return its label for each class id."""
+        ...
+
+    def levels(self, steps: int) -> Float[Tensor, " levels"]:
+        """Return the falling noise levels of so many steps."""
+        ...
+
+    def denoised(
+        self, x: Float[Tensor, "n c h w"], level: float, labels: Int[Tensor, " n"], guidance: float
+    ) -> Float[Tensor, "n c h w"]:
+        """Return the clean images that it sees in noisy ones."""
+        ...
+
+
+class UNet:
+    """Noise each point and denoise it under its class label, with classifier-free guidance.
+
+    `start=renoise` noises the point to `strength` of the levels and denoises from there;
+    `start=noise` leaves the point out: a raw sample of the prior. Where the prior works on pixels,
+    the autoencoder decodes the point first, whatever latent space it was quantized in.
+    """
+
+    def __init__(
+        self,
+        autoencoder: Any,
+        prior: Denoiser,
+        images: Images,
+        seed: int,
+        *,
+        steps: int = 18,
+        guidance: float = 1.5,
+        start: Literal["renoise", "noise"] = "renoise",
+        strength: float = 0.5,
+        scheduler: Literal["heun", "dpm"] = "heun",
+        block: int = 64,
+    ) -> None:
+        refuse_settings(steps=steps, strength=strength)
+        self.block = block
+        self._autoencoder, self._prior, self._guidance = autoencoder, prior, guidance
+        self._labels, self._seed = prior.labels_of(images.class_ids), seed
+        self._is_raw, self._integrate = start == "noise", INTEGRATORS[scheduler]
+        self._levels = prior.levels(steps)
+        # As diffusers' pipelines do, cut off and not rounded.
+        self._first = 0 if self._is_raw else steps - int(steps * strength)
+
+    def decode(self, block: Block) -> Float[Tensor, "block c h w"]:
+        """Return the denoised image of each point."""
+        prior = self._prior
+        labels = self._labels[block.labels].to(prior.device)
+        x = self._integrate(
+            lambda noisy, level: prior.denoised(noisy, level, labels, self._guidance),
+            self._begin(block),
+            self._levels[self._first :],
+        )
+        return x / 2 + 0.5 if prior.space == "pixels" else self._autoencoder.decode(x)
+
+    def _begin(self, block: Block) -> Float[Tensor, "block c h w"]:
+        """Return what denoising starts from; the noise of a point is keyed by (seed, class, k)."""
+        clean = torch.zeros(1) if self._is_raw else self._clean(block)
+        is_latent = self._is_raw and self._prior.space == "latents"
+        shape = tuple(block.points.shape[1:]) if is_latent else self._prior.shape
+        noise = keyed.normal(keyed.seed_of("decode", self._seed), block.keys, shape)
+        # Level 0, where the strength is too small for a step, leaves the point as it is.
+        return clean.to(self._prior.device) + self._levels[self._first] * noise.to(
+            self._prior.device
+        )
+
+    def _clean(self, block: Block) -> Float[Tensor, "block c h w"]:
+        """Return the points where the prior works."""
+        points = block.points.to(self._prior.device)
+        if self._prior.space == "latents":
+            return points
+        pixels = self._autoencoder.decode(points) * 2 - 1
+        side = self._prior.shape[1:]
+        if pixels.shape[2:] == side:
+            return pixels
+        return F.interpolate(pixels, size=side, mode="bilinear", antialias=True)

@@ -1,0 +1,42 @@
+"""The classes that a prior knows, by stable id."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ddoq import shipped
+from ddoq.artifacts import read_json, write_json
+from ddoq.data.imagenet import imagenet_ids
+from ddoq.errors import DataError
+
+_FILE = "classes.json"
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Class ids in the order of a prior's labels."""
+
+    ids: tuple[str, ...]
+
+    @classmethod
+    def of(cls, source: str) -> "Classes":
+        """Return those that a folder lists; without a list, and on the Hub, ImageNet-1K's."""
+        file = shipped.locate(source) / _FILE
+        return cls(tuple(read_json(file)) if file.is_file() else imagenet_ids())
+
+    def save(self, folder: Path) -> None:
+        """Write them beside a prior's weights."""
+        write_json(folder / _FILE, list(self.ids))
+
+    def labels(self, class_ids: tuple[str, ...]) -> Int[Tensor, " classes"]:
+        """Return the prior's label for each class id; by id, never by position."""
+        missing = [c for c in class_ids if c not in self.ids]
+        if missing:
+            raise DataError(
+                f"the prior does not know the classes {', '.join(missing[:5])}",
+                "use a prior trained on them: prior.source=pretrain",
+            )
+        return torch.tensor([self.ids.index(c) for c in class_ids])

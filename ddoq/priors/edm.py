@@ -1,0 +1,58 @@
+"""Preconditioning, training loss and noise levels of EDM (Karras, Aittala, Aila and Laine 2022)."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+# (scaled input, noise condition) -> the network's output F.
+Network = Callable[[Tensor, Tensor], Tensor]
+
+# In training the logarithm of sigma is normal (Table 1).
+_LOG_MEAN, _LOG_STD = -1.2, 1.2
+
+
+def denoised(
+    network: Network,
+    x: Float[Tensor, "n c h w"],
+    sigma: Float[Tensor, " n"],
+    *,
+    sigma_data: float,
+) -> Float[Tensor, "n c h w"]:
+    """Return the clean images that a preconditioned network sees in noisy ones (Eq. 7)."""
+    level = sigma[:, None, None, None]
+    total = level.square() + sigma_data**2
+    skip, scale = sigma_data**2 / total, level * sigma_data / total.sqrt()
+    # In a lower precision the network's output is still added up in single.
+    return skip * x + scale * network(x / total.sqrt(), sigma.log() / 4).float()
+
+
+def loss(
+    network: Network,
+    clean: Float[Tensor, "n c h w"],
+    noise: Float[Tensor, "n c h w"],
+    sigma: Float[Tensor, " n"],
+    *,
+    sigma_data: float,
+) -> Float[Tensor, " n"]:
+    """Return each image's denoising error, weighted so that all levels count alike (Eq. 8)."""
+    noisy = clean + sigma[:, None, None, None] * noise
+    error = denoised(network, noisy, sigma, sigma_data=sigma_data) - clean
+    weight = (sigma.square() + sigma_data**2) / (sigma * sigma_data).square()
+    return weight * error.square().mean((1, 2, 3))
+
+
+def training_levels(normal: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Turn standard normal numbers into the noise levels of a training step."""
+    return (normal * _LOG_STD + _LOG_MEAN).exp()
+
+
+def levels(
+    steps: int, *, sigma_min: float, sigma_max: float, rho: float = 7.0
+) -> Float[Tensor, " levels"]:
+    """Return the noise levels of a sampler, falling, with 0 at the end (Eq. 5)."""
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
+    falling = (high + ramp * (low - high)) ** rho
+    return torch.cat([falling, torch.zeros(1, dtype=torch.float64)]).float()

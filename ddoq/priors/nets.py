@@ -1,0 +1,150 @@
+"""The networks that `pretrain` trains as priors, each with what it learns to predict."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ddoq.errors import UsageError
+from ddoq.keyed import Draws
+from ddoq.priors import edm
+
+# (noisy samples, their times, labels) -> the network's output.
+Forward = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+# The stock pipeline hard-codes 1000 as the label of "no class".
+_DIT_LABELS = 1000
+_HEAD_SIZE, _MOST_GROUPS = 64, 32
+
+
+@dataclass(frozen=True)
+class Net:
+    """A new diffusers model, the noise schedule beside it, and its loss."""
+
+    model: Any
+    part: str
+    """The folder of a pipeline in which diffusers looks for it."""
+    learns: str
+    """What it is trained to do, for the card."""
+    schedule: Any
+    losses: Callable[[Forward, Tensor, Tensor, Draws], Float[Tensor, " n"]]
+    """(forward, clean samples, labels, draws) -> the loss of each sample."""
+
+
+def dit(
+    shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    layers: int = 4,
+    heads: int = 4,
+    head_size: int = 24,
+    label_dropout: float = 0.1,
+) -> Net:
+    """Make a diffusion transformer that predicts noise (Peebles and Xie 2023, Ho et al. 2020)."""
+    from diffusers.models.embeddings import LabelEmbedding
+    from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    if num_classes > _DIT_LABELS:
+        raise UsageError(
+            f"pretrain.prior: {num_classes} classes", f"at most {_DIT_LABELS} fit a dit; net=unet"
+        )
+    model = DiTTransformer2DModel(
+        num_attention_heads=heads,
+        attention_head_dim=head_size,
+        in_channels=shape[0],
+        # Stated, as the stock pipeline reads it.
+        out_channels=shape[0],
+        num_layers=layers,
+        sample_size=shape[1],
+        patch_size=max(1, shape[1] // 8),
+        num_embeds_ada_norm=_DIT_LABELS,
+    )
+    for module in model.modules():
+        if isinstance(module, LabelEmbedding):
+            # Each layer would drop labels for itself, and alike on all ranks.
+            module.dropout_prob = 0.0
+    scheduler = DDIMScheduler(num_train_timesteps=1000, clip_sample=False)
+
+    def losses(forward: Forward, clean: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        times = (draws.uniform("time", 1)[:, 0] * 1000).long()
+        noise = draws.normal("noise", tuple(clean.shape[1:]))
+        noisy = scheduler.add_noise(clean, noise, times)  # type: ignore[arg-type] # a tensor
+        labels = dropped(labels, draws, share=label_dropout, null_label=_DIT_LABELS)
+        return (forward(noisy, times, labels).float() - noise).square().mean((1, 2, 3))
+
+    return Net(model, "transformer", "noise prediction", scheduler, losses)
+
+
+def unet(
+    shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    width: int = 64,
+    multipliers: tuple[int, ...] = (1, 2, 2),
+    blocks: int = 2,
+    attention: tuple[int, ...] = (16,),
+    dropout: float = 0.0,
+    sigma_data: float = 0.5,
+    label_dropout: float = 0.1,
+) -> Net:
+    """Make a U-Net that denoises, preconditioned as EDM's (Karras et al. 2022).
+
+    Args:
+        shape: Of one sample.
+        num_classes: The labels; one more means "no class".
+        width: Channels of the first level.
+        multipliers: The channels of each level, in widths; each level halves the sides.
+        blocks: Residual blocks of a level.
+        attention: The sides of the levels that attend; the innermost always does.
+        dropout: Within the residual blocks.
+        sigma_data: The standard deviation of the samples: about 0.5 in pixels, 1 in scaled latents.
+        label_dropout: How often a label is left out in training.
+    """
+    from diffusers.models.unets.unet_2d import UNet2DModel
+    from diffusers.schedulers.scheduling_edm_euler import EDMEulerScheduler
+
+    sides = [shape[1] // 2**i for i in range(len(multipliers))]
+    if sides[-1] * 2 ** (len(multipliers) - 1) != shape[1]:
+        raise UsageError(
+            f"pretrain.prior.net: {shape[1]} cannot be halved {len(multipliers) - 1} times",
+            "give fewer multipliers",
+        )
+    attends = [side in attention for side in sides]
+    model = UNet2DModel(
+        sample_size=shape[1],
+        in_channels=shape[0],
+        out_channels=shape[0],
+        block_out_channels=tuple(width * m for m in multipliers),
+        down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends),
+        up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attends)),
+        layers_per_block=blocks,
+        dropout=dropout,
+        attention_head_dim=min(_HEAD_SIZE, width),
+        norm_num_groups=math.gcd(_MOST_GROUPS, width),
+        num_class_embeds=num_classes + 1,
+    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
+
+    def losses(forward: Forward, clean: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        labels = dropped(labels, draws, share=label_dropout, null_label=num_classes)
+        return edm.loss(
+            lambda x, noise_level: forward(x, noise_level, labels),
+            clean.to(memory_format=torch.channels_last),
+            draws.normal("noise", tuple(clean.shape[1:])),
+            edm.training_levels(draws.normal("level", (1,))[:, 0]),
+            sigma_data=sigma_data,
+        )
+
+    schedule = EDMEulerScheduler(sigma_data=sigma_data)
+    return Net(model, "unet", "denoising as EDM", schedule, losses)
+
+
+def dropped(
+    labels: Int[Tensor, " n"], draws: Draws, *, share: float, null_label: int
+) -> Int[Tensor, " n"]:
+    """Replace a share of the labels by "no class", for classifier-free guidance."""
+    return torch.where(draws.uniform("label", 1)[:, 0] < share, null_label, labels)

@@ -1,0 +1,41 @@
+"""A prior's network as decoders call it: in some precision, compiled or not."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Network:
+    """A diffusers model that takes and returns single precision, whatever it computes in."""
+
+    def __init__(self, model: Any, *, compile: bool = False) -> None:
+        self.model = model
+        if compile:
+            compile_in_place(model)
+
+    def __call__(self, x: Tensor, time: Tensor, **conditions: Tensor) -> Tensor:
+        """Return the model's output for noisy samples and their times."""
+        return self.model(x.to(self.model.dtype), time, **conditions).sample.float()
+
+    def to(self, device: torch.device) -> None:
+        """Move the model."""
+        self.model.to(device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.device
+
+
+def compile_in_place(model: Any) -> None:
+    """Let torch compile a model; of equal blocks one serves all, which compiles much faster."""
+    for module in getattr(model, "transformer_blocks", [model]):
+        module.compile()
+
+
+def guided(both: Float[Tensor, "twice ..."], guidance: float) -> Float[Tensor, "n ..."]:
+    """Combine a doubled batch's conditional and unconditional halves (Ho and Salimans 2022)."""
+    conditional, unconditional = both.chunk(2)
+    return unconditional + guidance * (conditional - unconditional)

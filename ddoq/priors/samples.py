@@ -1,0 +1,139 @@
+"""What a prior draws while it is trained: a grid of samples, and the teacher's verdict on them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from ddoq.artifacts import replacing
+from ddoq.component import complete
+from ddoq.data.images import as_bytes, as_floats
+from ddoq.decoders.blocks import Block
+from ddoq.errors import DdoqError
+from ddoq.kinds import KINDS
+from ddoq.teachers.teacher import Teacher
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+_ROWS, _COLUMNS = 10, 10
+_SMALLEST_TILE = 32
+
+
+class Samples(Callback):
+    """Save the prior as it is now and then, draw from it as a decoder would, and say how good."""
+
+    def __init__(
+        self, run: "Run", work: Path, save: Callable[[Path], None], *, steps: int, times: int
+    ) -> None:
+        self._run, self._work, self._save = run, work, save
+        self._steps = (
+            {round(steps * (i + 1) / times) for i in range(times)} if times else set[int]()
+        )
+        self.snapshot = work / "snapshot"
+        """The prior as it was when samples were last drawn."""
+        self.verdicts: dict[str, float] = {}
+        """What the card says of the samples of each step, by the teacher."""
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+    ) -> None:
+        """Draw where it is time; the first rank does, the others wait at the next step."""
+        if trainer.global_step in self._steps and trainer.is_global_zero:
+            self._show(trainer.global_step)
+
+    def _show(self, step: int) -> None:
+        self._save(self.snapshot)
+        images, labels = draw(self._run, self.snapshot, rows=_ROWS, columns=_COLUMNS)
+        file = self._work / f"samples-{step:07d}.png"
+        write_grid(file, images, columns=_COLUMNS)
+        said = f"prior: samples of step {step} in {file}"
+        teacher = teacher_at_hand(self._run)
+        if teacher is not None:
+            share = in_class(teacher, images, labels)
+            self.verdicts[f"samples in their class by the teacher, step {step}"] = share
+            said += f"; the teacher puts {share:.0%} of them in their class"
+        self._run.console.say(said)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the verdicts so far."""
+        return {"verdicts": self.verdicts}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on behind these verdicts."""
+        self.verdicts = dict(state_dict["verdicts"])
+
+
+def draw(
+    run: "Run", folder: Path, *, rows: int, columns: int
+) -> tuple[UInt8[Tensor, "n c h w"], Int[Tensor, " n"]]:
+    """Draw samples of some classes, a row for each, from a prior that lies in a folder."""
+    from ddoq.autoencoders.identity import Identity
+
+    prior = run.make("prior", {**run.recipe.prior, "source": str(folder)}).to(run.world.device)
+    in_pixels = getattr(prior, "space", "latents") == "pixels"
+    autoencoder = Identity() if in_pixels else run.autoencoder
+    own = run.recipe.decoder if run.recipe.decoder["name"] == run.recipe.prior["name"] else {}
+    block = complete(KINDS, "decoder", {"name": run.recipe.prior["name"], **own, "start": "noise"})
+    decoder = run.make("decoder", block, prior=prior, autoencoder=autoencoder)
+    chosen = torch.linspace(0, run.num_classes - 1, min(rows, run.num_classes)).round().long()
+    labels = chosen.repeat_interleave(columns)
+    numbers = torch.arange(columns).repeat(len(chosen))
+    shape = () if in_pixels else autoencoder.latent_shape(run.channels, run.image_size)
+    with torch.inference_mode():
+        drawn = decoder.decode(Block(torch.zeros(len(labels), *shape), labels, numbers))
+    return as_bytes(drawn.cpu()), labels
+
+
+def teacher_at_hand(run: "Run") -> Teacher | None:
+    """Return the recipe's teacher unless it has yet to be trained or fetched."""
+    block = run.recipe.teacher
+    is_made = block.get("source") != "pretrain"
+    if not is_made and not run.is_done("pretrain/teacher", run.pretrain_key("teacher")):
+        return None
+    try:
+        return run.teacher
+    except DdoqError:
+        return None
+
+
+def in_class(
+    teacher: Callable[[Tensor], Tensor],
+    images: UInt8[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"],
+    *,
+    batch_size: int = 256,
+) -> float:
+    """Return the share of images that a teacher puts in their class."""
+    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    right = [teacher(_moved(x, teacher)).argmax(1).cpu() == y for x, y in parts]
+    return float(torch.cat(right).float().mean())
+
+
+def _moved(images: Tensor, teacher: Any) -> Float[Tensor, "n c h w"]:
+    device = next(iter(teacher.buffers()), images).device
+    return as_floats(images).to(device)
+
+
+def write_grid(file: Path, images: UInt8[Tensor, "n c h w"], *, columns: int) -> None:
+    """Write images as one picture, so many in a row; small ones are enlarged."""
+    from PIL import Image
+
+    n, channels, height, width = images.shape
+    factor = -(-_SMALLEST_TILE // width)
+    tiles = images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    sheet = torch.full(
+        (channels, -(-n // columns) * (height * factor + 1), columns * (width * factor + 1)),
+        255,
+        dtype=torch.uint8,
+    )
+    for i, tile in enumerate(tiles):
+        top, left = i // columns * (height * factor + 1), i % columns * (width * factor + 1)
+        sheet[:, top : top + height * factor, left : left + width * factor] = tile
+    array = sheet.squeeze(0) if channels == 1 else sheet.permute(1, 2, 0)
+    with replacing(file) as temporary:
+        Image.fromarray(array.numpy()).save(temporary, format="PNG")

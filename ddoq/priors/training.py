@@ -1,0 +1,82 @@
+"""One step of a prior's training: keyed draws, a weighted error, a running mean of the weights."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+from torch.nn.utils.clip_grad import clip_grad_norm_
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ddoq import keyed
+from ddoq.priors.nets import Net
+from ddoq.priors.network import compile_in_place
+
+if TYPE_CHECKING:
+    from ddoq.priors.examples import Batch
+    from ddoq.priors.pretrain import PriorPretraining
+
+_LARGEST_GRADIENT = 1.0
+
+
+class PriorTraining(LightningModule):
+    """A network that learns to denoise, and the running mean of its weights, which is kept.
+
+    Every draw is a function of (seed, place in the stream of examples): ranks draw differently,
+    and all of them together what a single one would.
+    """
+
+    def __init__(self, net: Net, settings: "PriorPretraining", *, seed: int) -> None:
+        super().__init__()
+        self.model, self._net, self._settings, self._seed = net.model, net, settings, seed
+        decay = ema_decay(settings.half_life * settings.steps)
+        self.average = AveragedModel(net.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self.average.requires_grad_(False)
+        if settings.compile:
+            compile_in_place(self.model)
+
+    def training_step(self, batch: "Batch", batch_idx: int) -> Tensor:
+        """Return the loss of this rank's part of a step; ranks average their gradients."""
+        return self.loss(batch) * self.trainer.world_size
+
+    def loss(self, batch: "Batch") -> Tensor:
+        """Return what some samples of a step contribute to its mean loss."""
+        clean, labels, places = batch
+        draws = keyed.Draws(keyed.seed_of("prior", self._seed), places)
+        is_lower = self._settings.dtype != "float32"
+        with torch.autocast(clean.device.type, dtype=torch.bfloat16, enabled=is_lower):
+            losses = self._net.losses(self._forward, clean, labels, draws)
+        return losses.sum() / self._settings.batch_size
+
+    def _forward(self, x: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        return self.model(x, times, class_labels=labels).sample
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Shorten a gradient that would throw the network far."""
+        clip_grad_norm_(self.model.parameters(), _LARGEST_GRADIENT)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, and move the average before any callback looks."""
+        super().optimizer_step(*args, **kwargs)
+        self.average.update_parameters(self.model)
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW, its rate rising linearly and falling along a cosine."""
+        lr, steps, warmup = self._settings.lr, self._settings.steps, self._settings.warmup
+        optimizer = torch.optim.AdamW(self.model.parameters(), lr=lr, fused=True)
+        schedule = LambdaLR(optimizer, lambda step: lr_factor(step, steps, warmup))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def ema_decay(half_life: float) -> float:
+    """Return the decay per step of a running mean that forgets half in so many steps."""
+    return 0.5 ** (1 / max(half_life, 1e-9))
+
+
+def lr_factor(step: int, steps: int, warmup: float) -> float:
+    """Return the share of the highest rate at a step: a linear rise, then a cosine to 0."""
+    rising = (step + 1) / max(1, round(warmup * steps))
+    falling = (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
+    return min(1.0, rising) * falling

@@ -1,0 +1,150 @@
+"""Is a U-Net's folder what diffusers itself loads, and what is done with it EDM's?"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers.models.unets.unet_2d import UNet2DModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_edm_euler import EDMEulerScheduler
+
+from ddoq import recipe
+from ddoq.artifacts import damage, read_tensors, write_tensors
+from ddoq.decoders.integrate import heun
+from ddoq.errors import DataError, UsageError
+from ddoq.priors.unet import UNetPrior
+from ddoq.run import Run
+
+NET = "net: {name: unet, width: 8, multipliers: [1, 1], blocks: 1, attention: [4]}"
+SMALL = [
+    "recipe=digits",
+    "prior=unet",
+    "prior.source=pretrain",
+    f"pretrain.prior={{{NET}, space: pixels, steps: 8, batch_size: 16, samples: 2}}",
+    "autoencoder=identity",
+]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def run(cache: Path) -> Run:
+    return Run(recipe.read([*SMALL, f"cache={cache}"]).recipe)
+
+
+@pytest.fixture
+def folder(run: Run) -> Path:
+    return run.pretrained("prior")
+
+
+def test_diffusers_parts_draw_what_the_prior_sees(folder: Path):
+    """One step of diffusers' own scheduler, given the stock model's output, ends at the same."""
+    model = UNet2DModel.from_pretrained(folder, subfolder="unet", low_cpu_mem_usage=False).eval()
+    scheduler = EDMEulerScheduler.from_pretrained(folder, subfolder="scheduler")
+    scheduler.set_timesteps(1)
+    x, labels = 80 * torch.randn(3, 1, 8, 8), torch.tensor([0, 4, 9])
+    [time] = scheduler.timesteps
+    with torch.inference_mode():
+        output = model(scheduler.scale_model_input(x, time), time, class_labels=labels).sample
+        expected = scheduler.step(output, time, x).prev_sample
+        ours = UNetPrior(source=str(folder)).denoised(x, 80.0, labels, 1.0)
+    assert torch.allclose(ours, expected, atol=1e-4)
+
+
+def test_guidance_goes_beyond_the_label_away_from_none(folder: Path):
+    prior, x = UNetPrior(source=str(folder)), torch.randn(2, 1, 8, 8)
+    labels, none = torch.tensor([1, 7]), torch.tensor([10, 10])
+    with torch.inference_mode():
+        own, away = (prior.denoised(x, 1.0, y, 1.0) for y in (labels, none))
+        guided = prior.denoised(x, 1.0, labels, 3.0)
+    assert torch.allclose(guided, away + 3 * (own - away), atol=1e-5)
+
+
+def test_weights_in_half_precision_are_read_in_single(folder: Path, tmp_path: Path):
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "half")
+    (tmp_path / "half" / "manifest.json").unlink()
+    file = tmp_path / "half" / "unet" / "diffusion_pytorch_model.safetensors"
+    write_tensors(file, {k: t.half() for k, t in read_tensors(file).items()})
+    whole, half = (UNetPrior(source=str(f)) for f in (folder, tmp_path / "half"))
+    x, labels = torch.randn(2, 1, 8, 8), torch.tensor([1, 7])
+    with torch.inference_mode():
+        ours, theirs = (p.denoised(x, 1.0, labels, 1.5) for p in (half, whole))
+    assert half.network.model.dtype == torch.float32
+    assert torch.allclose(ours, theirs, atol=1e-2)
+
+
+def test_a_lower_precision_and_compiling_change_next_to_nothing(folder: Path):
+    x, labels = torch.randn(2, 1, 8, 8), torch.tensor([1, 7])
+    with torch.inference_mode():
+        plain = UNetPrior(source=str(folder)).denoised(x, 1.0, labels, 1.5)
+        lower = UNetPrior(source=str(folder), dtype="bfloat16").denoised(x, 1.0, labels, 1.5)
+    assert lower.dtype == torch.float32
+    assert 0 < float((lower - plain).abs().max()) < 0.1
+
+
+def test_what_the_training_leaves(folder: Path):
+    assert damage(folder) is None
+    assert {p.name for p in folder.glob("samples-*.png")} == {
+        "samples-0000004.png",
+        "samples-0000008.png",
+    }
+    card = (folder / "CARD.md").read_text()
+    assert "class-conditional unet in pixels" in card
+    assert "samples in their class by the teacher, step 8" in card
+    assert not (folder / "snapshot").exists()
+
+
+def test_pixels_need_no_autoencoder_in_the_key(run: Run, cache: Path):
+    other = Run(recipe.read([*SMALL, f"cache={cache}", "autoencoder=kl"]).recipe)
+    assert run.pretrain_key("prior") == other.pretrain_key("prior")
+
+
+def test_a_folder_with_another_schedule_is_refused(folder: Path, tmp_path: Path):
+    import shutil
+
+    shutil.copytree(folder / "unet", tmp_path / "unet")
+    DDIMScheduler().save_pretrained(tmp_path / "scheduler")
+    with pytest.raises(DataError, match="DDIMScheduler, not EDM's"):
+        UNetPrior(source=str(tmp_path))
+
+
+def test_a_network_that_the_prior_cannot_read_is_refused():
+    with pytest.raises(UsageError, match="net=dit trains what prior=unet cannot read"):
+        recipe.read(["recipe=digits", "prior=unet"])
+
+
+def test_latents_are_learned_too(cache: Path):
+    settings = f"{{{NET}, space: latents, steps: 4, batch_size: 16, samples: 1}}"
+    chosen = [*SMALL[:3], f"pretrain.prior={settings}", f"cache={cache}"]
+    run = Run(recipe.read(chosen).recipe)
+    assert run.prior.space == "latents"
+    assert run.prior.shape == run.latents.shape
+    sample = heun(
+        lambda x, level: run.prior.denoised(x, level, torch.tensor([3]), 1.0),
+        torch.randn(1, 4, 4, 4) * 80,
+        run.prior.levels(2),
+    )
+    assert sample.isfinite().all()
+
+
+def test_latents_cannot_be_mirrored(cache: Path):
+    flipped = f"pretrain.prior={{{NET}, flip: true, steps: 4}}"
+    run = Run(recipe.read([*SMALL[:3], flipped, f"cache={cache}"]).recipe)
+    with pytest.raises(UsageError, match="only pixels can be mirrored"):
+        run.pretrained("prior")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_card_a_compiled_prior_in_half_precision_learns(cache: Path):
+    how = f"{NET}, space: pixels, steps: 200, batch_size: 64, samples: 1, dtype: bfloat16"
+    chosen = [f"pretrain.prior={{{how}, compile: true}}", "trainer.accelerator=gpu"]
+    run = Run(recipe.read([*SMALL, f"cache={cache}", *chosen, "trainer.devices=1"]).recipe)
+    card = (run.pretrained("prior") / "CARD.md").read_text()
+    [line] = [x for x in card.splitlines() if "loss, mean of the last tenth" in x]
+    assert float(line.split(": ")[1]) < 0.5
