@@ -60,7 +60,8 @@ def train(
 
 def hard_protocol(part: str, **settings: Any) -> Protocol:
     """Return the protocol by which `pretrain` trains a part on labeled images."""
-    return Protocol(id=part, source="ddoq", labels="hard", loss="ce", optimizer="adamw", **settings)
+    chosen: dict[str, Any] = {"optimizer": "adamw", **settings}
+    return Protocol(id=part, source="ddoq", labels="hard", loss="ce", **chosen)
 
 
 def train_on_images(

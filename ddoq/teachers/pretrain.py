@@ -28,6 +28,7 @@ class TeacherPretraining:
     student: dict[str, Any] | str = "convnet"
     steps: int = 1000
     batch_size: int = 64
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = 2e-3
     weight_decay: float = 0.05
     crop: tuple[float, float] | None = (0.5, 1.0)
@@ -45,6 +46,7 @@ class TeacherPretraining:
             "teacher",
             steps=self.steps,
             batch_size=self.batch_size,
+            optimizer=self.optimizer,
             lr=self.lr,
             weight_decay=self.weight_decay,
             warmup=0.05,
@@ -61,8 +63,8 @@ class TeacherPretraining:
                 work,
                 title=f"Teacher: {block['name']}",
                 images=run.images,
-                how=f"{self.steps} steps of {self.batch_size} images, hard labels, "
-                f"crops of {self.crop}, flip {self.flip}, computed in {self.dtype}",
+                how=f"{self.steps} steps of {self.batch_size} images, {self.optimizer}, "
+                f"hard labels, crops of {self.crop}, flip {self.flip}, computed in {self.dtype}",
                 seconds=trained.seconds_before + time.perf_counter() - start,
                 quality={"validation accuracy": accuracy, "parameters": _size(module)},
             )

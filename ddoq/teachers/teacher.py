@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ddoq.errors import DataError
+from ddoq.errors import DataError, UsageError
 
 
 class Teacher(nn.Module):
@@ -45,10 +45,24 @@ class Teacher(nn.Module):
     @torch.no_grad()
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
         """Return the logits of the wanted classes."""
+        # Labels are the same whatever precision a student is trained in.
+        with torch.autocast(images.device.type, enabled=False):
+            return self.net(self._seen(images))[:, self.wanted]
+
+    @torch.no_grad()
+    def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
+        """Return what its classifier reads, as the network's own `features` gives it."""
+        if not hasattr(self.net, "features"):
+            raise UsageError(
+                f"the teacher's network {type(self.net).__name__} has no `features`",
+                "use one of ddoq's own networks, or give yours that method",
+            )
+        with torch.autocast(images.device.type, enabled=False):
+            return self.net.features(self._seen(images))  # type: ignore[operator] # a method
+
+    def _seen(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c side side"]:
+        """Return images as the network sees them."""
         if images.shape[-1] != self.image_size:
             size = (self.image_size, self.image_size)
             images = F.interpolate(images, size=size, mode="bilinear", antialias=True)
-        mean, std, wanted = self.mean, self.std, self.wanted
-        # Labels are the same whatever precision a student is trained in.
-        with torch.autocast(images.device.type, enabled=False):
-            return self.net((images.float() - mean) / std)[:, wanted]  # type: ignore[operator] # buffers
+        return (images.float() - self.mean) / self.std  # type: ignore[operator] # buffers

@@ -51,3 +51,15 @@ def test_a_description_never_names_code_to_run() -> None:
     described = {"class_ids": ["a"], "mean": [0.0], "image_size": 8}
     with pytest.raises(UsageError, match="not one of ours"):
         make_net({"name": "os:system"}, described)
+
+
+def test_features_are_what_the_classifier_reads() -> None:
+    run = Run(recipe.read(["recipe=digits"]).recipe)
+    images = run.images.pixels("test")[:5] / 255
+    found = run.teacher.net.classifier(run.teacher.features(images))
+    torch.testing.assert_close(found, run.teacher(images))
+
+
+def test_a_network_without_features_is_refused() -> None:
+    with pytest.raises(UsageError, match="Flatten has no `features`"):
+        teacher(("a", "b", "c", "d")).features(torch.zeros(1, 1, 2, 2))
