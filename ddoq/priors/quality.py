@@ -33,15 +33,16 @@ def fid(real: Float[Tensor, "n dim"], drawn: Float[Tensor, "m dim"]) -> float:
 
 def kid(
     real: Float[Tensor, "n dim"], drawn: Float[Tensor, "m dim"], *, block: int = 1000
-) -> tuple[float, float]:
+) -> tuple[float, float | None]:
     """Return the squared MMD of the cubic kernel and its standard error (Bińkowski et al. 2018).
 
-    It is the mean over blocks of images, each without bias; the error is that of this mean.
+    It is the mean over blocks of images, each without bias; the error is that of this mean, which
+    a single block does not have.
     """
     number = max(1, min(len(real), len(drawn)) // block)
     pairs = zip(real.double().chunk(number), drawn.double().chunk(number), strict=True)
     values = torch.stack([_mmd(a, b) for a, b in pairs])
-    error = float(values.std() / number**0.5) if number > 1 else float("nan")
+    error = float(values.std() / number**0.5) if number > 1 else None
     return float(values.mean()), error
 
 
