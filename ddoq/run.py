@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq import shipped
-from ddoq.artifacts import Cache, StageRecord, fingerprint, folder_fingerprint, sha256
+from ddoq.artifacts import RUN_LOG, Cache, StageRecord, fingerprint, folder_fingerprint, sha256
 from ddoq.component import SEVERAL, Block, Kind, build
 from ddoq.console import Console
 from ddoq.kinds import KINDS, PRETRAINERS
@@ -77,12 +77,13 @@ class Run:
 
     def open_folder(self, digest: str) -> Path:
         """Make the run's folder, the same on every rank, and save the recipe in it."""
-        recipe = self.recipe
-        folder = Path(recipe.out or Path("checkpoints", "runs", recipe.name, digest))
+        folder = self.recipe.folder(digest)
         if self.world.is_first:
             folder.mkdir(parents=True, exist_ok=True)
-            recipe.save(folder / "recipe.yaml")
-            self.console.open_log(folder / "log.jsonl")
+            # Before anything else: by its log a folder is known as a run's.
+            self.console.open_log(folder / RUN_LOG)
+            self.console.log({"event": "open", "recipe": self.recipe.name})
+            self.recipe.save(folder / "recipe.yaml")
         self.world.barrier()
         return folder
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddoq.artifacts import commit, read_json, read_tensors, verify, write_json, write_tensors
+from ddoq.artifacts import publish, read_json, read_tensors, verify, write_json, write_tensors
 from ddoq.errors import DataError
 
 _OPTIONAL = ("targets", "latents")
@@ -108,9 +108,9 @@ class SyntheticSet:
 
     def save(self, folder: Path | str) -> None:
         """Write the set so that the folder is complete or absent, with checksums."""
-        folder = Path(folder)
-        work = folder.with_name(f".{folder.name}.work")
-        work.mkdir(parents=True, exist_ok=True)
+        publish(Path(folder), "synthetic set", self._write)
+
+    def _write(self, work: Path) -> None:
         tensors = {"images": self.images, "labels": self.labels, "weights": self.weights}
         extra = {k: getattr(self, k) for k in _OPTIONAL if getattr(self, k) is not None}
         write_tensors(work / "set.safetensors", tensors | extra)
@@ -122,7 +122,6 @@ class SyntheticSet:
             "provenance": self.provenance,
         }
         write_json(work / "set.json", described)
-        commit(work, folder, {"kind": "synthetic set"})
 
     @classmethod
     def load(cls, folder: Path | str) -> "SyntheticSet":

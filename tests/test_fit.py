@@ -52,6 +52,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("name", ["synthetic/mine.png", "recipe.yaml"])
+def test_files_of_the_users_are_refused_before_any_work(tmp_path: Path, name: str) -> None:
+    mine = tmp_path / "out" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match="replaced"):
+        fit(recipe.read([*QUICK, f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}"]))
+    assert mine.read_text() == "mine"
+    assert [f.name for f in tmp_path.iterdir()] == ["out"]
+
+
 @pytest.mark.slow
 def test_a_run_leaves_the_folder_that_was_promised(finished: Path) -> None:
     names = {p.name for p in (finished / "out").iterdir()}

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddoq.errors import DataError, IntegrityError
+from ddoq.errors import DataError, IntegrityError, UsageError
 from ddoq.synthetic import SyntheticSet
 
 
@@ -46,6 +46,13 @@ def test_saving_again_replaces_the_set(tiny_set: SyntheticSet, tmp_path: Path):
     tiny_set.save(tmp_path / "set")
     tiny_set.with_weights(torch.ones(10)).save(tmp_path / "set")
     assert SyntheticSet.load(tmp_path / "set").weights.tolist() == [1.0] * 10
+
+
+def test_saving_spares_a_folder_of_the_users(tiny_set: SyntheticSet, tmp_path: Path):
+    (tmp_path / "photo.png").write_bytes(b"mine")
+    with pytest.raises(UsageError, match="holds what ddoq did not publish"):
+        tiny_set.save(tmp_path)
+    assert [f.name for f in tmp_path.iterdir()] == ["photo.png"]
 
 
 @pytest.mark.parametrize("name", ["set.safetensors", "set.json"])

@@ -93,7 +93,7 @@ def _without_places(recipe: Recipe) -> Recipe:
     data = {**recipe.data}
     if "root" in data:
         data["root"] = Path(data["root"]).name
-    return replace(recipe, data=data, cache="...", out=None)
+    return replace(recipe, data=data)
 
 
 def _per_class(results: Sequence[Result]) -> str:
