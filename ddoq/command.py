@@ -8,10 +8,11 @@ import time
 import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ddoq import world
 from ddoq.errors import DdoqError, ResourceError
+from ddoq.outlet import Outlet
 
 Body = Callable[[list[str]], None]
 
@@ -42,6 +43,7 @@ def run(body: Body, argv: list[str] | None = None) -> NoReturn:
         if type(error).__name__ == "OutOfMemoryError":
             _end(4, f"error: {error}\n  remedy: lower decoder.block or the protocol's batch_size")
         _end(1, f"error: {type(error).__name__}: {error}\n  this is a bug of ddoq", show=True)
+    _leave_outlets()
     sys.exit(0)
 
 
@@ -50,7 +52,19 @@ def _prepare() -> None:
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
     os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
+    # What a terminal cannot show is lost, but not the result.
+    sys.stdout, sys.stderr = _outlet(sys.stdout), _outlet(sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
+
+
+def _outlet(stream: Any) -> Any:
+    return stream if isinstance(stream, Outlet) else Outlet(stream)
+
+
+def _leave_outlets() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, Outlet):
+            stream.leave()
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
@@ -77,7 +91,7 @@ def _end(code: int, message: str, *, show: bool = False) -> NoReturn:
     if int(os.environ.get("LOCAL_RANK", "0")) > 0:
         time.sleep(_GRACE_SECONDS)
     sys.stderr.write(message + "\n")
-    sys.stderr.flush()
+    _leave_outlets()
     world.abort()
     # Other ranks may never answer: waiting for them at exit would hang.
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

@@ -85,6 +85,29 @@ def test_every_student_learns_far_more_than_chance(finished: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("encoding", "channel"), [("ascii", ""), ("utf-8", "> /dev/full"), ("utf-8", "| head -1")]
+)
+def test_a_terminal_that_shows_nothing_costs_no_result(
+    finished: Path, tmp_path: Path, encoding: str, channel: str
+) -> None:
+    words = [*QUICK, "out=out", f"cache={finished / 'cache'}"]
+    command = f"{sys.executable} -m ddoq.fit {' '.join(map(repr, words))} {channel}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read_results(tmp_path / "out") == read_results(finished / "out")
+    assert {"summary.json", "report.html", "synthetic"} <= set(os.listdir(tmp_path / "out"))
+
+
+@pytest.mark.slow
 def test_a_second_run_finds_every_stage_finished(finished: Path) -> None:
     run_fit(f"out={finished / 'again'}", f"cache={finished / 'cache'}", cwd=finished)
     stages = json.loads((finished / "again" / "summary.json").read_text())["stages"]
