@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock
 from torch import Tensor
 
-from ddoq.errors import IntegrityError, UsageError
+from ddoq.errors import IntegrityError, ResourceError, UsageError, refused_by_the_machine
 from ddoq.world import World
 
 SCHEMA = 1
@@ -77,6 +77,10 @@ def replacing(file: Path) -> Generator[Path]:
         temporary.chmod(mode)
         _sync(temporary)
         temporary.replace(file)
+    except OSError as error:
+        # A write that fails does not say where.
+        error.filename = error.filename or str(file)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -98,8 +102,24 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file so that it is complete or absent."""
     from safetensors.torch import save_file
 
-    with replacing(file) as temporary:
+    num_bytes = sum(t.nbytes for t in tensors.values())
+    with _room(file, num_bytes), replacing(file) as temporary:
         save_file({k: t.contiguous().cpu() for k, t in tensors.items()}, temporary)
+
+
+@contextlib.contextmanager
+def _room(file: Path, num_bytes: int) -> Generator[None]:
+    """Say of which file, and how large it is, where the machine refuses to write it."""
+    try:
+        yield
+    except Exception as error:  # the Rust writer has an error of its own
+        cause = refused_by_the_machine(error)
+        if cause is None:
+            raise
+        raise ResourceError(
+            f"{cause}: {file}, of {num_bytes:,} bytes",
+            "make room for it, or choose another cache= and out=",
+        ) from error
 
 
 def join_tensors(file: Path, parts: Sequence[Path], names: Sequence[str]) -> None:
@@ -113,7 +133,7 @@ def join_tensors(file: Path, parts: Sequence[Path], names: Sequence[str]) -> Non
         start += num_bytes
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    with replacing(file) as temporary, temporary.open("wb") as stream:
+    with _room(file, start), replacing(file) as temporary, temporary.open("wb") as stream:
         stream.write(len(text).to_bytes(8, "little") + text)
         for name in names:
             for one in parts:

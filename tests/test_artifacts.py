@@ -78,6 +78,38 @@ def test_tensors_are_read_as_they_were_written(tmp_path: Path):
     assert all(torch.equal(read[k], v) and read[k].dtype == v.dtype for k, v in tensors.items())
 
 
+_WRITING = """
+import resource, sys
+from pathlib import Path
+import torch
+from ddoq import command
+from ddoq.artifacts import join_tensors, write_tensors
+def body(arguments):
+    write_tensors(Path("part"), {"a": torch.ones(100)})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+    if arguments == ["join"]:
+        join_tensors(Path("whole"), [Path("part")] * 100, ["a"])
+    if arguments == ["torch"]:
+        torch.save(torch.ones(10_000), "whole")
+    write_tensors(Path("whole"), {"a": torch.ones(10_000)})
+command.run(body)
+"""
+
+
+@pytest.mark.parametrize("how", ["write", "join", "torch"])
+def test_a_file_that_finds_no_room_is_exit_code_4(
+    tmp_path: Path, environment: dict[str, str], how: str
+):
+    command = [sys.executable, "-c", _WRITING, how]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    told = "error: File too large: whole, of 40,000 bytes\n  remedy: make room for it"
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.startswith("error: a file could not" if how == "torch" else told)
+    assert how == "torch" or sorted(os.listdir(tmp_path)) == ["part"]
+
+
 def test_tensors_may_be_read_by_whoever_may_read_other_files(tmp_path: Path):
     (tmp_path / "note.txt").write_text("a note")
     write_tensors(tmp_path / "t.safetensors", {"a": torch.ones(2)})
