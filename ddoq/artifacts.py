@@ -37,26 +37,33 @@ def fingerprint(value: Any) -> str:
     >>> fingerprint({"a": 1, "b": [2.0, None]}) == fingerprint({"b": [2.0, None], "a": 1})
     True
     """
-    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    # As it is read back, so that what was written down has the same.
+    plain = json.loads(json.dumps(value, allow_nan=False))
+    text = json.dumps(plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the libraries that results depend on."""
-    return {p: importlib.metadata.version(p) for p in ("torch", "torchvision", "timm", "diffusers")}
+_LIBRARIES = ("torch", "torchvision", "timm", "diffusers")
+# Packages that bring a library, where it is not their own name.
+_PACKAGES = {"faiss": ("faiss-gpu", "faiss-cpu", "faiss")}
+
+
+def versions(*libraries: str) -> dict[str, str]:
+    """Return the versions of some libraries; of those that every result depends on by default."""
+    return {name: _version(name) for name in libraries or _LIBRARIES}
+
+
+def _version(name: str) -> str:
+    for package in _PACKAGES.get(name, (name,)):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(package)
+    return "absent"
 
 
 def sha256(file: Path) -> str:
     """Return the SHA-256 of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def folder_fingerprint(folder: Path) -> str:
-    """Hash the names and contents of a folder's files (or of one file), but not its cards."""
-    files = [folder] if folder.is_file() else sorted(f for f in folder.rglob("*") if f.is_file())
-    files = [f for f in files if f.name not in (_MANIFEST, "CARD.md")]
-    return fingerprint([[f.relative_to(folder).as_posix(), sha256(f)] for f in files])
 
 
 def write_json(file: Path, value: Any) -> None:
@@ -186,7 +193,7 @@ def commit(work: Path, final: Path, about: Mapping[str, Any] | None = None) -> N
     _sync(final.parent)
 
 
-def publish(folder: Path, kind: str, fill: Callable[[Path], None]) -> None:
+def publish(folder: Path, kind: str, fill: Callable[[Path], object]) -> None:
     """Publish what `fill` writes into a workspace under a name that the user chose."""
     refuse_foreign(folder, kind)
     folder = folder.resolve()
@@ -258,8 +265,11 @@ def is_finished(folder: Path) -> bool:
     return (folder / _MANIFEST).is_file()
 
 
-def damage(folder: Path) -> str | None:
-    """Say what is wrong with a published folder; None if it is as it was written."""
+def damage(folder: Path, *, is_entry: bool = False) -> str | None:
+    """Say what is wrong with a published folder; None if it is as it was written.
+
+    An entry of a cache must bear the name of its key, too.
+    """
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         listing = manifest["files"].items()
@@ -269,6 +279,8 @@ def damage(folder: Path) -> str | None:
         return f"it has schema {manifest.get('schema')}, this program reads {SCHEMA}"
     if manifest.get("checksum", _checksum(manifest)) != _checksum(manifest):
         return "its manifest has another checksum"
+    if is_entry and folder.name != _name_of(manifest):
+        return "it is the result of another key"
     for name, entry in listing:
         file = folder / name
         if not file.is_file() or file.stat().st_size != entry["bytes"]:
@@ -276,6 +288,12 @@ def damage(folder: Path) -> str | None:
         if sha256(file) != entry["sha256"]:
             return f"{name} has another checksum"
     return None
+
+
+def _name_of(manifest: Mapping[str, Any]) -> str:
+    """Return what a stage is called in a cache."""
+    known = {"stage": manifest.get("stage"), "versions": manifest.get("versions")}
+    return fingerprint({**known, **manifest.get("key", {})})
 
 
 def verify(folder: Path, *, needs_manifest: bool = True) -> None:
@@ -310,7 +328,8 @@ class Cache:
 
     def place(self, stage: str, key: Mapping[str, Any]) -> Path:
         """Return where the result of a stage lies, or will lie."""
-        return self.root / stage / fingerprint({"stage": stage, "versions": versions(), **key})
+        name = _name_of({"stage": stage, "versions": versions(), "key": key})
+        return self.root / stage / name
 
     def has(self, stage: str, key: Mapping[str, Any]) -> bool:
         """Say whether a stage is finished, without checking its bytes."""
@@ -344,7 +363,7 @@ class Cache:
     def _is_intact(self, final: Path) -> bool:
         if not final.exists():
             return False
-        wrong = damage(final)
+        wrong = damage(final, is_entry=True)
         if wrong:
             warnings.warn(f"{final}: {wrong}; it is built again", stacklevel=4)
         return wrong is None

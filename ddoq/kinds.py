@@ -26,6 +26,13 @@ KINDS: dict[str, Kind] = {
     "protocol": Kind(PROTOCOLS, supplies=("id", "source", "deviations", "rules"), presets=True),
 }
 
+# What a component's result depends on beside the libraries that all stages do.
+LIBRARIES = {
+    ("solver", "d4m"): ("scikit-learn",),
+    ("solver", "faiss"): ("faiss",),
+    ("prior", "stable_diffusion"): ("transformers",),
+}
+
 # What `pretrain` makes: the function that trains it, whose signature is the block's schema.
 PRETRAINERS = {
     "autoencoder": "ddoq.autoencoders.pretrain:train_autoencoder",

@@ -1,8 +1,11 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import faiss
+import PIL
 import pytest
 import torch
 
@@ -11,7 +14,6 @@ from ddoq.artifacts import (
     commit,
     damage,
     fingerprint,
-    folder_fingerprint,
     join_tensors,
     publish,
     read_json,
@@ -19,6 +21,7 @@ from ddoq.artifacts import (
     refuse_foreign_run,
     replacing,
     verify,
+    versions,
     write_json,
     write_tensors,
 )
@@ -51,16 +54,6 @@ def test_a_fingerprint_tells_values_and_types_apart(other: dict[str, object]):
 def test_a_fingerprint_of_what_is_not_a_number_is_refused():
     with pytest.raises(ValueError, match="JSON"):
         fingerprint({"a": float("nan")})
-
-
-def test_a_folders_fingerprint_covers_names_and_bytes(tmp_path: Path):
-    seen = set()
-    for name, text in [("a", "x"), ("a", "y"), ("b", "y")]:
-        for file in tmp_path.iterdir():
-            file.unlink()
-        (tmp_path / name).write_text(text)
-        seen.add(folder_fingerprint(tmp_path))
-    assert len(seen) == 3
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path):
@@ -302,6 +295,30 @@ def test_a_damaged_stage_is_built_again_with_a_warning(tmp_path: Path):
         cache.stage("s", {}, build)
     assert (place / "calls").read_text() == "2"
     assert damage(place) is None
+
+
+def test_an_entry_under_anothers_name_is_built_again(tmp_path: Path):
+    cache, build = Cache(tmp_path), Builder()
+    other, place = cache.stage("s", {"a": 2}, build), cache.place("s", {"a": 1})
+    shutil.copytree(other, place)
+    with pytest.warns(UserWarning, match="it is the result of another key"):
+        cache.stage("s", {"a": 1}, build)
+    assert (place / "calls").read_text() == "2"
+
+
+@pytest.mark.parametrize("key", [{}, {"a": (1, 2.5), "b": {10: None, 9: "x"}}, {"a": 1e-300}])
+def test_any_key_is_known_again(tmp_path: Path, key: dict[str, object]):
+    place = Cache(tmp_path).stage("s/t", key, Builder())
+    assert damage(place, is_entry=True) is None
+
+
+def test_a_library_has_the_version_of_the_package_that_brings_it():
+    found = versions("faiss", "Pillow", "no-such-library")
+    assert found == {
+        "faiss": faiss.__version__,
+        "Pillow": PIL.__version__,
+        "no-such-library": "absent",
+    }
 
 
 def test_an_interrupted_build_publishes_nothing_and_is_gone_on_with(tmp_path: Path):
