@@ -104,6 +104,12 @@ class Images(LightningDataModule):
         for name in ("train", "test"):
             if len(getattr(source, name)) == 0:
                 raise DataError(f"the {name} split has no images", "check data.root")
+        empty = set(range(len(source.class_ids))) - set(source.train.labels.unique().tolist())
+        if empty:
+            raise DataError(
+                f"class {source.class_ids[min(empty)]!r} has no training images",
+                "give it some, or take the class away",
+            )
         self.train, self.val, self.test = source.train, source.val, source.test
         self.class_names, self.class_ids = source.class_names, source.class_ids
         self.channels, self.image_size = source.channels, source.image_size
@@ -170,6 +176,7 @@ class Images(LightningDataModule):
             weights=torch.ones(len(indices)) if weights is None else weights,
             class_names=self.class_names,
             class_ids=self.class_ids,
+            space="image",
             columns={"source": indices.tolist()},
             provenance={"distiller": distiller, "images": self.fingerprint, "budget": budget},
         )

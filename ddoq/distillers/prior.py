@@ -53,6 +53,7 @@ class Prior:
             weights=uniform(blank.masses, blank.labels, priors),
             class_names=images.class_names,
             class_ids=images.class_ids,
+            space="image",
             columns={"sample": blank.ranks.tolist()},
             provenance={
                 "distiller": "prior",

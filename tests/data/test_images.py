@@ -75,6 +75,13 @@ def test_whatever_the_program_takes_from_a_source_is_in_the_fingerprint(name, va
     assert Images(source, made_by={"code": ["x"]}).fingerprint != Images(source).fingerprint
 
 
+def test_a_class_without_training_images_is_refused():
+    source = _Tiny()
+    source.train = _numbered([0, 0])
+    with pytest.raises(DataError, match="class 'dog' has no training images"):
+        Images(source)
+
+
 def test_an_empty_test_split_is_refused():
     source = _Tiny()
     source.test = _numbered([0])
