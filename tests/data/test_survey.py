@@ -33,7 +33,7 @@ def test_a_damaged_memo_is_computed_again(tmp_path: Path, damaged: str | None):
     value = {"content": "abc", "unreadable": {"a.png": "why"}}
     remembered("key", lambda: value, memo=tmp_path)
     (file,) = tmp_path.iterdir()
-    text = file.read_text().replace("abc", "abd") if damaged is None else damaged
+    text = file.read_text().replace("abc", "abx") if damaged is None else damaged
     file.write_text(text, encoding="latin-1")
     assert remembered("key", lambda: value, memo=tmp_path) == value
     assert remembered("key", lambda: {}, memo=tmp_path) == value
