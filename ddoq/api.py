@@ -1,6 +1,7 @@
 """What do the commands call, from Python? Distill, evaluate, load."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,8 +82,10 @@ def _console() -> "Console":
     from rich.console import Console as Terminal
 
     from ddoq.console import Console
+    from ddoq.outlet import Outlet
 
-    return Console(terminal=Terminal(stderr=True))
+    stream: Any = Outlet(sys.stderr)
+    return Console(terminal=Terminal(file=stream))
 
 
 def load(folder: str | Path) -> SyntheticSet:

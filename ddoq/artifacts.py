@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import os
 import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -21,11 +22,13 @@ from typing import Any
 from filelock import FileLock
 from torch import Tensor
 
-from ddoq.errors import IntegrityError
+from ddoq.errors import IntegrityError, ResourceError, UsageError, refused_by_the_machine
 from ddoq.world import World
 
 SCHEMA = 1
 _MANIFEST = "manifest.json"
+RUN_LOG = "log.jsonl"
+_RUN_FILES = ("recipe.yaml", "results.csv", "summary.json", "report.html", RUN_LOG)
 
 
 def fingerprint(value: Any) -> str:
@@ -34,26 +37,33 @@ def fingerprint(value: Any) -> str:
     >>> fingerprint({"a": 1, "b": [2.0, None]}) == fingerprint({"b": [2.0, None], "a": 1})
     True
     """
-    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    # As it is read back, so that what was written down has the same.
+    plain = json.loads(json.dumps(value, allow_nan=False))
+    text = json.dumps(plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the libraries that results depend on."""
-    return {p: importlib.metadata.version(p) for p in ("torch", "torchvision", "timm", "diffusers")}
+_LIBRARIES = ("torch", "torchvision", "timm", "diffusers")
+# Packages that bring a library, where it is not their own name.
+_PACKAGES = {"faiss": ("faiss-gpu", "faiss-cpu", "faiss")}
+
+
+def versions(*libraries: str) -> dict[str, str]:
+    """Return the versions of some libraries; of those that every result depends on by default."""
+    return {name: _version(name) for name in libraries or _LIBRARIES}
+
+
+def _version(name: str) -> str:
+    for package in _PACKAGES.get(name, (name,)):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(package)
+    return "absent"
 
 
 def sha256(file: Path) -> str:
     """Return the SHA-256 of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def folder_fingerprint(folder: Path) -> str:
-    """Hash the names and contents of a folder's files (or of one file), but not its cards."""
-    files = [folder] if folder.is_file() else sorted(f for f in folder.rglob("*") if f.is_file())
-    files = [f for f in files if f.name not in (_MANIFEST, "CARD.md")]
-    return fingerprint([[f.relative_to(folder).as_posix(), sha256(f)] for f in files])
 
 
 def write_json(file: Path, value: Any) -> None:
@@ -74,6 +84,10 @@ def replacing(file: Path) -> Generator[Path]:
         temporary.chmod(mode)
         _sync(temporary)
         temporary.replace(file)
+    except OSError as error:
+        # A write that fails does not say where.
+        error.filename = error.filename or str(file)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -95,8 +109,24 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file so that it is complete or absent."""
     from safetensors.torch import save_file
 
-    with replacing(file) as temporary:
+    num_bytes = sum(t.nbytes for t in tensors.values())
+    with _room(file, num_bytes), replacing(file) as temporary:
         save_file({k: t.contiguous().cpu() for k, t in tensors.items()}, temporary)
+
+
+@contextlib.contextmanager
+def _room(file: Path, num_bytes: int) -> Generator[None]:
+    """Say of which file, and how large it is, where the machine refuses to write it."""
+    try:
+        yield
+    except Exception as error:  # the Rust writer has an error of its own
+        cause = refused_by_the_machine(error)
+        if cause is None:
+            raise
+        raise ResourceError(
+            f"{cause}: {file}, of {num_bytes:,} bytes",
+            "make room for it, or choose another cache= and out=",
+        ) from error
 
 
 def join_tensors(file: Path, parts: Sequence[Path], names: Sequence[str]) -> None:
@@ -110,7 +140,7 @@ def join_tensors(file: Path, parts: Sequence[Path], names: Sequence[str]) -> Non
         start += num_bytes
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    with replacing(file) as temporary, temporary.open("wb") as stream:
+    with _room(file, start), replacing(file) as temporary, temporary.open("wb") as stream:
         stream.write(len(text).to_bytes(8, "little") + text)
         for name in names:
             for one in parts:
@@ -163,6 +193,67 @@ def commit(work: Path, final: Path, about: Mapping[str, Any] | None = None) -> N
     _sync(final.parent)
 
 
+def publish(folder: Path, kind: str, fill: Callable[[Path], object]) -> None:
+    """Publish what `fill` writes into a workspace under a name that the user chose."""
+    refuse_foreign(folder, kind)
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
+        work = Path(place) / folder.name
+        work.mkdir()
+        fill(work)
+        commit(work, folder, {"kind": kind})
+
+
+def refuse_foreign(folder: Path, kind: str) -> None:
+    """Refuse to replace anything but an empty folder or what was published as the same kind."""
+    wrong = _foreign(folder, kind)
+    if wrong:
+        raise UsageError(
+            f"{folder} {wrong}; it would be replaced by {kind}",
+            "give a folder that is empty or not there yet, or move away what is in it",
+        )
+
+
+def _foreign(folder: Path, kind: str) -> str | None:
+    """Say what of a folder's content would be lost if it was replaced."""
+    if not folder.is_dir():
+        return "is no folder" if folder.exists() or folder.is_symlink() else None
+    if not any(folder.iterdir()):
+        return None
+    try:
+        manifest = read_json(folder / _MANIFEST)
+        listed, own = [Path(name) for name in manifest["files"]], manifest.get("kind")
+        own = own or manifest["stage"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "holds what ddoq did not publish"
+    if own != kind:
+        return f"holds {own}"
+    known = {Path(_MANIFEST), *listed, *(place for name in listed for place in name.parents)}
+    strange = sorted({f.relative_to(folder) for f in folder.rglob("*")} - known)
+    return f"holds {strange[0]}, which ddoq did not publish" if strange else None
+
+
+def refuse_foreign_run(folder: Path) -> None:
+    """Refuse to write a run's files over those of somebody else."""
+    refuse_foreign(folder / "synthetic", "synthetic set")
+    present = [name for name in _RUN_FILES if (folder / name).exists()]
+    if present and not _is_run(folder):
+        raise UsageError(
+            f"{folder / present[0]} is not from a run of ddoq; it would be replaced",
+            "choose another out=, or move it away",
+        )
+
+
+def _is_run(folder: Path) -> bool:
+    """Say whether a run was opened in a folder: its log tells."""
+    try:
+        with (folder / RUN_LOG).open(encoding="utf-8") as stream:
+            return "event" in json.loads(stream.readline())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 def _checksum(manifest: Mapping[str, Any]) -> str:
     """Hash a manifest as it will be read back, but for the checksum in it."""
     value = json.loads(json.dumps(manifest))
@@ -174,8 +265,11 @@ def is_finished(folder: Path) -> bool:
     return (folder / _MANIFEST).is_file()
 
 
-def damage(folder: Path) -> str | None:
-    """Say what is wrong with a published folder; None if it is as it was written."""
+def damage(folder: Path, *, is_entry: bool = False) -> str | None:
+    """Say what is wrong with a published folder; None if it is as it was written.
+
+    An entry of a cache must bear the name of its key, too.
+    """
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         listing = manifest["files"].items()
@@ -185,6 +279,8 @@ def damage(folder: Path) -> str | None:
         return f"it has schema {manifest.get('schema')}, this program reads {SCHEMA}"
     if manifest.get("checksum", _checksum(manifest)) != _checksum(manifest):
         return "its manifest has another checksum"
+    if is_entry and folder.name != _name_of(manifest):
+        return "it is the result of another key"
     for name, entry in listing:
         file = folder / name
         if not file.is_file() or file.stat().st_size != entry["bytes"]:
@@ -192,6 +288,12 @@ def damage(folder: Path) -> str | None:
         if sha256(file) != entry["sha256"]:
             return f"{name} has another checksum"
     return None
+
+
+def _name_of(manifest: Mapping[str, Any]) -> str:
+    """Return what a stage is called in a cache."""
+    known = {"stage": manifest.get("stage"), "versions": manifest.get("versions")}
+    return fingerprint({**known, **manifest.get("key", {})})
 
 
 def verify(folder: Path, *, needs_manifest: bool = True) -> None:
@@ -226,7 +328,8 @@ class Cache:
 
     def place(self, stage: str, key: Mapping[str, Any]) -> Path:
         """Return where the result of a stage lies, or will lie."""
-        return self.root / stage / fingerprint({"stage": stage, "versions": versions(), **key})
+        name = _name_of({"stage": stage, "versions": versions(), "key": key})
+        return self.root / stage / name
 
     def has(self, stage: str, key: Mapping[str, Any]) -> bool:
         """Say whether a stage is finished, without checking its bytes."""
@@ -260,7 +363,7 @@ class Cache:
     def _is_intact(self, final: Path) -> bool:
         if not final.exists():
             return False
-        wrong = damage(final)
+        wrong = damage(final, is_entry=True)
         if wrong:
             warnings.warn(f"{final}: {wrong}; it is built again", stacklevel=4)
         return wrong is None

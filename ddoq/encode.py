@@ -1,6 +1,7 @@
 """Encode a recipe's training images into a `LatentStore`, for use by this program or any other."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from ddoq import command, recipe
@@ -8,17 +9,18 @@ from ddoq import command, recipe
 
 def encode(invocation: recipe.Invocation) -> Path:
     """Return the folder of the store: `out`, or its place in the cache."""
-    from ddoq.artifacts import commit
+    from ddoq.artifacts import publish, refuse_foreign
     from ddoq.run import Run
 
+    out = invocation.recipe.out
+    if out:
+        refuse_foreign(Path(out), "latents")
     run = Run(invocation.recipe)
     store = run.latents
     folder = store.folder
-    if invocation.recipe.out and run.world.is_first:
-        folder = Path(invocation.recipe.out)
-        work = folder.with_name(f".{folder.name}.work")
-        shutil.copytree(store.folder, work, dirs_exist_ok=True)
-        commit(work, folder)
+    if out and run.world.is_first:
+        folder = Path(out)
+        publish(folder, "latents", partial(shutil.copytree, store.folder, dirs_exist_ok=True))
     shape = "x".join(map(str, store.shape))
     run.console.say(f"{sum(store.counts)} latents {shape} of {len(store.counts)} classes: {folder}")
     return folder

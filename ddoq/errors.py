@@ -1,5 +1,9 @@
 """What can go wrong, and the exit code that says so."""
 
+import errno
+import os
+import re
+
 
 class DdoqError(Exception):
     """A failure that a person can mend: one line of cause, one line of remedy."""
@@ -38,3 +42,23 @@ class IntegrityError(DdoqError, RuntimeError):
     """Something is not what it was, or not a number."""
 
     exit_code = 5
+
+
+_REFUSALS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+)
+# How the Rust writer of safetensors, and torch's, say that a file could not be written.
+_RUST, _TORCH = re.compile(r"\(os error (\d+)\)"), re.compile(r"inline_container.*unexpected pos")
+
+
+def refused_by_the_machine(error: BaseException) -> str | None:
+    """Return what the machine said when it refused to write a file; None if it did not."""
+    if isinstance(error, OSError):
+        number = error.errno
+    elif _TORCH.search(str(error)):
+        return "a file could not be written to its end"
+    else:
+        found = _RUST.search(str(error))
+        number = int(found[1]) if found else None
+    return os.strerror(number) if number in _REFUSALS and number else None

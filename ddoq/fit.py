@@ -11,6 +11,7 @@ from ddoq import command, recipe
 def fit(invocation: recipe.Invocation, *, says_hours: bool = False) -> Path:
     """Run a recipe and return its folder: the set, the results, the report."""
     from ddoq import plan
+    from ddoq.artifacts import refuse_foreign_run
     from ddoq.evaluation.grid import draw, fill, tables
     from ddoq.evaluation.rows import entries
     from ddoq.evaluation.workers import say_hours, train_in_parallel
@@ -19,6 +20,7 @@ def fit(invocation: recipe.Invocation, *, says_hours: bool = False) -> Path:
     from ddoq.run import Run
 
     wanted = invocation.recipe
+    refuse_foreign_run(wanted.folder(invocation.digest))
     run = Run(wanted, measures=not invocation.dry_run)
     refuse_run(run)
     if invocation.dry_run:

@@ -27,6 +27,13 @@ KINDS: dict[str, Kind] = {
     "protocol": Kind(PROTOCOLS, supplies=("id", "source", "deviations", "rules"), presets=True),
 }
 
+# What a component's result depends on beside the libraries that all stages do.
+LIBRARIES = {
+    ("solver", "d4m"): ("scikit-learn",),
+    ("solver", "faiss"): ("faiss",),
+    ("prior", "stable_diffusion"): ("transformers",),
+}
+
 # What `pretrain` makes, in this order: the teacher judges the prior's samples. The fields of a
 # class are the block's schema, its method `train` does the work.
 PRETRAINERS = {

@@ -31,6 +31,7 @@ def soft_losses(
     cross entropy with the hard label; `gift` GIFT's: the cosine distance to the teacher's logits
     refined by the hard label.
     """
+    logits, teacher_logits = single(logits), single(teacher_logits)
     if loss == "gift":
         return 1 - F.cosine_similarity(logits, _refined(teacher_logits, labels), dim=1)
     if loss == "mse_ce":
@@ -58,7 +59,16 @@ def hard_losses(
     logits: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]
 ) -> Float[Tensor, " n"]:
     """Return each image's cross entropy with its label."""
-    return F.cross_entropy(logits, labels, reduction="none")
+    return F.cross_entropy(single(logits), labels, reduction="none")
+
+
+def single(logits: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:
+    """Return logits in single precision at least.
+
+    In the half precision that a student is trained in, a quotient by a temperature of 20 loses 7 %
+    of the gradient.
+    """
+    return logits.float() if logits.dtype.itemsize < 4 else logits
 
 
 def weighted_mean(

@@ -6,6 +6,7 @@ missing.
 """
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from ddoq import command, recipe
@@ -20,20 +21,21 @@ def pretrain(invocation: recipe.Invocation) -> None:
         if "source" in block:
             block["source"] = "pretrain"
 
-    from ddoq.artifacts import commit
+    from ddoq.artifacts import publish, refuse_foreign
     from ddoq.run import Run
 
-    run = Run(wanted)
     out = Path(wanted.out or f"checkpoints/{wanted.name}")
+    for part in PRETRAINERS:
+        refuse_foreign(out / part, f"pretrain/{part}")
+    run = Run(wanted)
     for part in PRETRAINERS:
         if "source" not in getattr(wanted, part):
             run.console.say(f"{part}: {getattr(wanted, part)['name']} needs no training")
             continue
         trained = run.pretrained(part)
         if run.world.is_first:
-            work = out / f".{part}.work"
-            shutil.copytree(trained, work, dirs_exist_ok=True)
-            commit(work, out / part)
+            copy = partial(shutil.copytree, trained, dirs_exist_ok=True)
+            publish(out / part, f"pretrain/{part}", copy)
         run.console.say(f"{part}: {out / part}")
 
 

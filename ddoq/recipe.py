@@ -7,6 +7,7 @@ blocks `{name: ..., settings}`; a layer that names another component starts its 
 import dataclasses
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ from ddoq.kinds import KINDS, PLURAL, SINGLE
 from ddoq.signature import nearest
 
 _FLAGS = ("dry_run", "allow_code", "debug")
+# Where files go is for the command line to say, not for a file that somebody sent.
+_PLACES = ("out", "cache")
 # What one may type for a longer key.
 _SHORT = {"student": "students", "protocol": "protocols"}
 
@@ -98,13 +101,17 @@ class Recipe:
         """Make a component of this recipe, or of another block of the same kind."""
         return build_component(KINDS, kind, block or getattr(self, kind), **supplied)
 
+    def folder(self, digest: str) -> Path:
+        """Return where a run of this recipe leaves its files."""
+        return Path(self.out or Path("checkpoints", "runs", self.name, digest))
+
     def save(self, file: Path) -> None:
         """Write the recipe so that `recipe=<that file>` repeats the run."""
         file.write_text(self.yaml(), encoding="utf-8")
 
     def yaml(self) -> str:
-        """Return the recipe as YAML."""
-        return OmegaConf.to_yaml(dataclasses.asdict(self))
+        """Return the recipe as YAML, without the places of this machine."""
+        return OmegaConf.to_yaml(_without_places(dataclasses.asdict(self)))
 
 
 @dataclass
@@ -148,8 +155,7 @@ def read(
     recipe = merge([*layers, *map(_parsed, overrides)], name=name or _name_of(wanted))
     if must_be_complete:
         refuse_missing(recipe)
-    where = ("out", "cache")
-    telling = sorted(o for o in overrides if o.split("=")[0] not in where)
+    telling = sorted(o for o in overrides if o.split("=")[0] not in _PLACES)
     digest = hashlib.sha256("\n".join([wanted, *telling]).encode()).hexdigest()[:10]
     return Invocation(recipe, digest, **flags)
 
@@ -176,10 +182,9 @@ def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]
     """Return the recipe file's layers, its bases first."""
     if wanted in seen:
         raise UsageError(f"recipe {wanted} is its own base", f"break the ring {seen}")
-    file = Path(wanted).expanduser()
-    if file.suffix not in (".yaml", ".yml"):
-        file = shipped.recipes() / f"{wanted}.yaml"
-    if not file.is_file():
+    is_path = Path(wanted).suffix in (".yaml", ".yml")
+    file = Path(wanted).expanduser() if is_path else shipped.recipes() / f"{wanted}.yaml"
+    if not file.is_file() or not (is_path or wanted in names()):
         raise UsageError(
             f"there is no recipe {wanted!r}{nearest(wanted, names())}",
             f"use one of {', '.join(names())}, or the path of a .yaml file",
@@ -191,7 +196,23 @@ def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]
             f"{file} is not plain YAML: {str(error).splitlines()[0]}", "mend the file"
         ) from error
     base = layer.pop("base", None)
+    if _without_places(layer) != layer:
+        warnings.warn(
+            f"{file}: where files go ({', '.join(_PLACES)}, trainer.default_root_dir) counts only "
+            "on the command line; what the file says of it is ignored",
+            stacklevel=2,
+        )
+        layer = _without_places(layer)
     return [*(_file_layers(str(base), (*seen, wanted)) if base else []), layer]
+
+
+def _without_places(layer: dict[str, Any]) -> dict[str, Any]:
+    """Return a layer without what says where files go."""
+    kept = {k: v for k, v in layer.items() if k not in _PLACES}
+    if isinstance(kept.get("trainer"), dict):
+        settings = kept["trainer"].items()
+        kept["trainer"] = {k: v for k, v in settings if k != "default_root_dir"}
+    return kept
 
 
 def _parsed(override: str) -> dict[str, Any]:
@@ -250,7 +271,17 @@ def merge(layers: Sequence[dict[str, Any]], *, name: str) -> Recipe:
         merged = _merged(merged, layer)
     recipe = OmegaConf.to_object(merged)
     assert isinstance(recipe, Recipe)
+    _refuse_name(recipe.name)
     return checked(recipe)
+
+
+def _refuse_name(name: str) -> None:
+    """Refuse a name that would lead out of the folder where runs lie."""
+    is_plain = name.isprintable() and not {"/", "\\"} & set(name) and name.strip(". ") != ""
+    if not is_plain and name not in names():
+        raise UsageError(
+            f"name={name!r} is not a plain name", "give one without slashes, such as my_run"
+        )
 
 
 def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:

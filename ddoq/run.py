@@ -10,14 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddoq import shipped
-from ddoq.artifacts import Cache, StageRecord, fingerprint, folder_fingerprint, sha256
-from ddoq.component import SEVERAL, Block, Kind, build
+from ddoq.artifacts import RUN_LOG, Cache, StageRecord, fingerprint, sha256, versions
+from ddoq.component import SEVERAL, Block, Kind, build, is_code
 from ddoq.console import Console
-from ddoq.kinds import KINDS, PRETRAINERS
+from ddoq.kinds import KINDS, LIBRARIES, PRETRAINERS
 from ddoq.memory import keep_freed
 from ddoq.recipe import Recipe
 from ddoq.signature import local_sources, signature
+from ddoq.sources import weights_fingerprint
 from ddoq.stages import versioned
 from ddoq.trainers import WITHOUT_EFFECT, new_trainer, silence
 from ddoq.world import World, launch
@@ -83,12 +83,13 @@ class Run:
 
     def open_folder(self, digest: str) -> Path:
         """Make the run's folder, the same on every rank, and save the recipe in it."""
-        recipe = self.recipe
-        folder = Path(recipe.out or Path("checkpoints", "runs", recipe.name, digest))
+        folder = self.recipe.folder(digest)
         if self.world.is_first:
             folder.mkdir(parents=True, exist_ok=True)
-            recipe.save(folder / "recipe.yaml")
-            self.console.open_log(folder / "log.jsonl")
+            # Before anything else: by its log a folder is known as a run's.
+            self.console.open_log(folder / RUN_LOG)
+            self.console.log({"event": "open", "recipe": self.recipe.name})
+            self.recipe.save(folder / "recipe.yaml")
         self.world.barrier()
         return folder
 
@@ -112,19 +113,21 @@ class Run:
             files = local_sources(block["name"].split(":")[0])
             key["code"] = [sha256(f) for f in files]
         if "source" in block:
-            key["weights"] = self._weights_key(kind, block["source"])
+            key["weights"] = self._weights_key(kind, block)
+        if (kind, block["name"]) in LIBRARIES:
+            key["versions"] = versions(*LIBRARIES[kind, block["name"]])
         nested = {k: v for k, v in key.items() if k in KINDS and isinstance(v, dict)}
         several = {k: (SEVERAL[k], v) for k, v in key.items() if k in SEVERAL}
         key |= {k: [self.key(one, b) for b in blocks] for k, (one, blocks) in several.items()}
         return key | {k: self.key(k, v) for k, v in nested.items()}
 
-    def _weights_key(self, kind: str, source: str) -> Any:
-        if source == "pretrain":
+    def _weights_key(self, kind: str, block: Block) -> Any:
+        if block["source"] == "pretrain":
             return self.pretrain_key(kind)
-        if source not in self._weights:
-            folder = shipped.locate(source)
-            self._weights[source] = folder_fingerprint(folder) if folder.exists() else source
-        return self._weights[source]
+        name = fingerprint([kind, block])
+        if name not in self._weights:
+            self._weights[name] = weights_fingerprint(kind, block)
+        return self._weights[name]
 
     @property
     def trains_apart(self) -> bool:
@@ -223,7 +226,10 @@ class Run:
         # Rank 0 first: where data are downloaded or surveyed, the others find it done.
         if not self.world.is_first:
             self.world.barrier()
-        images = Images(self.make("data"))
+        block = self.recipe.data
+        # What a user's own source says of its content may leave out its code and settings.
+        made_by = self.key("data") if is_code(block["name"]) else None
+        images = Images(self.make("data"), made_by=made_by)
         if self.world.is_first:
             self.world.barrier()
         return images
@@ -281,7 +287,12 @@ class Run:
     @property
     def latents_key(self) -> dict[str, Any]:
         """What determines the latents."""
-        key = {"images": self.images.fingerprint, "autoencoder": self.key("autoencoder")}
+        key: dict[str, Any] = {
+            "images": self.images.fingerprint,
+            "autoencoder": self.key("autoencoder"),
+            # A GPU adds up in another order.
+            "device": self.world.device.type,
+        }
         is_random = self.recipe.autoencoder.get("samples", False)
         return key | ({"seed": self.recipe.seed} if is_random else {})
 

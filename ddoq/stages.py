@@ -9,10 +9,10 @@ STAGE_VERSIONS = {
     "latents": 1,
     "study": 3,
     "quantization": 4,
-    "certificates": 2,
+    "certificates": 3,
     "decoded": 1,
     "labels": 2,
-    "cell": 4,
+    "cell": 5,
 }
 
 # Keys hold the settings of what a stage is made from; the version of its code stands here.

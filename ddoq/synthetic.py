@@ -4,14 +4,15 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from ddoq.artifacts import commit, read_json, read_tensors, verify, write_json, write_tensors
+from ddoq.artifacts import publish, read_json, read_tensors, verify, write_json, write_tensors
 from ddoq.errors import DataError
 
 _OPTIONAL = ("targets", "latents")
@@ -29,37 +30,29 @@ class SyntheticSet:
     """
 
     images: Tensor
-    """uint8 `[n, c, h, w]`, or float in [0, 1]."""
-    labels: Int[Tensor, " n"]
-    weights: Float[Tensor, " n"]
+    """uint8 `[n, channels, side, side]`, or float32 in [0, 1]."""
+    labels: Tensor
+    """int64 `[n]`: places in `class_ids`."""
+    weights: Tensor
+    """Floats `[n]`, at least 0."""
     class_names: tuple[str, ...]
     class_ids: tuple[str, ...]
     targets: Tensor | None = None
-    """Soft labels or other real targets `[n, m]`."""
+    """Soft labels, a column for each class, or other real targets `[n, m]`."""
     latents: Tensor | None = None
     columns: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     """One value per image: its point, its stage, ..."""
     hints: dict[str, Any] = field(default_factory=dict[str, Any])
     """Settings that only a protocol which says so may read."""
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
+    space: str | None = None
+    """`image` states that 0 is black and 1 white in float images, which then may leave [0, 1]."""
 
     def __post_init__(self) -> None:
-        n, num_classes = len(self.images), len(self.class_ids)
-        lengths = {"labels": len(self.labels), "weights": len(self.weights)}
-        lengths |= {k: len(v) for k, v in self.columns.items()}
-        lengths |= {k: len(getattr(self, k)) for k in _OPTIONAL if getattr(self, k) is not None}
-        wrong = [f"{k} has {v}" for k, v in lengths.items() if v != n]
-        if wrong:
-            raise DataError(f"{n} images, but {', '.join(wrong)}", "give one value per image")
-        if n and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < num_classes:
-            raise DataError(
-                f"labels run from {int(self.labels.min())} to {int(self.labels.max())}",
-                f"with {num_classes} classes they lie in 0 to {num_classes - 1}",
-            )
-        if not bool(self.weights.isfinite().all()) or bool((self.weights < 0).any()):
-            raise DataError("a weight is negative or not finite", "weights are at least 0")
-        if n and not bool((self.weights > 0).any()):
-            raise DataError("all weights are zero", "give at least one image a weight")
+        _check_lengths(self)
+        _check_images(self.images, self.space)
+        _check_classes(self)
+        _check_weights(self.weights, self.targets)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -102,15 +95,24 @@ class SyntheticSet:
                 "evaluate a set on images of the same class ids",
             )
         order = [self.class_ids.index(c) for c in class_ids]
+        targets = self.targets
+        if targets is not None and targets.shape[1] == self.num_classes:
+            targets = targets[:, order]
         place = torch.tensor([class_ids.index(c) for c in self.class_ids])
         names = tuple(self.class_names[i] for i in order)
-        return replace(self, labels=place[self.labels], class_ids=class_ids, class_names=names)
+        return replace(
+            self,
+            labels=place[self.labels],
+            targets=targets,
+            class_ids=class_ids,
+            class_names=names,
+        )
 
     def save(self, folder: Path | str) -> None:
         """Write the set so that the folder is complete or absent, with checksums."""
-        folder = Path(folder)
-        work = folder.with_name(f".{folder.name}.work")
-        work.mkdir(parents=True, exist_ok=True)
+        publish(Path(folder), "synthetic set", self._write)
+
+    def _write(self, work: Path) -> None:
         tensors = {"images": self.images, "labels": self.labels, "weights": self.weights}
         extra = {k: getattr(self, k) for k in _OPTIONAL if getattr(self, k) is not None}
         write_tensors(work / "set.safetensors", tensors | extra)
@@ -120,9 +122,9 @@ class SyntheticSet:
             "columns": self.columns,
             "hints": self.hints,
             "provenance": self.provenance,
+            "space": self.space,
         }
         write_json(work / "set.json", described)
-        commit(work, folder, {"kind": "synthetic set"})
 
     @classmethod
     def load(cls, folder: Path | str) -> "SyntheticSet":
@@ -135,6 +137,86 @@ class SyntheticSet:
         for key in ("class_names", "class_ids"):
             described[key] = tuple(described[key])
         return cls(**read_tensors(folder / "set.safetensors"), **described)
+
+
+def _check_lengths(s: SyntheticSet) -> None:
+    lengths = {"labels": len(s.labels), "weights": len(s.weights)}
+    lengths |= {k: len(v) for k, v in s.columns.items()}
+    lengths |= {k: len(getattr(s, k)) for k in _OPTIONAL if getattr(s, k) is not None}
+    wrong = [f"{k} has {v}" for k, v in lengths.items() if v != len(s.images)]
+    if wrong:
+        raise DataError(
+            f"{len(s.images)} images, but {', '.join(wrong)}", "give one value per image"
+        )
+
+
+def _check_images(images: Tensor, space: str | None) -> None:
+    shape = "x".join(map(str, images.shape))
+    if images.ndim != 4 or images.shape[-2] != images.shape[-1] or 0 in images.shape:
+        raise DataError(
+            f"the images are {shape}", "give [n, channels, side, side], at least one and square"
+        )
+    if images.dtype not in (torch.uint8, torch.float32):
+        raise DataError(f"the images are {images.dtype}", "give uint8, or float32 in [0, 1]")
+    if space not in (None, "image"):
+        raise DataError(f"space={space!r}", "state 'image', or nothing")
+    if images.dtype == torch.uint8:
+        return
+    low, high = (float(x) for x in images.aminmax())
+    # One NaN makes both NaN.
+    if not isfinite(low) or not isfinite(high):
+        raise DataError("the images hold values that are not finite", "leave them out")
+    if space is None and not 0 <= low <= high <= 1:
+        raise DataError(
+            f"the float images run from {low:.4g} to {high:.4g}, and do not state their space",
+            "undo a normalization, or divide by 255, so that 0 is black and 1 is white; if that "
+            "is so, and some leave [0, 1], state space='image' (in set.json, too)",
+        )
+
+
+def _check_classes(s: SyntheticSet) -> None:
+    ids, names, labels = s.class_ids, s.class_names, s.labels
+    if len(set(ids)) < len(ids) or len(names) != len(ids):
+        twice = sorted({c for c in ids if ids.count(c) > 1})
+        raise DataError(
+            f"class ids {', '.join(twice)} stand twice"
+            if twice
+            else f"{len(ids)} class ids, but {len(names)} class names",
+            "give each class one id and one name",
+        )
+    if labels.dtype != torch.int64 or labels.ndim != 1:
+        raise DataError(
+            f"the labels are {labels.dtype} of {labels.ndim} dimensions",
+            "give [n] places in class_ids as int64; soft labels belong in targets",
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if not 0 <= low <= high < len(ids):
+        raise DataError(
+            f"labels run from {low} to {high}",
+            f"with {len(ids)} classes they lie in 0 to {len(ids) - 1}",
+        )
+    empty = [c for c, n in zip(ids, labels.bincount(minlength=len(ids)), strict=True) if n == 0]
+    if empty:
+        raise DataError(
+            f"no images of {len(empty)} classes: {', '.join(empty[:5])}",
+            "give each class an image, or leave the class out",
+        )
+
+
+def _check_weights(weights: Tensor, targets: Tensor | None) -> None:
+    if not weights.is_floating_point() or weights.ndim != 1:
+        raise DataError(f"the weights are {weights.dtype}", "give [n] floats")
+    if not bool(weights.isfinite().all()) or bool((weights < 0).any()):
+        raise DataError("a weight is negative or not finite", "weights are at least 0")
+    if not bool((weights > 0).any()):
+        raise DataError("all weights are zero", "give at least one image a weight")
+    if targets is not None and not (
+        targets.ndim == 2 and targets.is_floating_point() and bool(targets.isfinite().all())
+    ):
+        raise DataError(
+            f"the targets are {targets.dtype} of {targets.ndim} dimensions, or not finite",
+            "give [n, m] finite floats",
+        )
 
 
 def _hash(*tensors: Tensor | None) -> str:

@@ -1,8 +1,11 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import faiss
+import PIL
 import pytest
 import torch
 
@@ -11,16 +14,18 @@ from ddoq.artifacts import (
     commit,
     damage,
     fingerprint,
-    folder_fingerprint,
     join_tensors,
+    publish,
     read_json,
     read_tensors,
+    refuse_foreign_run,
     replacing,
     verify,
+    versions,
     write_json,
     write_tensors,
 )
-from ddoq.errors import IntegrityError
+from ddoq.errors import IntegrityError, UsageError
 
 
 def published(folder: Path) -> Path:
@@ -51,16 +56,6 @@ def test_a_fingerprint_of_what_is_not_a_number_is_refused():
         fingerprint({"a": float("nan")})
 
 
-def test_a_folders_fingerprint_covers_names_and_bytes(tmp_path: Path):
-    seen = set()
-    for name, text in [("a", "x"), ("a", "y"), ("b", "y")]:
-        for file in tmp_path.iterdir():
-            file.unlink()
-        (tmp_path / name).write_text(text)
-        seen.add(folder_fingerprint(tmp_path))
-    assert len(seen) == 3
-
-
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path):
     file = tmp_path / "file"
     file.write_text("old")
@@ -74,6 +69,38 @@ def test_tensors_are_read_as_they_were_written(tmp_path: Path):
     write_tensors(tmp_path / "t.safetensors", tensors)
     read = read_tensors(tmp_path / "t.safetensors")
     assert all(torch.equal(read[k], v) and read[k].dtype == v.dtype for k, v in tensors.items())
+
+
+_WRITING = """
+import resource, sys
+from pathlib import Path
+import torch
+from ddoq import command
+from ddoq.artifacts import join_tensors, write_tensors
+def body(arguments):
+    write_tensors(Path("part"), {"a": torch.ones(100)})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+    if arguments == ["join"]:
+        join_tensors(Path("whole"), [Path("part")] * 100, ["a"])
+    if arguments == ["torch"]:
+        torch.save(torch.ones(10_000), "whole")
+    write_tensors(Path("whole"), {"a": torch.ones(10_000)})
+command.run(body)
+"""
+
+
+@pytest.mark.parametrize("how", ["write", "join", "torch"])
+def test_a_file_that_finds_no_room_is_exit_code_4(
+    tmp_path: Path, environment: dict[str, str], how: str
+):
+    command = [sys.executable, "-c", _WRITING, how]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    told = "error: File too large: whole, of 40,000 bytes\n  remedy: make room for it"
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.startswith("error: a file could not" if how == "torch" else told)
+    assert how == "torch" or sorted(os.listdir(tmp_path)) == ["part"]
 
 
 def test_tensors_may_be_read_by_whoever_may_read_other_files(tmp_path: Path):
@@ -172,6 +199,62 @@ def test_another_schema_is_named(tmp_path: Path):
     assert damage(tmp_path) == "it has schema 7, this program reads 1"
 
 
+def note(text: str):
+    return lambda work: (work / "note.txt").write_text(text)
+
+
+def test_what_was_published_is_replaced_by_its_own_kind(tmp_path: Path):
+    for text in ("old", "new"):
+        publish(tmp_path / "final", "notes", note(text))
+    assert (tmp_path / "final" / "note.txt").read_text() == "new"
+    assert [f.name for f in tmp_path.iterdir()] == ["final"]
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path):
+    (tmp_path / "final").mkdir()
+    publish(tmp_path / "final", "notes", note("new"))
+    assert damage(tmp_path / "final") is None
+
+
+@pytest.mark.parametrize("strange", ["mine.txt", ".hidden", "deep/mine.txt", "an empty folder/"])
+def test_a_file_that_was_not_published_is_never_replaced(tmp_path: Path, strange: str):
+    publish(tmp_path / "final", "notes", note("old"))
+    place = tmp_path / "final" / strange
+    place.parent.mkdir(exist_ok=True)
+    place.mkdir() if strange.endswith("/") else place.write_text("mine")
+    with pytest.raises(UsageError, match=r"which ddoq did not publish.*\n  remedy: give a folder"):
+        publish(tmp_path / "final", "notes", note("new"))
+    assert place.exists()
+    assert (tmp_path / "final" / "note.txt").read_text() == "old"
+
+
+@pytest.mark.parametrize("manifest", ['{"files": {}, "kind": "songs"}', '{"version": 3}', "[]"])
+def test_a_manifest_of_another_kind_is_not_ours(tmp_path: Path, manifest: str):
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(UsageError):
+        publish(tmp_path, "notes", note("new"))
+    assert (tmp_path / "manifest.json").read_text() == manifest
+
+
+def test_a_file_is_no_folder_to_publish_to(tmp_path: Path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="is no folder"):
+        publish(tmp_path / "file", "notes", note("new"))
+
+
+def test_a_failed_publication_leaves_no_workspace(tmp_path: Path):
+    with pytest.raises(ZeroDivisionError):
+        publish(tmp_path / "final", "notes", lambda work: 1 / 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["recipe.yaml", "results.csv", "report.html", "log.jsonl"])
+def test_a_runs_files_are_not_written_over_the_users(tmp_path: Path, name: str):
+    (tmp_path / name).write_text("mine\n")
+    with pytest.raises(UsageError, match=f"{name} is not from a run of ddoq"):
+        refuse_foreign_run(tmp_path)
+
+
 class Builder:
     """Writes the number of times it was called."""
 
@@ -212,6 +295,30 @@ def test_a_damaged_stage_is_built_again_with_a_warning(tmp_path: Path):
         cache.stage("s", {}, build)
     assert (place / "calls").read_text() == "2"
     assert damage(place) is None
+
+
+def test_an_entry_under_anothers_name_is_built_again(tmp_path: Path):
+    cache, build = Cache(tmp_path), Builder()
+    other, place = cache.stage("s", {"a": 2}, build), cache.place("s", {"a": 1})
+    shutil.copytree(other, place)
+    with pytest.warns(UserWarning, match="it is the result of another key"):
+        cache.stage("s", {"a": 1}, build)
+    assert (place / "calls").read_text() == "2"
+
+
+@pytest.mark.parametrize("key", [{}, {"a": (1, 2.5), "b": {10: None, 9: "x"}}, {"a": 1e-300}])
+def test_any_key_is_known_again(tmp_path: Path, key: dict[str, object]):
+    place = Cache(tmp_path).stage("s/t", key, Builder())
+    assert damage(place, is_entry=True) is None
+
+
+def test_a_library_has_the_version_of_the_package_that_brings_it():
+    found = versions("faiss", "Pillow", "no-such-library")
+    assert found == {
+        "faiss": faiss.__version__,
+        "Pillow": PIL.__version__,
+        "no-such-library": "absent",
+    }
 
 
 def test_an_interrupted_build_publishes_nothing_and_is_gone_on_with(tmp_path: Path):

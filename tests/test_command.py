@@ -99,6 +99,44 @@ def test_a_signal_ends_it_in_order_with_its_code(environment, number: int, code:
     assert err == "stopped; run it again to go on\n"
 
 
+_SPEAKING = """
+import sys
+from pathlib import Path
+from ddoq import command
+def body(arguments):
+    from ddoq.console import Console
+    for _ in range(3):
+        Console().say("90.0 ± 2.8 " * 2000)
+        sys.stdout.write("more\\n")
+    print("a hint", file=sys.stderr)
+    Path(arguments[0]).write_text("the result")
+command.run(body)
+"""
+
+
+@pytest.mark.parametrize("channels", ["> /dev/full", "2>&1 > /dev/full", "| head -1", ">&- 2>&-"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_terminal_that_takes_nothing_costs_no_result(
+    environment, tmp_path, channels: str, encoding: str
+):
+    command = f"{sys.executable} -c '{_SPEAKING}' {tmp_path}/result {channels}"
+    environment = {**environment, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (tmp_path / "result").read_text() == "the result"
+    assert (done.returncode, done.stderr.replace("a hint\n", "")) == (0, "")
+
+
+def test_an_error_keeps_its_code_where_it_cannot_be_shown(environment):
+    command = f"{sys.executable} -m ddoq.fit recipe=digit 2> /dev/full"
+    assert subprocess.run(["bash", "-c", command], env=environment, timeout=60).returncode == 2
+
+
 def test_a_body_that_ends_well_is_exit_code_0():
     assert ended(lambda _: None) == 0
 

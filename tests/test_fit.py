@@ -52,6 +52,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("name", ["synthetic/mine.png", "recipe.yaml"])
+def test_files_of_the_users_are_refused_before_any_work(tmp_path: Path, name: str) -> None:
+    mine = tmp_path / "out" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match="replaced"):
+        fit(recipe.read([*QUICK, f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}"]))
+    assert mine.read_text() == "mine"
+    assert [f.name for f in tmp_path.iterdir()] == ["out"]
+
+
 @pytest.mark.slow
 def test_a_run_leaves_the_folder_that_was_promised(finished: Path) -> None:
     names = {p.name for p in (finished / "out").iterdir()}
@@ -71,6 +82,29 @@ def test_every_student_learns_far_more_than_chance(finished: Path) -> None:
     assert {r.distiller for r in results} == {"ddoq", "random", "full"}
     assert {r.decoder for r in results if r.distiller == "ddoq"} == {"dit", "plain", "nearest"}
     assert min(r.top1 for r in results) > 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("encoding", "channel"), [("ascii", ""), ("utf-8", "> /dev/full"), ("utf-8", "| head -1")]
+)
+def test_a_terminal_that_shows_nothing_costs_no_result(
+    finished: Path, tmp_path: Path, encoding: str, channel: str
+) -> None:
+    words = [*QUICK, "out=out", f"cache={finished / 'cache'}"]
+    command = f"{sys.executable} -m ddoq.fit {' '.join(map(repr, words))} {channel}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read_results(tmp_path / "out") == read_results(finished / "out")
+    assert {"summary.json", "report.html", "synthetic"} <= set(os.listdir(tmp_path / "out"))
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from PIL import Image
 
 import ddoq
 from ddoq import recipe
-from ddoq.artifacts import commit
+from ddoq.artifacts import commit, fingerprint
 from ddoq.data.imagefolder import ImageFolder
 from ddoq.errors import IntegrityError, UsageError
 from ddoq.evaluation.cell import Cell, cell_key
@@ -141,6 +141,59 @@ def test_a_module_beside_a_plugged_in_one_is_part_of_its_key(
     before = run.key("student", run.recipe.students[0])
     (package / "blocks.py").write_text("WIDTH = 2\n")
     assert run.key("student", run.recipe.students[0]) != before
+
+
+SOURCE = """
+from ddoq.data.digits import Digits
+class Mine(Digits):
+    def __init__(self, *, bright: bool = False):
+        super().__init__()
+        self.std = (0.376,)
+"""
+
+
+def test_a_plugged_in_source_is_known_by_its_code_and_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "my_source.py"
+    file.write_text(SOURCE)
+    words = ("data=my_source:Mine", "data.bright=true")
+    first, bright = Run(digits(*words[:1])).latents_key, Run(digits(*words)).latents_key
+    # The module that is loaded stays, so that only its text differs.
+    file.write_text(SOURCE.replace("0.376", "0.3"))
+    changed = Run(digits(*words[:1])).latents_key
+    assert len({fingerprint(key) for key in (first, bright, changed)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("solver", "library"), [("d4m", "scikit-learn"), ("faiss", "faiss"), ("lloyd", None)]
+)
+def test_the_version_of_a_library_is_in_the_keys_of_what_uses_it(
+    solver: str, library: str | None
+) -> None:
+    run = Run(digits(f"distiller.solver={solver}"))
+    key = run.key("distiller")["solver"]
+    assert list(key.get("versions", {})) == ([library] if library else [])
+    assert "versions" not in run.latents_key
+
+
+def test_the_version_of_pillow_is_in_the_keys_of_what_it_crops() -> None:
+    run = Run(digits())
+    synthetic = draw(run, entries(run.recipe)[0], 0)
+    batched = run.make("protocol", {"name": "small_hard"})
+    keys = [
+        cell_key(run, Cell(synthetic, STUDENT, p, 0))
+        for p in (batched, batched.change(pixels="pil"))
+    ]
+    assert ["crops" in key for key in keys] == [False, True]
+
+
+def test_latents_of_a_gpu_are_not_those_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(digits())
+    before = run.latents_key
+    monkeypatch.setattr(run.world, "_device", torch.device("cuda"))
+    assert run.latents_key != before
 
 
 def test_students_trained_in_processes_are_those_trained_one_by_one(tmp_path: Path) -> None:

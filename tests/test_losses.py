@@ -92,3 +92,23 @@ def test_gift_does_not_see_the_length_of_logits_nor_the_temperature(batch):
     ours = soft_losses(logits, teacher, labels, loss="gift", temperature=1.0)
     other = soft_losses(7 * logits, 3 * teacher, labels, loss="gift", temperature=20.0)
     torch.testing.assert_close(other, ours, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("loss", ["kl", "soft_ce", "mse_ce", "gift", "ce"])
+def test_logits_in_half_precision_have_the_losses_of_the_same_numbers_in_single(batch, loss):
+    logits, teacher, labels = batch
+
+    def losses(x: torch.Tensor) -> torch.Tensor:
+        if loss == "ce":
+            return hard_losses(x, labels)
+        return soft_losses(x, teacher, labels, loss=loss, temperature=20.0)
+
+    half = logits.bfloat16().requires_grad_()
+    whole = half.detach().float().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = losses(half)
+    torch.testing.assert_close(found, losses(whole))
+    (own,) = torch.autograd.grad(found.sum(), half)
+    (wanted,) = torch.autograd.grad(losses(whole).sum(), whole)
+    # Nothing but the gradient's own rounding to eight bits.
+    torch.testing.assert_close(own.float(), wanted, rtol=2**-8, atol=0)

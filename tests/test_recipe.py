@@ -265,6 +265,40 @@ def test_a_saved_recipe_reads_back_equal(tmp_path: Path):
     assert read([f"recipe={tmp_path / 'saved.yaml'}"]).recipe == recipe
 
 
+def test_a_saved_recipe_says_nothing_of_where_files_go(tmp_path: Path):
+    root = f"trainer.default_root_dir={tmp_path}"
+    digits("out=there", "cache=elsewhere", root).save(tmp_path / "saved.yaml")
+    saved = read([f"recipe={tmp_path / 'saved.yaml'}", "cache=typed"]).recipe
+    assert (saved.out, saved.cache, saved.trainer) == (None, "typed", {})
+
+
+def test_a_file_does_not_choose_where_files_go(write):
+    text = "base: digits\nout: /srv/www\ncache: ../x\ntrainer: {default_root_dir: /srv, devices: 1}"
+    with pytest.warns(UserWarning, match="counts only on the command line"):
+        recipe = read([write(text)]).recipe
+    assert (recipe.out, recipe.cache) == (None, Recipe("x").cache)
+    assert recipe.trainer == {"devices": 1}
+
+
+@pytest.mark.parametrize("name", ["../../x", "/srv/www", "a/b", "a\\b", "..", ".", " ", "a\nb"])
+def test_a_name_that_leads_out_of_the_folder_of_runs_is_refused(write, name: str):
+    with pytest.raises(UsageError, match="is not a plain name"):
+        read([write(f"base: digits\nname: {name!r}")])
+    with pytest.raises(UsageError, match="is not a plain name"):
+        change(digits(), {"name": name})
+
+
+@pytest.mark.parametrize("wanted", ["../recipes/digits", f"{shipped.recipes()}/digits"])
+def test_a_shipped_recipe_has_no_name_but_its_own(wanted: str):
+    with pytest.raises(UsageError, match="there is no recipe"):
+        read([f"recipe={wanted}"])
+
+
+def test_a_saved_recipe_keeps_the_name_that_comes_from_its_place(tmp_path: Path):
+    read(["recipe=imagenette/dit", "data.root=x"]).recipe.save(tmp_path / "saved.yaml")
+    assert read([f"recipe={tmp_path / 'saved.yaml'}"]).recipe.name == "imagenette/dit"
+
+
 def test_a_missing_setting_is_named(write):
     text = "data: {name: imagefolder}\ndistiller: {name: ddoq}"
     with pytest.raises(UsageError, match=r"data\.root is missing"):

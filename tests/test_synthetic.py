@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddoq.errors import DataError, IntegrityError
+from ddoq.errors import DataError, IntegrityError, UsageError
 from ddoq.synthetic import SyntheticSet
 
 
@@ -48,6 +48,13 @@ def test_saving_again_replaces_the_set(tiny_set: SyntheticSet, tmp_path: Path):
     assert SyntheticSet.load(tmp_path / "set").weights.tolist() == [1.0] * 10
 
 
+def test_saving_spares_a_folder_of_the_users(tiny_set: SyntheticSet, tmp_path: Path):
+    (tmp_path / "photo.png").write_bytes(b"mine")
+    with pytest.raises(UsageError, match="holds what ddoq did not publish"):
+        tiny_set.save(tmp_path)
+    assert [f.name for f in tmp_path.iterdir()] == ["photo.png"]
+
+
 @pytest.mark.parametrize("name", ["set.safetensors", "set.json"])
 def test_a_damaged_set_is_refused_with_exit_code_5(
     tiny_set: SyntheticSet, tmp_path: Path, name: str
@@ -80,6 +87,23 @@ def test_a_folder_without_a_set_is_refused(tmp_path: Path):
         ({"weights": torch.full((10,), torch.nan)}, "not finite"),
         ({"weights": torch.full((10,), torch.inf)}, "not finite"),
         ({"weights": torch.zeros(10)}, "all weights are zero"),
+        ({"weights": torch.ones(10, dtype=torch.int64)}, "weights are torch.int64"),
+        ({"images": torch.randn(10, 1, 8, 8)}, "run from -.* do not state their space"),
+        ({"images": torch.rand(10, 1, 8, 8) * 255}, "do not state their space"),
+        ({"images": torch.rand(10, 1, 16, 8)}, "images are 10x1x16x8"),
+        ({"images": torch.rand(10, 8, 8)}, "images are 10x8x8"),
+        ({"images": torch.full((10, 1, 8, 8), torch.nan)}, "not finite"),
+        ({"images": torch.full((10, 1, 8, 8), torch.inf), "space": "image"}, "not finite"),
+        ({"images": torch.rand(10, 1, 8, 8).double()}, "torch.float64"),
+        ({"images": torch.ones(10, 1, 8, 8, dtype=torch.int64)}, "torch.int64"),
+        ({"space": "normalized"}, "space='normalized'"),
+        ({"labels": torch.arange(10) % 2 + 0.0}, "labels are torch.float32"),
+        ({"labels": torch.ones(10, 2, dtype=torch.int64)}, "2 dimensions"),
+        ({"labels": torch.zeros(10, dtype=torch.int64)}, "no images of 1 classes: o"),
+        ({"class_ids": ("e", "e")}, "class ids e stand twice"),
+        ({"class_names": ("even",)}, "2 class ids, but 1 class names"),
+        ({"targets": torch.full((10, 2), torch.nan)}, "targets"),
+        ({"targets": torch.ones(10)}, "1 dimensions"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(
@@ -89,11 +113,28 @@ def test_what_does_not_fit_together_is_refused(
         replace(tiny_set, **changes)
 
 
+def test_images_that_state_their_space_may_leave_the_unit_interval(
+    tiny_set: SyntheticSet, tmp_path: Path
+):
+    learned = replace(tiny_set, images=tiny_set.images * 2 - 0.5, space="image")
+    learned.save(tmp_path / "set")
+    assert SyntheticSet.load(tmp_path / "set").space == "image"
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_targets_of_classes_are_put_in_order_with_the_labels(tiny_set: SyntheticSet, columns: int):
+    targets = torch.rand(10, columns)
+    turned = replace(tiny_set, targets=targets).for_classes(("o", "e"))
+    assert turned.targets is not None
+    assert torch.equal(turned.targets, targets.flip(1) if columns == 2 else targets)
+    assert turned.labels.tolist() == (1 - tiny_set.labels).tolist()
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"images": torch.ones(10, 1, 8, 8)},
-        {"labels": torch.zeros(10, dtype=torch.int64)},
+        {"labels": 1 - torch.arange(10) % 2},
         {"weights": torch.ones(10)},
         {"targets": torch.ones(10, 2)},
     ],

@@ -1,4 +1,4 @@
-"""Show the tables, and write them: tidy for programs, Markdown for people."""
+"""Write the tables, and show them: tidy for programs, Markdown for people."""
 
 import csv
 import os
@@ -26,21 +26,21 @@ _LIBRARIES = ("torch", "scikit-learn", "POT")
 def report(
     invocation: Invocation, rows: Sequence[Row], spectra: Sequence[Spectrum], console: Console
 ) -> None:
-    """Show everything in the terminal and write it into the folder."""
+    """Write everything into the folder and show it in the terminal."""
     averages = means(rows)
     grids = [points_grid(averages, k, invocation.solvers) for k in invocation.points]
     grids.append(spectrum_grid(spectra))
     told = sentences(averages, invocation.points, invocation.solvers)
-    for grid in grids:
-        console.show(grid.rich())
-        console.say("")
-    for sentence in told:
-        console.say(sentence)
     _write_csv(invocation.out / "ablation.csv", rows)
     write_json(invocation.out / "ablation.json", _content(invocation, averages, spectra, told))
     lines = [_heading(invocation, len(spectra)), *(grid.markdown() for grid in grids)]
     lines += [f"- {sentence}" for sentence in told]
     _write(invocation.out / "ablation.md", "\n".join(lines) + "\n")
+    for grid in grids:
+        console.show(grid.rich())
+        console.say("")
+    for sentence in told:
+        console.say(sentence)
 
 
 def _write(file: Path, text: str) -> None:

@@ -52,8 +52,7 @@ def encode(
             # Ranks go at one pace, so one rank's progress stands for all.
             advance(counts[c] * world.size)
         index = torch.cat([images.train.of_class(c) for c in shards[number]])
-        latents = torch.cat(parts).to(dtype)
-        write_tensors(work / names[number], {"latents": latents, "index": index})
+        write_tensors(work / names[number], {"latents": torch.cat(parts), "index": index})
     if world.is_first:
         manifest = _manifest(images, autoencoder, shape, shards, names, counts)
         write_json(work / "manifest.json", {**manifest, **(about or {})})
@@ -82,7 +81,8 @@ def _encode_class(
     batch_size: int,
     world: World,
 ) -> Tensor:
-    encoded = [torch.empty(0, *shape)]
+    dtype = _DTYPES[autoencoder.dtype]
+    encoded = [torch.empty(0, *shape, dtype=dtype)]
     for indices in images.train.of_class(label).split(batch_size):
         pixels = as_floats(images.train.read(indices, size)).to(world.device)
         noise = None
@@ -90,7 +90,8 @@ def _encode_class(
             # Keyed by image: the same draw on any rank and in any batch.
             noise = keyed.normal(keyed.seed_of("posterior", seed), indices, shape).to(pixels)
         with torch.inference_mode():
-            latents = autoencoder.encode(pixels, noise).float().cpu()
+            latents = autoencoder.encode(pixels, noise).float().cpu().to(dtype)
+        # As it is stored: float16 overflows above 65504.
         if not bool(latents.isfinite().all()):
             raise IntegrityError(
                 f"encode: class {images.class_names[label]!r} has latents that are not finite",

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from ddoq.artifacts import fingerprint, read_json
+from ddoq.artifacts import fingerprint, read_json, versions
 from ddoq.data.imagenet import imagenet_names
 from ddoq.data.images import Split
 from ddoq.data.pictures import NORMALIZATION, SUFFIXES, Fit, pictures
@@ -78,7 +78,7 @@ class ImageFolder:
                 "source": "imagefolder",
                 "content": seen.content,
                 "classes": [self.class_ids, self.class_names],
-                "pixels": [image_size, fit, channels],
+                "pixels": [image_size, fit, channels, versions("Pillow")],
                 "split": [test_share, val_share, split_seed],
             }
         )

@@ -1,8 +1,8 @@
 """Which real labeled images is a run about? Train, validation and test, with stable class ids."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ddoq import keyed
+from ddoq.artifacts import fingerprint
 from ddoq.errors import DataError, ResourceError, UsageError
 from ddoq.synthetic import SyntheticSet
 
@@ -84,18 +85,43 @@ class Source(Protocol):
 
 
 class Images(LightningDataModule):
-    """Real labeled images, as the rest of the program sees them."""
+    """Real labeled images, as the rest of the program sees them.
 
-    def __init__(self, source: Source, *, batch_size: int = 256) -> None:
+    Args:
+        source: Where they come from.
+        batch_size: In which they are read.
+        made_by: What determines the source beside its own fingerprint.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        batch_size: int = 256,
+        made_by: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         for name in ("train", "test"):
             if len(getattr(source, name)) == 0:
                 raise DataError(f"the {name} split has no images", "check data.root")
+        empty = set(range(len(source.class_ids))) - set(source.train.labels.unique().tolist())
+        if empty:
+            raise DataError(
+                f"class {source.class_ids[min(empty)]!r} has no training images",
+                "give it some, or take the class away",
+            )
         self.train, self.val, self.test = source.train, source.val, source.test
         self.class_names, self.class_ids = source.class_names, source.class_ids
         self.channels, self.image_size = source.channels, source.image_size
         self.mean, self.std = source.mean, source.std
-        self.fingerprint = source.fingerprint
+        self.fingerprint = fingerprint(
+            {
+                "source": [source.fingerprint, made_by],
+                "classes": source.class_ids,
+                "size": [source.channels, source.image_size],
+                "normalization": [[*map(float, source.mean)], [*map(float, source.std)]],
+            }
+        )
         self._batch_size = batch_size
         self._pixels: dict[tuple[str, int], Tensor] = {}
 
@@ -150,6 +176,7 @@ class Images(LightningDataModule):
             weights=torch.ones(len(indices)) if weights is None else weights,
             class_names=self.class_names,
             class_ids=self.class_ids,
+            space="image",
             columns={"source": indices.tolist()},
             provenance={"distiller": distiller, "images": self.fingerprint, "budget": budget},
         )

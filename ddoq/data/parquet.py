@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ddoq.artifacts import fingerprint
+from ddoq.artifacts import fingerprint, versions
 from ddoq.data.images import Split
 from ddoq.data.pictures import NORMALIZATION, Fit, pictures
 from ddoq.data.survey import divided, natural_order, stamp, survey
@@ -88,7 +88,7 @@ class Parquet:
                 "source": "parquet",
                 "content": [seen.content, labels[seen.kept].tolist()],
                 "classes": self.class_names,
-                "pixels": [image_size, fit, channels],
+                "pixels": [image_size, fit, channels, versions("Pillow")],
                 "split": [test_share, val_share, split_seed],
             }
         )

@@ -108,26 +108,31 @@ def remembered(
 ) -> dict[str, Any]:
     """Return what was computed for the same key before; else compute it and write it down.
 
-    A memo that cannot be read or written only costs the time to compute again.
+    A memo that cannot be read or written, or is damaged, only costs the time to compute again.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     file = (memo or Path(cache) / "ddoq") / f"pictures-{fingerprint(key)}.json"
-    with contextlib.suppress(OSError, ValueError):
-        return read_json(file)
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        known = read_json(file)
+        if known["checksum"] == fingerprint(known["value"]):
+            return known["value"]
     value = compute()
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, value)
+        write_json(file, {"value": value, "checksum": fingerprint(value)})
     return value
 
 
-def stamp(file: str) -> tuple[int, int]:
-    """Return a file's size and time of change; (0, 0) if it is not there."""
+def stamp(file: str) -> tuple[int, ...]:
+    """Return what changes with a file: its size, times, and place on the disk.
+
+    All are 0 if it is not there. A program may set the time of change, but not that of the entry.
+    """
     try:
         status = os.stat(file)
     except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+        return 0, 0, 0, 0
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def natural_order(names: Sequence[str]) -> list[str]:

@@ -89,6 +89,7 @@ class DDOQ:
             weights=weights,
             class_names=images.class_names,
             class_ids=images.class_ids,
+            space="image",
             latents=quantization.points,
             columns={"point": quantization.ranks.tolist(), "mass": masses.tolist()},
             provenance={

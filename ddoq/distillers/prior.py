@@ -55,6 +55,7 @@ class Prior:
             weights=uniform(blank.masses, blank.labels, priors),
             class_names=images.class_names,
             class_ids=images.class_ids,
+            space="image",
             columns={"sample": blank.ranks.tolist()},
             provenance={
                 "distiller": "prior",

@@ -58,6 +58,6 @@ def part_of(world: World, jobs: list[Job]) -> list[Job]:
 
 def _drop_finished(left: set[Path]) -> int:
     """Remove the trainings that are finished by now; return how many those were."""
-    there = {place for place in left if is_finished(place) and not damage(place)}
+    there = {place for place in left if is_finished(place) and not damage(place, is_entry=True)}
     left -= there
     return len(there)

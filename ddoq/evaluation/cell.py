@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from ddoq.artifacts import versions
 from ddoq.component import Block
 from ddoq.evaluation.protocols import Protocol
 from ddoq.synthetic import SyntheticSet
@@ -47,12 +48,18 @@ def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
         "images": run.images.fingerprint,
         "student": run.key("student", cell.student),
         "protocol": cell.protocol.key(),
+        **_library(cell.protocol),
         "teacher": run.key("teacher", cell.teacher) if cell.protocol.labels == "soft" else None,
         "seed": cell.seed,
         "split": run.recipe.evaluation.split,
         **({"choose": True} if run.recipe.evaluation.choose else {}),
         "training": run.student_key,
     }
+
+
+def _library(protocol: Protocol) -> dict[str, Any]:
+    """Return the version of Pillow, where it makes the crops."""
+    return {"crops": versions("Pillow")} if protocol.pixels == "pil" else {}
 
 
 def feed_of(run: "Run", cell: Cell, labels: "LabelTable | None" = None) -> "Feed":
@@ -94,6 +101,7 @@ def labels_of(run: "Run", cell: Cell) -> "LabelTable | None":
         "set": cell.synthetic.fingerprint if is_drawn else cell.synthetic.content,
         "images": run.images.fingerprint,
         "protocol": cell.protocol.label_key(),
+        **_library(cell.protocol),
         "teacher": run.key("teacher", cell.teacher),
         "seed": cell.seed,
         "device": run.world.device.type,

@@ -70,7 +70,7 @@ def _is_there(run: "Run", place: Path) -> bool:
 
     What was damaged since is mended where it is read, unless the ranks train apart.
     """
-    return is_finished(place) and not (run.trains_apart and damage(place))
+    return is_finished(place) and not (run.trains_apart and damage(place, is_entry=True))
 
 
 def say_hours(run: "Run") -> None:

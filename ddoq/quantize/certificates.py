@@ -1,11 +1,13 @@
 """How well do weighted points stand for a class? Figures for every class, beside the set.
 
-With the masses of the cells W2 squared is the distortion. Under other weights it lies between the
-distortion and, by the triangle inequality, the square of
+With the masses of the cells W2 squared is the distortion. Under other masses, such as the counts of
+a stream, and under other weights it lies between the distortion and, by the triangle inequality,
+the square of
 
     sqrt(distortion) + W2(points with their cells' masses, points with weights);
 
-for some classes it is computed exactly, from the latents.
+for some classes it is computed exactly, from the latents: under weights if asked to, under masses
+that are not those of the cells wherever there are few enough.
 """
 
 from collections.abc import Sequence
@@ -49,12 +51,12 @@ def certify(
     for label, name in enumerate(class_names):
         own = slice(bounds[label], bounds[label + 1])
         trial = (held_out or {}).get(label)
-        latents = store.latents(label) if store is not None and label in exact else None
+        latents = store.latents(label) if store is not None else None
         rows.append(
             {
                 "class": name,
-                **_points(quantization, label, own),
-                **_weights(quantization, weights, label, own, latents),
+                **_points(quantization, label, own, latents),
+                **_weights(quantization, weights, label, own, latents if label in exact else None),
                 "held_out_distortion": trial.held_out if trial else None,
                 "held_out_w2": _root(trial.w2_squared) if trial else None,
             }
@@ -62,7 +64,9 @@ def certify(
     return rows
 
 
-def _points(quantization: Quantization, label: int, own: slice) -> dict[str, Any]:
+def _points(
+    quantization: Quantization, label: int, own: slice, latents: Tensor | None
+) -> dict[str, Any]:
     points = quantization.points[own].flatten(1)
     num_latents = int(quantization.counts[own].sum())
     distortion = float(quantization.distortions[label])
@@ -71,7 +75,7 @@ def _points(quantization: Quantization, label: int, own: slice) -> dict[str, Any
         "latents": num_latents,
         "points": len(points),
         "distortion": distortion,
-        "w2": distortion**0.5,
+        "w2": _between(quantization, quantization.masses[own], label, own, latents)[1],
         **_effective("", quantization.masses[own]),
         "empty_cells": max(0, wanted - len(points)),
         "duplicates": len(points) - len(points.unique(dim=0)) if len(points) else 0,
@@ -95,11 +99,22 @@ def _weights(
     latents: Tensor | None,
 ) -> dict[str, Any]:
     """Return what W2 under the weights in use lies between; twice the same where it is exact."""
-    used, counts = weights[own].double(), quantization.counts[own].double()
-    figures = _effective("weights_", used)
+    used = weights[own].double()
+    found = _between(quantization, used, label, own, latents)
+    return {**_effective("weights_", used), "weights_w2": found}
+
+
+def _between(
+    quantization: Quantization, shares: Tensor, label: int, own: slice, latents: Tensor | None
+) -> list[float]:
+    """Return what W2 of a class's latents and its points with some shares lies between."""
+    shares, counts = shares.double(), quantization.counts[own].double()
     points = quantization.points[own].flatten(1).double()
-    if not len(points) or float(used.sum()) <= 0:
-        return {**figures, "weights_w2": [0.0, 0.0]}
+    if not len(points) or float(shares.sum()) <= 0:
+        return [0.0, 0.0]
+    least = float(quantization.distortions[label]) ** 0.5
+    if torch.allclose(shares / shares.sum(), counts / counts.sum(), rtol=1e-9, atol=1e-12):
+        return [least, least]
     center = points.mean(0)
     points = points - center
     if latents is not None and len(latents) * len(points) <= _MOST_ENTRIES:
@@ -107,11 +122,10 @@ def _weights(
             functional.squared_distances(z.double() - center, points)
             for z in latents.flatten(1).split(_CHUNK)
         ]
-        found = transport(torch.cat(parts), used)
-        return {**figures, "weights_w2": [found.lower**0.5, found.upper**0.5]}
-    least = float(quantization.distortions[label]) ** 0.5
-    moved = transport(functional.squared_distances(points, points), used, counts).upper
-    return {**figures, "weights_w2": [least, least + moved**0.5]}
+        found = transport(torch.cat(parts), shares)
+        return [found.lower**0.5, found.upper**0.5]
+    moved = transport(functional.squared_distances(points, points), shares, counts).upper
+    return [least, least + moved**0.5]
 
 
 def _root(squared: float | None) -> float | None:

@@ -23,19 +23,16 @@ if TYPE_CHECKING:
 def write_report(
     run: "Run", folder: Path, results: Sequence[Result], sets: Sequence[SyntheticSet]
 ) -> None:
-    """Show the tables and write `synthetic/`, `results.csv`, `summary.json`, `report.html`.
+    """Write `synthetic/`, `results.csv`, `summary.json` and `report.html`, and show the tables.
 
     The first set is the method's; the others stand beside it in the pictures.
     """
     tables, maps = _tables(run, results), heat_maps(results)
     protocols = [run.make("protocol", block) for block in run.recipe.protocols]
     found = measures.findings(results, protocols)
-    _show(run, [*tables, *maps], found)
     if not run.world.is_first:
         return
     first, costs = sets[0], stage_costs(run.records)
-    for line in describe_points(first.provenance):
-        run.console.say(line)
     certificates: list[dict[str, Any]] = first.provenance.get("certificates", [])
     first.save(folder / "synthetic")
     write_results(folder, results)
@@ -58,6 +55,9 @@ def write_report(
         stages=costs,
         certificates=certificates,
     )
+    _show(run, [*tables, *maps], found)
+    for line in describe_points(first.provenance):
+        run.console.say(line)
 
 
 def _tables(run: "Run", results: Sequence[Result]) -> list[Sheet]:
@@ -93,7 +93,7 @@ def _without_places(recipe: Recipe) -> Recipe:
     data = {**recipe.data}
     if "root" in data:
         data["root"] = Path(data["root"]).name
-    return replace(recipe, data=data, cache="...", out=None)
+    return replace(recipe, data=data)
 
 
 def _per_class(results: Sequence[Result]) -> str:

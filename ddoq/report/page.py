@@ -13,6 +13,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from ddoq.artifacts import replacing
+from ddoq.data.images import as_bytes
 from ddoq.evaluation.score import Score
 from ddoq.report.comparisons import in_words, p_text
 from ddoq.report.heat import HeatMap
@@ -36,7 +37,8 @@ class Gallery:
 
     title: str
     class_names: tuple[str, ...]
-    images: UInt8[Tensor, "n channels height width"]
+    images: UInt8[Tensor, "n channels height width"] | Float[Tensor, "n channels height width"]
+    """Floats are shown clamped to [0, 1]."""
     labels: Int[Tensor, " n"]
     weights: Float[Tensor, " n"]
 
@@ -117,10 +119,11 @@ def _class_tiles(gallery: Gallery, label: int) -> list[dict[str, Any]]:
     ]
 
 
-def _png(image: UInt8[Tensor, "channels height width"]) -> str:
+def _png(image: Tensor) -> str:
     """Return an image as a data URL; of more than three channels, the first three."""
     from PIL import Image
 
+    image = as_bytes(image) if image.is_floating_point() else image
     channels = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
     picture = Image.fromarray(channels.permute(1, 2, 0).contiguous().cpu().numpy())
     if max(picture.size) > _EMBEDDED:

@@ -15,7 +15,7 @@ from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError
 
 from ddoq.evaluation.protocols import Protocol
-from ddoq.losses import hard_losses, soft_losses, weighted_mean
+from ddoq.losses import hard_losses, single, soft_losses, weighted_mean
 from ddoq.students.feed import Batch
 
 
@@ -109,7 +109,7 @@ class Student(LightningModule):
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Measure one batch of real images, unweighted."""
         images, labels = batch
-        logits = self(images)
+        logits = single(self(images))
         self.top1.update(logits, labels)
         self.top5.update(logits, labels)
         self.of_class.update(logits, labels)

@@ -42,8 +42,8 @@ def main(argv: list[str]) -> None:
     console = Console()
     invocation.out.mkdir(parents=True, exist_ok=True)
     findings = _checked(invocation, console)
-    console.show(table(findings))
     _write(invocation, findings)
+    console.show(table(findings))
     console.say(f"theory: {invocation.out}")
     failed = failures(findings)
     if failed:

@@ -119,3 +119,15 @@ class Broken(Identity):
 def test_latents_that_are_not_finite_are_refused_with_the_class_named(tiny_images, tmp_path):
     with pytest.raises(IntegrityError, match="class 'above'"):
         encoded(tiny_images, tmp_path / "s", Broken())
+
+
+class Large(Identity):
+    def encode(self, images, noise=None):
+        return super().encode(images) + 70_000.0
+
+
+def test_latents_that_overflow_as_they_are_stored_are_refused(tiny_images, tmp_path):
+    encoded(tiny_images, tmp_path / "single", Large())
+    with pytest.raises(IntegrityError, match="dtype=float32"):
+        encoded(tiny_images, tmp_path / "half", Large(dtype="float16"))
+    assert list((tmp_path / "half").iterdir()) == []

@@ -57,6 +57,31 @@ def test_carving_leaves_a_class_of_one_image_whole():
     assert len(carved) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fingerprint", "other"),
+        ("mean", (0.4,)),
+        ("std", (0.4,)),
+        ("class_ids", ("dog", "cat")),
+        ("image_size", 4),
+    ],
+)
+def test_whatever_the_program_takes_from_a_source_is_in_the_fingerprint(name, value):
+    source = _Tiny()
+    before = Images(source).fingerprint
+    setattr(source, name, value)
+    assert Images(source).fingerprint != before
+    assert Images(source, made_by={"code": ["x"]}).fingerprint != Images(source).fingerprint
+
+
+def test_a_class_without_training_images_is_refused():
+    source = _Tiny()
+    source.train = _numbered([0, 0])
+    with pytest.raises(DataError, match="class 'dog' has no training images"):
+        Images(source)
+
+
 def test_an_empty_test_split_is_refused():
     source = _Tiny()
     source.test = _numbered([0])

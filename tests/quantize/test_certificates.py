@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ddoq.data.latents import LatentStore
 from ddoq.quantize.cell import quantize_class
 from ddoq.quantize.certificates import certify
+from ddoq.quantize.d4m import D4M
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.validation import Trial
@@ -85,6 +86,17 @@ def test_the_exact_value_is_that_of_optimal_transport():
     assert rows(weights, (2,))[2]["weights_w2"] == pytest.approx([expected] * 2, rel=1e-5)
 
 
+def test_masses_of_a_stream_have_the_w2_of_what_is_stored():
+    part = quantize_class(CLASSES[2], D4M(), 6, generator=torch.Generator().manual_seed(0))
+    of_all = {name: part[name].expand(3) for name in ("distortions", "requested")}
+    stored = Quantization(labels=torch.full((6,), 2), **{**part, **of_all})
+    row = certify(stored, stored.masses, class_names=NAMES, store=Held(Path(), {}))[2]
+    x, points = CLASSES[2].flatten(1).double().numpy(), part["points"].flatten(1).double().numpy()
+    expected = ot.emd2(ot.unif(80), part["masses"].numpy(), ot.dist(x, points)) ** 0.5
+    assert row["w2"] == pytest.approx(expected, rel=1e-5)
+    assert row["w2"] > 1.01 * row["distortion"] ** 0.5
+
+
 def test_a_class_without_points_has_zeros():
     row = rows(WHOLE.masses, (1,))[1]
     assert row["class"] == "none"
@@ -97,7 +109,7 @@ def test_empty_cells_and_duplicates_are_counted():
         points=torch.tensor([[1.0], [1.0], [2.0], [5.0]]),
         labels=torch.tensor([0, 0, 0, 1]),
         counts=torch.tensor([4, 0, 3, 2]),
-        masses=torch.tensor([0.5, 0.1, 0.4, 1.0], dtype=torch.float64),
+        masses=torch.tensor([4 / 7, 0.0, 3 / 7, 1.0], dtype=torch.float64),
         distortions=torch.tensor([0.25, 4.0], dtype=torch.float64),
         requested=torch.tensor([5, 9]),
     )

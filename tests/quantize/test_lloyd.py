@@ -115,16 +115,22 @@ def optimum(x: torch.Tensor, k: int) -> float:
     return float(x.square().sum() - explained.max()) / len(x)
 
 
-def test_the_optimum_of_tiny_classes_is_hardly_ever_missed():
-    """600 normal classes, 4 <= n <= 8, K = 2 and 3: measured 1 miss, 2.5 % off."""
+@pytest.mark.parametrize(
+    ("dims", "seeds", "misses", "worst"),
+    [((1, 2, 3), 300, 1, 1.025), ((2,), 100, 2, 1.21), ((16,), 100, 6, 1.04)],
+)
+def test_how_often_the_optimum_of_tiny_classes_is_missed_depends_on_them(
+    dims: tuple[int, ...], seeds: int, misses: int, worst: float
+):
+    """Normal classes, 4 <= n <= 8, K = 2 and 3, beside what was measured."""
     ratios = []
-    for seed, k in itertools.product(range(300), (2, 3)):
-        x = normals(4 + seed % 5, 1 + seed % 3, seed=seed)
+    for seed, k in itertools.product(range(seeds), (2, 3)):
+        x = normals(4 + seed % 5, dims[seed % len(dims)], seed=seed)
         found = distortion(x, Lloyd()(x, k, generator=generator(seed)))
         ratios.append(found / optimum(x, k))
     assert min(ratios) >= 1 - 1e-5
-    assert sum(r > 1 + 1e-5 for r in ratios) <= 4
-    assert max(ratios) <= 1.1
+    assert sum(r > 1 + 1e-5 for r in ratios) == pytest.approx(misses, abs=3)
+    assert max(ratios) <= worst + 0.05
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -61,6 +62,18 @@ def page(folder: Path, **changes: object) -> str:
 def pictures(text: str) -> list[Image.Image]:
     sources = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
     return [Image.open(io.BytesIO(base64.b64decode(s))) for s in sources]
+
+
+def test_float_images_are_shown_clamped_and_called_so(tmp_path: Path):
+    floats = replace(
+        gallery(), images=torch.tensor([-0.5, 0.5, 1.5])[:, None, None, None].expand(3, 1, 2, 2)
+    )
+    text = page(tmp_path, pictures=[floats])
+    shown = [picture.getpixel((0, 0)) for picture in pictures(text)]
+    # The heavier image of a class comes first.
+    assert shown == [(128,) * 3, (0,) * 3, (255,) * 3]
+    assert "shown clamped to [0, 1]" in text
+    assert "clamped" not in page(tmp_path)
 
 
 class Tags(HTMLParser):
