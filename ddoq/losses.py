@@ -1,6 +1,7 @@
 """Losses that take weights: sum_i w_i l_i / B, B the batch size, as pure functions.
 
-With all weights 1 each equals torch's own mean reduction.
+With all weights 1 each equals torch's own mean reduction. All are computed in float32, whatever
+precision the logits have: at a temperature of 20 a step of bfloat16 is a tenth of the gradient.
 """
 
 from typing import Literal
@@ -31,6 +32,7 @@ def soft_losses(
     cross entropy with the hard label; `gift` GIFT's: the cosine distance to the teacher's logits
     refined by the hard label.
     """
+    logits, teacher_logits = logits.float(), teacher_logits.float()
     if loss == "gift":
         return 1 - F.cosine_similarity(logits, _refined(teacher_logits, labels), dim=1)
     if loss == "mse_ce":
@@ -58,7 +60,7 @@ def hard_losses(
     logits: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]
 ) -> Float[Tensor, " n"]:
     """Return each image's cross entropy with its label."""
-    return F.cross_entropy(logits, labels, reduction="none")
+    return F.cross_entropy(logits.float(), labels, reduction="none")
 
 
 def weighted_mean(

@@ -12,7 +12,7 @@ STAGE_VERSIONS = {
     "certificates": 2,
     "decoded": 1,
     "labels": 2,
-    "cell": 4,
+    "cell": 5,
 }
 
 # Keys hold the settings of what a stage is made from; the version of its code stands here.

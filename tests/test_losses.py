@@ -92,3 +92,22 @@ def test_gift_does_not_see_the_length_of_logits_nor_the_temperature(batch):
     ours = soft_losses(logits, teacher, labels, loss="gift", temperature=1.0)
     other = soft_losses(7 * logits, 3 * teacher, labels, loss="gift", temperature=20.0)
     torch.testing.assert_close(other, ours, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("loss", ["kl", "soft_ce", "mse_ce", "gift", "ce"])
+def test_the_gradient_under_half_precision_is_that_of_full_precision(batch, loss):
+    def gradient(logits: torch.Tensor, *, half: bool) -> torch.Tensor:
+        logits = logits.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            if loss == "ce":
+                losses = hard_losses(logits, batch[2])
+            else:
+                losses = soft_losses(logits, teacher, batch[2], loss=loss, temperature=20.0)
+        assert losses.dtype == torch.float32
+        losses.sum().backward()
+        return logits.grad.float()
+
+    rounded, teacher = batch[0].bfloat16(), batch[1].bfloat16().float()
+    exact = gradient(rounded.float(), half=False)
+    # What autograd hands back has the precision of the logits: half a step of 8 bits.
+    assert float((gradient(rounded, half=True) - exact).norm() / exact.norm()) < 2**-8
