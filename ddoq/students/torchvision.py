@@ -20,8 +20,8 @@ def torchvision_student(
 ) -> nn.Module:
     """Return a new torchvision model; `settings` go to its constructor.
 
-    Models of a fixed input size are made for `image_size`. Up to 64 pixels the first
-    strided convolution is one of 3x3 without a stride, and a max pooling stem is left out. Where images
+    Models of a fixed input size are made for `image_size`. Up to 64 pixels the first strided
+    convolution is one of 3x3 without a stride, and a max pooling stem is left out. Where images
     have not 3 channels, the first convolution is replaced.
     """
     from torchvision.models import get_model
