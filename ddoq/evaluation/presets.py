@@ -75,8 +75,8 @@ _RDED_RATES = {
 _RDED = Protocol(
     id="rded",
     source="RDED; Minimax, MGD3, IGD and CaO2 on ImageNet-1K; DDOQ's DiT track (inferred)",
-    deviations="second_forward=false: the source's unmixed forward in training mode, which moves "
-    "batch statistics twice a step, is left out; batches of Tiny-ImageNet are not the source's 100",
+    deviations="second_forward=false: the source passes the mixed images of a step twice in training "
+    "mode (its CutMix writes in place), which moves batch statistics twice; batches of Tiny-ImageNet are not the source's 100",
     labels="soft",
     loss="kl",
     temperature=20.0,

@@ -75,7 +75,8 @@ class Protocol:
     ema: float = 0.0
     """The decay per step of a running mean of the weights; 0 keeps none."""
     second_forward: bool = False
-    """Pass the unmixed images through the training network first, which moves batch statistics."""
+    """Pass the images of a step, mixed as they are, through the training network twice: batch
+    statistics move twice, the gradient is that of one pass."""
     image_size: int | None = None
     any_size: bool = False
     """Take sets whose images are of another size than the test images, and resize them."""

@@ -48,8 +48,6 @@ class Batch:
     """How much of each image is its own."""
     size: int
     """The number of images in the step, over all ranks."""
-    unmixed: Float[Tensor, "n c h w"] | None = None
-    """The images before they were mixed, where the protocol passes them through first."""
     logits: Float[Tensor, "n classes"] | None = None
     """The teacher's stored logits."""
 
@@ -184,9 +182,8 @@ class Feed:
         if mixing is not None:
             mixed = mix(images[own], images[other], mixing, self.protocol.mix)
             share = mixing.share.to(weights)
-        unmixed = images[own] if self.protocol.second_forward else None
         both = labels[own], weights[own], labels[other], weights[other]
-        return Batch(mixed, *both, share, size=len(ids), unmixed=unmixed)
+        return Batch(mixed, *both, share, size=len(ids))
 
     def _augmented(self, images: Tensor, draws: Tensor, epoch: int, step: int) -> Tensor:
         return augment(

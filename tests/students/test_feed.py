@@ -6,7 +6,7 @@ import torch
 from ddoq.errors import UsageError
 from ddoq.students.feed import Batch, Feed
 
-OF_IMAGES = [f.name for f in fields(Batch) if f.name not in ("size", "unmixed", "logits")]
+OF_IMAGES = [f.name for f in fields(Batch) if f.name not in ("size", "logits")]
 
 
 @pytest.fixture
@@ -87,12 +87,12 @@ def test_bytes_become_floats(make_feed, tiny_set):
 @pytest.mark.parametrize("mixing", ["none", "cutmix", "mixup"])
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_the_parts_of_the_ranks_together_are_the_batch_of_one(make_feed, mixing: str, ranks: int):
-    settings = {"mix": mixing, "crop": [0.5, 1.0], "flip": True, "second_forward": True}
+    settings = {"mix": mixing, "crop": [0.5, 1.0], "flip": True}
     parts = [list(make_feed(rank=r, ranks=ranks, **settings)) for r in range(ranks)]
     for whole, *split in zip(make_feed(**settings), *parts, strict=True):
         for rank, part in enumerate(split):
             assert part.size == whole.size
-            for name in [*OF_IMAGES, "unmixed"]:
+            for name in OF_IMAGES:
                 assert torch.equal(getattr(part, name), getattr(whole, name)[rank::ranks])
 
 
@@ -163,18 +163,6 @@ def test_a_kept_step_is_replayed_with_the_same_draws(make_feed):
     for step, batch in enumerate(feed):
         for name in OF_IMAGES:
             assert torch.equal(getattr(batch, name), getattr(whole[feed.drawn(step)], name))
-
-
-@pytest.mark.parametrize("mixing", ["none", "cutmix", "mixup"])
-def test_the_unmixed_images_go_along_where_they_are_passed_first(make_feed, mixing):
-    settings = {"crop": [0.3, 1.0], "flip": True}
-    plain = list(make_feed(**settings))
-    mixed = make_feed(**settings, mix=mixing, second_forward=True)
-    for before, after in zip(plain, mixed, strict=True):
-        assert before.unmixed is None
-        assert torch.equal(after.unmixed, before.images)
-    same = [torch.equal(a.images, b.images) for a, b in zip(plain, mixed, strict=True)]
-    assert all(same) == (mixing == "none")
 
 
 class Numbered:
