@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from lightning import Callback, LightningModule, Trainer
 from torch import nn
 
+from ddoq.evaluation.presets import PRESETS
 from ddoq.evaluation.protocols import Protocol
 from ddoq.students.convnet import ConvNet
 from ddoq.students.feed import Batch, Feed
@@ -167,6 +168,11 @@ def test_minimaxs_rate_falls_when_two_thirds_of_the_epochs_are_over(make_protoco
     first, second = 2 * math.ceil(2 * epochs / 3), 2 * math.ceil(5 * epochs / 6)
     assert found.index(pytest.approx(0.2)) == first
     assert found.index(pytest.approx(0.04)) == second
+
+
+def test_dcs_rate_falls_after_502_of_its_1001_epochs():
+    found = rates(PRESETS["dc"], num_steps=3 * 1001, steps_per_epoch=3)
+    assert found == pytest.approx([1.0] * 3 * 502 + [0.1] * 3 * 499)
 
 
 def test_the_learning_rate_may_be_the_students_own(make_protocol):
