@@ -92,8 +92,25 @@ def test_the_parts_of_the_ranks_together_are_the_batch_of_one(make_feed, mixing:
     for whole, *split in zip(make_feed(**settings), *parts, strict=True):
         for rank, part in enumerate(split):
             assert part.size == whole.size
-            for name in OF_IMAGES:
+            for name in OF_IMAGES if rank < whole.size else []:
                 assert torch.equal(getattr(part, name), getattr(whole, name)[rank::ranks])
+
+
+@pytest.mark.parametrize("mixing", ["none", "cutmix"])
+def test_a_rank_without_an_image_sees_the_step_without_weight(make_feed, mixing):
+    # The third step of an epoch has two images, for three ranks.
+    whole = make_feed(mix=mixing).batch(2)
+    last = make_feed(rank=2, ranks=3, mix=mixing).batch(2)
+    assert torch.equal(last.images, whole.images)
+    assert last.weights.tolist() == last.mixed_weights.tolist() == [0.0, 0.0]
+    assert float(make_feed(rank=1, ranks=3, mix=mixing).batch(2).mixed_weights.min()) > 0
+
+
+def test_the_logits_of_a_rank_without_an_image_are_those_of_the_step(make_feed):
+    settings = {"labels": "soft", "loss": "soft_ce"}
+    last = make_feed(rank=2, ranks=3, table=Numbered(make_feed(**settings)), **settings).batch(2)
+    assert last.logits[:, 1].tolist() == levels(last)
+    assert len(last.logits) == 2
 
 
 def test_the_sampler_draws_images_in_proportion_to_their_weights(make_feed):
