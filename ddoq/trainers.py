@@ -9,7 +9,8 @@ from ddoq.world import World
 if TYPE_CHECKING:
     from lightning import Trainer
 
-# Settings of a Trainer that change where and how loudly it runs, but not what comes out.
+# Settings of a Trainer that change where and how loudly it runs, but not what comes out; a
+# strategy does not on one rank.
 WITHOUT_EFFECT = (
     "accelerator",
     "devices",

@@ -37,6 +37,8 @@ class Origin:
     """As plain data."""
     pretrain_ranks: int
     """How many ranks trained what `pretrain` makes."""
+    strategy: str
+    """How they shared it."""
 
 
 def cell_of(run: "Run", job: Job) -> Cell:
@@ -60,7 +62,7 @@ def origin_of(run: "Run") -> Origin:
     alone = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
     settings = run.recipe.trainer
     plain["trainer"] = {**settings, **{k: v for k, v in alone.items() if k in settings}}
-    return Origin(plain, run.pretrain_ranks)
+    return Origin(plain, run.pretrain_ranks, run.strategy)
 
 
 def gpus_of(run: "Run") -> list[str]:
@@ -135,7 +137,10 @@ def _make_run(origin: Origin) -> None:
 
     global _run
     _run = Run(
-        from_plain(origin.recipe), Console(is_silent=True), pretrain_ranks=origin.pretrain_ranks
+        from_plain(origin.recipe),
+        Console(is_silent=True),
+        pretrain_ranks=origin.pretrain_ranks,
+        strategy=origin.strategy,
     )
 
 
