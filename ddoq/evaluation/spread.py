@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddoq import world
+from ddoq import stop, world
 from ddoq.artifacts import StageRecord
 from ddoq.console import Console
 from ddoq.errors import ResourceError
@@ -122,6 +122,7 @@ def _begin(origin: Origin, parent: int, places: Any) -> None:
     """Make the worker's own run of the same recipe, and end it when the parent is gone."""
     # An interrupt reaches the parent, which takes the workers down.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop.install(raises=False)
     follow(parent)
     world.forget()
     device = places.get()
@@ -148,5 +149,9 @@ def _train(job: Job) -> list[StageRecord]:
     """Train one cell and return what it cost."""
     assert _run is not None
     _run.records.clear()
-    measure(_run, cell_of(_run, job))
+    try:
+        measure(_run, cell_of(_run, job))
+    except stop.Stopped as stopped:
+        # Its state is saved; another job must not begin.
+        os._exit(128 + stopped.number)
     return [r for r in _run.records if r.stage in ("labels", "cell")]
