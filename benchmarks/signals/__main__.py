@@ -1,6 +1,6 @@
 """Send signals to trainings at random instants; each must end with its code, and go on as it was.
 
-python -m benchmarks.signals [count=20] [ranks=2] [steps=600] [seed=0] [out=signals.json]
+python -m benchmarks.signals [count=20] [ranks=2] [steps=300] [seed=0] [out=signals.json]
 """
 
 import collections
@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -35,7 +34,7 @@ class Options:
 
     count: int = 20
     ranks: int = 2
-    steps: int = 600
+    steps: int = 300
     seed: int = 0
     out: Path = Path("signals.json")
 
@@ -46,22 +45,31 @@ class Options:
 def main(argv: list[str]) -> None:
     """Try every signal so many times, say what happened, and fail if one try went wrong."""
     asked = arguments.read(Options, argv, "signals")
-    draw = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        undisturbed, seconds = _undisturbed(folder / "whole", asked)
-        tries: list[dict[str, Any]] = []
-        for number, target in _plan(asked):
-            found = None
-            while found is None:
-                shutil.rmtree(folder / "tried", ignore_errors=True)
-                after = draw.uniform(0, seconds)
-                found = _try(folder / "tried", asked, number, target, after)
-            found["equal"] = _finished(folder / "tried", asked) == undisturbed
-            print(found, flush=True)
-            tries.append(found)
+        seconds, tries = _tried(Path(name), asked, random.Random(asked.seed))
     write_json(asked.out, {"ranks": asked.ranks, "seconds": seconds, "tries": tries})
     _report(tries)
+
+
+def _tried(folder: Path, asked: Options, draw: random.Random) -> tuple[float, list[dict[str, Any]]]:
+    """Stop trainings again and again until they are finished, and compare what they come to."""
+    undisturbed, seconds = _finish(folder / "whole", asked)
+    number, tries, waiting = 0, [], _plan(asked)
+    while waiting or not tries[-1].get("equal"):
+        training = folder / str(number)
+        tried = _try(training, asked, *waiting[0], draw.uniform(0, seconds)) if waiting else None
+        if tried:
+            waiting.pop(0)
+            tries.append({"training": number, **tried})
+            print(tries[-1], flush=True)
+            continue
+        is_equal = _finish(training, asked)[0] == undisturbed
+        for one in tries:
+            one.setdefault("equal", is_equal)
+        if not is_equal:
+            break
+        number += 1
+    return seconds, tries
 
 
 def _plan(asked: Options) -> list[tuple[signal.Signals, str]]:
@@ -71,47 +79,38 @@ def _plan(asked: Options) -> list[tuple[signal.Signals, str]]:
 
 
 def _start(folder: Path, asked: Options) -> subprocess.Popen[bytes]:
+    """Start a training, and wait until it begins."""
     folder.mkdir(exist_ok=True)
-    arguments = [str(folder), str(asked.ranks), str(asked.steps)]
-    return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.signals.child", *arguments],
+    (folder / "begun").unlink(missing_ok=True)
+    words = [str(folder), str(asked.ranks), str(asked.steps)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.signals.child", *words],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
-        stderr=(folder / "errors.txt").open("ab"),
+        stderr=(folder / "errors.txt").open("wb"),
         # A group of its own, as a terminal gives a program.
         start_new_session=True,
     )
+    while not (folder / "begun").exists() and process.poll() is None:
+        time.sleep(0.01)
+    return process
 
 
-def _finished(folder: Path, asked: Options) -> dict[str, Any]:
-    process = _start(folder, asked)
-    if process.wait(600):
-        raise IntegrityError(
-            f"a rerun ended with {process.returncode}", (folder / "errors.txt").read_text()[-2000:]
-        )
-    return read_json(folder / "measured.json")
+def _is_finished(folder: Path) -> bool:
+    return bool(list((folder / "cache" / "cell").glob("*/manifest.json")))
 
 
-def _undisturbed(folder: Path, asked: Options) -> tuple[dict[str, Any], float]:
-    """Return what comes out, and how long the training takes, with what is around it."""
-    process = _start(folder, asked)
-    begun = _wait_for_training(folder, process)
-    while not list((folder / "cache" / "cell").glob("*/manifest.json")) and process.poll() is None:
+def _finish(folder: Path, asked: Options) -> tuple[dict[str, Any], float]:
+    """Return what a training comes to that is not stopped, and how long it takes."""
+    process, begun = _start(folder, asked), time.monotonic()
+    while not _is_finished(folder) and process.poll() is None:
         time.sleep(0.01)
     seconds = time.monotonic() - begun
     if process.wait(600):
-        raise IntegrityError("the undisturbed run failed", (folder / "errors.txt").read_text())
+        raise IntegrityError(
+            f"a training ended with {process.returncode}", (folder / "errors.txt").read_text()
+        )
     return read_json(folder / "measured.json"), seconds
-
-
-def _wait_for_training(folder: Path, process: "subprocess.Popen[bytes]") -> float:
-    while not list((folder / "cache" / ".work").glob("cell-*")):
-        if process.poll() is not None:
-            raise IntegrityError(
-                "it ended before its training", (folder / "errors.txt").read_text()
-            )
-        time.sleep(0.01)
-    return time.monotonic()
 
 
 def _try(
@@ -119,9 +118,8 @@ def _try(
 ) -> dict[str, Any] | None:
     """Return what became of a training; None where it was done before the signal came."""
     process = _start(folder, asked)
-    _wait_for_training(folder, process)
     time.sleep(after)
-    if list((folder / "cache" / "cell").glob("*/manifest.json")):
+    if _is_finished(folder):
         process.wait(600)
         return None
     sent = time.monotonic()
@@ -178,9 +176,9 @@ def _report(tries: list[dict[str, Any]]) -> None:
             f"left running {sum(t['left'] for t in own)}, "
             f"slowest end {max(t['seconds'] for t in own)} s, "
             f"state saved {sum(t['state'] for t in own)}, "
-            f"rerun equal {sum(t['equal'] for t in own)}"
+            f"rerun equal {sum(t.get('equal', False) for t in own)}"
         )
-    wrong = [t for t in tries if t["code"] != t["expected"] or t["left"] or not t["equal"]]
+    wrong = [t for t in tries if t["code"] != t["expected"] or t["left"] or not t.get("equal")]
     if wrong:
         raise IntegrityError(f"{len(wrong)} of {len(tries)} tries went wrong", str(wrong))
 

@@ -24,6 +24,7 @@ def main(argv: list[str]) -> None:
     run = Run(recipe.read(["recipe=digits", *places, *([trainer] if ranks != "1" else [])]).recipe)
     protocol = Protocol.preset("small_hard", steps=int(steps), batch_size=20, evaluations=3)
     cell = Cell(run.images.subset(torch.arange(60)), STUDENT, protocol, 0)
+    (Path(folder) / "begun").touch()
     measured = asdict(measure(run, cell))
     if run.world.is_first:
         told = {k: v for k, v in measured.items() if k not in ("seconds", "peak_memory_mb")}
