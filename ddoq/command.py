@@ -6,10 +6,9 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, NoReturn
 
-from ddoq import world
+from ddoq import stop, world
 from ddoq.errors import DdoqError, ResourceError, refused_by_the_machine
 from ddoq.outlet import Outlet
 
@@ -17,10 +16,8 @@ Body = Callable[[list[str]], None]
 
 # The first rank's message is enough; the others wait this long to be taken down by it.
 _GRACE_SECONDS = 3.0
-
-
-class Terminated(BaseException):
-    """The process was asked to end (SIGTERM)."""
+# What other ranks have to save their state, when a signal ends this one.
+_SAVING_SECONDS = 10.0
 
 
 def run(body: Body, argv: list[str] | None = None) -> NoReturn:
@@ -29,11 +26,16 @@ def run(body: Body, argv: list[str] | None = None) -> NoReturn:
     _prepare()
     try:
         body(arguments)
-    except (KeyboardInterrupt, Terminated) as stop:
-        _end(143 if isinstance(stop, Terminated) else 130, "stopped; run it again to go on")
+    except stop.Stopped as stopped:
+        _end_stopped(stopped.number)
+    except KeyboardInterrupt:
+        _end_stopped(signal.SIGINT)
     except DdoqError as error:
+        _end_if_stopped()
         _end(error.exit_code, f"error: {error}", show="debug=true" in arguments)
     except Exception as error:
+        _end_if_stopped()
+        _end_if_lost(error)
         refused = _as_ddoq(error)
         if refused:
             _end(refused.exit_code, f"error: {refused}", show="debug=true" in arguments)
@@ -42,6 +44,7 @@ def run(body: Body, argv: list[str] | None = None) -> NoReturn:
         if type(error).__name__ == "OutOfMemoryError":
             _end(4, f"error: {error}\n  remedy: lower decoder.block or the protocol's batch_size")
         _end(1, f"error: {type(error).__name__}: {error}\n  this is a bug of ddoq", show=True)
+    stop.finish()
     _leave_outlets()
     sys.exit(0)
 
@@ -53,7 +56,7 @@ def _prepare() -> None:
     os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
     # What a terminal cannot show is lost, but not the result.
     sys.stdout, sys.stderr = _outlet(sys.stdout), _outlet(sys.stderr)
-    signal.signal(signal.SIGTERM, _terminate)
+    stop.install(world.kill)
 
 
 def _outlet(stream: Any) -> Any:
@@ -66,8 +69,25 @@ def _leave_outlets() -> None:
             stream.leave()
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
+def _end_stopped(number: int) -> NoReturn:
+    """End as a signal asks for."""
+    stop.ask(number)
+    _end(128 + number, "stopped; run it again to go on")
+
+
+def _end_if_stopped() -> None:
+    """End as the signal asked for that came before an error: the one is often the other's cause."""
+    if number := stop.asked():
+        _end_stopped(number)
+
+
+def _end_if_lost(error: Exception) -> None:
+    """End as another rank did, if that is the error."""
+    code = world.lost(error)
+    if code in (130, 143):
+        _end_stopped(code - 128)
+    if code:
+        _end(code, "error: another rank ended\n  remedy: see its own message; then run it again")
 
 
 def _as_ddoq(error: Exception) -> DdoqError | None:
@@ -78,13 +98,16 @@ def _as_ddoq(error: Exception) -> DdoqError | None:
 
 
 def _end(code: int, message: str, *, show: bool = False) -> NoReturn:
+    stop.finish()
     if show:
         traceback.print_exc()
-    if int(os.environ.get("LOCAL_RANK", "0")) > 0:
+    is_first = int(os.environ.get("LOCAL_RANK", "0")) == 0
+    if not is_first and not stop.asked():
         time.sleep(_GRACE_SECONDS)
-    sys.stderr.write(message + "\n")
+    if is_first or not stop.asked():
+        sys.stderr.write(message + "\n")
     _leave_outlets()
-    world.abort()
+    world.abort(_SAVING_SECONDS if stop.asked() else 0.0)
     # Other ranks may never answer: waiting for them at exit would hang.
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         os._exit(code)

@@ -1,6 +1,7 @@
 """Losses that take weights: sum_i w_i l_i / B, B the batch size, as pure functions.
 
-With all weights 1 each equals torch's own mean reduction.
+With all weights 1 each equals torch's own mean reduction. All are computed in float32, whatever
+precision the logits have: at a temperature of 20 a step of bfloat16 is a tenth of the gradient.
 """
 
 from typing import Literal

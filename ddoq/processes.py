@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 import torch
@@ -26,6 +27,9 @@ from ddoq.errors import ResourceError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+# What a process has to save its state in, when the others end.
+_SAVING_SECONDS = 10.0
 
 # Of prctl(2).
 _DEATH_SIGNAL = 1
@@ -55,19 +59,30 @@ def finished(
 ) -> Generator[R]:
     """Start jobs, yield their results as they come, and end the pool's processes.
 
-    On an error or an interrupt the queue is dropped and the processes are ended by SIGKILL, as
-    Lightning catches SIGTERM and goes on with the next job. What they write must bear it.
+    On an error or an interrupt the queue is dropped and the processes are ended by SIGTERM, which
+    lets a training save its state, then by SIGKILL. What they write must bear it.
     """
     before = set(multiprocessing.active_children())
+    seconds = _SAVING_SECONDS
     try:
         for done in as_completed(jobs()):
             yield done.result()
+        seconds = 0.0
     except BrokenProcessPool as error:
         raise ResourceError("a worker process died, perhaps for want of memory", remedy) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - before:
-            process.kill()
+        _end(set(multiprocessing.active_children()) - before, seconds)
+
+
+def _end(processes: Iterable[BaseProcess], seconds: float) -> None:
+    """End processes, which have some time to do it themselves."""
+    until = time.monotonic() + seconds
+    for process in processes if seconds else ():
+        process.terminate()
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+        process.kill()
 
 
 def side_by_side(work: Callable[[T], R], items: Sequence[T], *, processes: int) -> Generator[R]:

@@ -43,6 +43,9 @@ _NOUNS = (
     "seed",
 )
 
+# Strategies of several ranks that are DDP as it comes.
+_SUMMING = ("auto", "ddp")
+
 
 class Run:
     """The workshop of one recipe: builds components, runs stages, remembers what it cost."""
@@ -54,6 +57,7 @@ class Run:
         *,
         pretrain_ranks: int | None = None,
         measures: bool = True,
+        strategy: str | None = None,
     ) -> None:
         silence()
         keep_freed()
@@ -64,6 +68,10 @@ class Run:
         self._measures = measures
         self.pretrain_ranks = pretrain_ranks or self.world.size
         """How many ranks train what `pretrain` makes: more, where this run is a rank's worker."""
+        self.strategy: str = strategy or {**recipe.trainer, **self.world.settings}.get(
+            "strategy", "auto"
+        )
+        """How those ranks share a training."""
         self.console = console or Console(is_silent=not self.world.is_first)
         self.records: list[StageRecord] = []
         self._weights: dict[str, str] = {}
@@ -145,9 +153,14 @@ class Run:
         return self._training_key(self.student_world.size)
 
     def _training_key(self, ranks: int) -> dict[str, Any]:
-        """The number of ranks is part of it: gradients are summed in another order."""
+        """The number of ranks is part of it: gradients are summed in another order.
+
+        So is what they do other than summing, which is DDP.
+        """
         trainer = self.recipe.trainer
         settings = {k: v for k, v in trainer.items() if k not in WITHOUT_EFFECT}
+        if ranks > 1 and self.strategy not in _SUMMING:
+            settings["strategy"] = self.strategy
         return {"ranks": ranks, "device": self.world.device.type, **settings}
 
     def pretrain_key(self, part: str) -> dict[str, Any]:

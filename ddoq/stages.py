@@ -11,7 +11,7 @@ STAGE_VERSIONS = {
     "quantization": 4,
     "certificates": 3,
     "decoded": 1,
-    "labels": 2,
+    "labels": 3,
     "cell": 5,
 }
 

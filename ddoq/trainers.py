@@ -9,7 +9,8 @@ from ddoq.world import World
 if TYPE_CHECKING:
     from lightning import Trainer
 
-# Settings of a Trainer that change where and how loudly it runs, but not what comes out.
+# Settings of a Trainer that change where and how loudly it runs, but not what comes out; a
+# strategy does not on one rank.
 WITHOUT_EFFECT = (
     "accelerator",
     "devices",
@@ -41,7 +42,10 @@ def new_trainer(world: World, wanted: dict[str, Any], settings: dict[str, Any]) 
         quiet["accelerator"] = "cpu"
     # A rank's part of a step is too small for batch statistics of its own.
     quiet["sync_batchnorm"] = world.size > 1 and world.device.type == "cuda"
-    return Trainer(**{**quiet, **wanted, **world.settings, **settings})
+    trainer = Trainer(**{**quiet, **wanted, **world.settings, **settings})
+    # Its handler of SIGTERM broadcasts, in the middle of another collective call: `stop` has ours.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def silence() -> None:

@@ -1,10 +1,12 @@
 """How is a module trained? With a guard, each rank its part, going on where it was stopped."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddoq import stop
 from ddoq.callbacks.curve import Curve
 from ddoq.callbacks.finite_guard import FiniteGuard
 from ddoq.callbacks.progress import Progress
@@ -45,16 +47,18 @@ def train(
 ) -> Trained:
     """Train a module once through its steps, by a Trainer with some further settings.
 
-    In `work`, a stage's workspace, lies the state that a call which was killed had reached.
+    In `work`, a stage's workspace, lies the state that a call which was killed had reached; there a
+    signal ends the training after a step, with its state saved.
     """
     curve = Curve()
-    resume = [Resume(work / "training.resume")] if work else []
+    resume = [Resume(work / "training.resume", run.world)] if work else []
     guard = FiniteGuard(what)
     watched = [guard, *callbacks, curve, *resume]
     trainer = run.trainer(max_epochs=1, callbacks=watched, **(settings or {}))
     # One rank looks for all.
     found = run.world.broadcast(resume[0].found if resume and run.world.is_first else None)
-    trainer.fit(module, ckpt_path=found, weights_only=True if found else None, **data)
+    with stop.deferred() if resume else contextlib.nullcontext():
+        trainer.fit(module, ckpt_path=found, weights_only=True if found else None, **data)
     return Trained(trainer, curve.losses, resume[0].seconds_before if resume else 0.0)
 
 

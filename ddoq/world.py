@@ -2,11 +2,15 @@
 
 import atexit
 import contextlib
+import datetime
 import os
 import signal
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ddoq import stop
 from ddoq.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,12 +26,18 @@ _OF_A_RANK = frozenset(
 ) | {"ROLE_NAME", "MASTER_ADDR", "MASTER_PORT"}
 _OF_A_LAUNCHER = ("TORCHELASTIC_", "SLURM_")
 
+# Ranks that wait look this often whether the others are there: soon at first, then now and then.
+_FIRST_LOOK, _LAST_LOOK = 0.0005, 0.25
+# A rank whose neighbor ended has this long to say itself what is wrong.
+_GRACE_SECONDS = 5.0
+
 
 class World:
     """The processes of one run; a single one by default.
 
     All ranks are launched once, at the program's start. What only one of them should decide,
-    rank 0 decides and tells the others.
+    rank 0 decides and tells the others. Who waits for another looks now and then whether it has
+    come, for hours if need be: a collective call would give up after 30 minutes.
     """
 
     def __init__(self, fabric: Any = None, settings: Mapping[str, Any] | None = None) -> None:
@@ -37,6 +47,10 @@ class World:
         self.rank: int = fabric.global_rank if fabric else 0
         self.size: int = fabric.world_size if fabric else 1
         self._device: torch.device | None = fabric.device if fabric else None
+        self._store = _meeting_place(fabric) if self.size > 1 else None
+        self._meetings = 0
+        self.on_host = _host_group(fabric) if self.size > 1 else None
+        """The ranks' connections for tensors of the host; None are the usual ones."""
 
     @property
     def device(self) -> "torch.device":
@@ -52,12 +66,25 @@ class World:
 
     def barrier(self) -> None:
         """Wait for all ranks."""
-        if self.size > 1:
-            self._fabric.barrier()
+        if self._store is None:
+            return
+        self._meetings += 1
+        here, seconds = f"meeting {self._meetings}", _FIRST_LOOK
+        arrived = self._store.add(here, 1)
+        while arrived < self.size:
+            time.sleep(seconds)
+            seconds = min(2 * seconds, _LAST_LOOK)
+            arrived = self._store.add(here, 0)
+        if self.is_first:
+            # All have left the one before.
+            self._store.delete_key(f"meeting {self._meetings - 1}")
 
     def broadcast(self, value: T) -> T:
         """Return rank 0's value on every rank."""
-        return self._fabric.broadcast(value) if self.size > 1 else value
+        if self.size == 1:
+            return value
+        self.barrier()
+        return self._fabric.broadcast(value)
 
     def gather(self, value: T) -> list[T]:
         """Return every rank's value, in rank order, on every rank."""
@@ -65,6 +92,7 @@ class World:
             return [value]
         import torch.distributed as dist
 
+        self.barrier()
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value)
         return values
@@ -79,22 +107,75 @@ class World:
         """Return this rank's part of some independent jobs."""
         return list(items[self.rank :: self.size])
 
-    def abort(self) -> None:
-        """Take the ranks that this process started down with it."""
-        launcher = getattr(getattr(self._fabric, "strategy", None), "launcher", None)
-        for process in getattr(launcher, "procs", []):
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-
 
 _world: World | None = None
 _settings: dict[str, Any] = {}
+_fabric: Any = None
 
 
-def abort() -> None:
-    """Take down the ranks that this process started, if it started any."""
-    if _world is not None:
-        _world.abort()
+def _started() -> list[Any]:
+    """Return the processes of the ranks that this one started."""
+    launcher = getattr(getattr(_fabric, "strategy", None), "launcher", None)
+    return list(getattr(launcher, "procs", []))
+
+
+def abort(seconds: float = 0.0) -> None:
+    """Take down the ranks that this process started, which have some time to save their state."""
+    for process in _started():
+        process.send_signal(signal.SIGTERM)
+    until = time.monotonic() + seconds
+    for process in _started() if seconds else []:
+        with contextlib.suppress(Exception):
+            process.wait(max(0.0, until - time.monotonic()))
+    if seconds:
+        kill()
+
+
+def kill() -> None:
+    """End the ranks that this process started, at once."""
+    for process in _started():
+        process.kill()
+
+
+def lost(error: Exception) -> int | None:
+    """Return the exit code for an error that says that another rank has ended; None for others."""
+    if _world is None or _world.size == 1:
+        return None
+    import torch.distributed as dist
+
+    signs = ("by peer", "gloo", "nccl", "broken pipe", "timed out", "socket")
+    is_sign = any(sign in str(error).lower() for sign in signs)
+    if not isinstance(error, dist.DistError) and not (type(error) is RuntimeError and is_sign):
+        return None
+    until = time.monotonic() + _GRACE_SECONDS
+    while _started() and _code() is None and time.monotonic() < until:
+        time.sleep(_LAST_LOOK)
+    return _code() or 4
+
+
+def _code() -> int | None:
+    """Return the exit code of a rank that ended before its time, as this one should end too."""
+    codes = [c for c in (process.poll() for process in _started()) if c]
+    if not codes:
+        return None
+    # A negative one is the signal that ended it.
+    code = 128 - codes[0] if codes[0] < 0 else codes[0]
+    return code if code in (2, 3, 4, 5, 130, 143) else 4
+
+
+def _watch_others() -> None:
+    """End this rank soon after one that it started has ended."""
+    while (code := _code()) is None:
+        time.sleep(_LAST_LOOK)
+    if code in (130, 143):
+        # As if the signal had come here. One that has come already is not followed by another.
+        if not stop.asked():
+            os.kill(os.getpid(), code - 128)
+        return
+    time.sleep(_GRACE_SECONDS)
+    os.write(2, b"error: another rank ended\n  remedy: see its own message; then run it again\n")
+    kill()
+    os._exit(code)
 
 
 def launch(trainer: Mapping[str, Any]) -> World:
@@ -142,8 +223,10 @@ def _launch(settings: dict[str, Any]) -> World:
         return World()
     from lightning.fabric import Fabric
 
+    global _fabric
+    _follow_launcher()
     try:
-        fabric = Fabric(**settings)
+        _fabric = fabric = Fabric(**settings)
     except (ValueError, TypeError, RuntimeError) as error:
         raise UsageError(
             f"trainer: {str(error).splitlines()[0]}", "see Lightning's Trainer for what fits"
@@ -151,7 +234,47 @@ def _launch(settings: dict[str, Any]) -> World:
     fabric.launch()
     if fabric.world_size > 1:
         atexit.register(_leave)
+    if _started():
+        _watch_instead_of_lightning()
     return World(fabric, settings if fabric.world_size > 1 else None)
+
+
+def _follow_launcher() -> None:
+    """End a rank that another process started when that one is gone."""
+    from ddoq.processes import follow
+
+    is_started = int(os.environ.get("LOCAL_RANK", "0")) > 0 or "TORCHELASTIC_RUN_ID" in os.environ
+    if is_started:
+        follow(os.getppid())
+
+
+def _watch_instead_of_lightning() -> None:
+    """Watch the ranks that were started; Lightning's thread would kill this one without a word."""
+    for thread in threading.enumerate():
+        if thread.name == "child-process-observer":
+            thread._child_processes = []  # type: ignore[attr-defined] # of Lightning's class
+    threading.Thread(target=_watch_others, daemon=True, name="ranks").start()
+
+
+def _meeting_place(fabric: Any) -> Any:
+    """Return a store of small values that all ranks read and write, on rank 0's machine."""
+    from torch.distributed import TCPStore  # type: ignore[attr-defined] # it is documented there
+
+    host, timeout = os.environ["MASTER_ADDR"], datetime.timedelta(minutes=5)
+    first = fabric.global_rank == 0
+    own = (
+        TCPStore(host, 0, is_master=True, timeout=timeout, wait_for_workers=False)
+        if first
+        else None
+    )
+    port = fabric.broadcast(own.port if own else 0)
+    return own or TCPStore(host, port, is_master=False, timeout=timeout)
+
+
+def _host_group(fabric: Any) -> Any:
+    import torch.distributed as dist
+
+    return dist.new_group(backend="gloo") if fabric.device.type != "cpu" else None
 
 
 def _leave() -> None:

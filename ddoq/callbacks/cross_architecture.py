@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class CrossArchitecture(Callback):
     """Train further students on the same set, under the same protocol and seed.
 
-    Their accuracies are logged as `cross/<student>/top1` and kept in `measures`.
+    Their accuracies are logged as `cross/<student>/top1` and kept in `measures`; the settings that
+    tell two students of one name apart are part of theirs.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class CrossArchitecture(Callback):
         """Train and measure every architecture, each from the cache if it is there."""
         from ddoq.evaluation.cell import Cell
         from ddoq.evaluation.measure import measure
+        from ddoq.evaluation.naming import told_apart
 
         for block in self._students:
             cell = Cell(self._synthetic, block, self._protocol, self._seed)
-            result = self.measures[block["name"]] = measure(self._run, cell)
-            logged = {f"cross/{block['name']}/top1": result.top1}
+            name = told_apart("student", block, self._students)
+            result = self.measures[name] = measure(self._run, cell)
+            logged = {f"cross/{name}/top1": result.top1}
             trainer.callback_metrics.update({k: torch.tensor(v) for k, v in logged.items()})
             for logger in trainer.loggers:
                 logger.log_metrics(logged, step=trainer.global_step)

@@ -11,12 +11,15 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from ddoq import stop
+from ddoq.agreement import Agreement
 from ddoq.artifacts import replacing
+from ddoq.world import World
 
 # Between two states; what is trained faster than this is trained anew.
 EVERY_SECONDS = 60.0
-# Ranks ask the first one's clock this often.
-_ASKED = 10
+# What ranks agree on; the number of a signal is added to the latter.
+_SAVE, _STOP = 1, 2
 
 
 class InPlace(TorchCheckpointIO):
@@ -30,11 +33,14 @@ class InPlace(TorchCheckpointIO):
 class Resume(Callback):
     """Keep weights, optimizer, loops, callbacks and the state of random numbers in one file.
 
-    It belongs at the end of a trainer's callbacks, so that it sees what the others did.
+    It belongs at the end of a trainer's callbacks, so that it sees what the others did. When any
+    rank is asked to end by a signal, all save the state after the same step, and stop.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, world: World | None = None) -> None:
         self._file, self._begun = file, time.monotonic()
+        self._world = world or World()
+        self._agreement = Agreement(self._world)
         self._saved = self._begun
         self._random: dict[str, Any] | None = None
         self._card: torch.device | None = None
@@ -81,20 +87,31 @@ class Resume(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save the state where the last one is old, and the training still sound."""
+        """Save the state where the last one is old or a signal came, and the training sound."""
+        agreed = self._agreement.after_step(self._wish())
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        if self._is_due(trainer, loss):
+        if agreed and all(self._world.gather(bool(torch.isfinite(loss)))):
             is_first = trainer.is_global_zero
             new = replacing(self._file) if is_first else contextlib.nullcontext(self._file)
             with new as place:
                 trainer.save_checkpoint(place)
             self._saved = time.monotonic()
+        self._stop_if(agreed)
 
-    def _is_due(self, trainer: Trainer, loss: torch.Tensor) -> bool:
-        if trainer.world_size > 1 and trainer.global_step % _ASKED:
-            return False
-        is_due = time.monotonic() - self._saved >= EVERY_SECONDS and bool(torch.isfinite(loss))
-        return trainer.strategy.broadcast(is_due) if trainer.world_size > 1 else is_due
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop where a rank was asked to during the last step."""
+        self._stop_if(self._agreement.settle())
+
+    def _wish(self) -> int:
+        """Return what this rank would do now: the first one alone looks at the clock."""
+        if number := stop.asked():
+            return _STOP + number
+        is_old = time.monotonic() - self._saved >= EVERY_SECONDS
+        return _SAVE if self._world.is_first and is_old else 0
+
+    def _stop_if(self, agreed: int) -> None:
+        if agreed > _STOP:
+            stop.now(agreed - _STOP)
 
 
 def _unusable(file: Path) -> str | None:

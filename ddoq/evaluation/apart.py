@@ -6,7 +6,6 @@ would give up waiting.
 
 import contextlib
 import itertools
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from ddoq.artifacts import damage, is_finished
 from ddoq.evaluation.spread import Job, gpus_of, origin_of, over_processes
-from ddoq.processes import follow
 from ddoq.world import World
 
 if TYPE_CHECKING:
@@ -25,8 +23,6 @@ _SECONDS = 1.0
 
 def train_apart(run: "Run", waiting: Mapping[Job, Path]) -> None:
     """Do this rank's part of the trainings in a process of its own, and wait for the others'."""
-    if not run.world.is_first:
-        follow(os.getppid())
     # Each rank has one device, and one process on it.
     gpus = gpus_of(run)[run.world.device.index or 0 :][:1]
     own = over_processes(origin_of(run), part_of(run.world, list(waiting)), 1, gpus)

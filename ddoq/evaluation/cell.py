@@ -38,7 +38,9 @@ class Cell:
     @property
     def protocol(self) -> Protocol:
         """The protocol as it is for a set of this size."""
-        return self.wanted.on(self.synthetic.images_per_class, self.synthetic.num_classes)
+        synthetic = self.synthetic
+        size = synthetic.images.shape[-1]
+        return self.wanted.on(synthetic.images_per_class, synthetic.num_classes, size)
 
 
 def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:

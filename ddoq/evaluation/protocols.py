@@ -28,10 +28,16 @@ class Rule:
     images_per_class: tuple[int, int | None] = (0, None)
     """From and to, both included; null is no limit."""
     classes: tuple[int, int | None] = (0, None)
+    image_size: tuple[int, int | None] = (0, None)
+    """In pixels."""
 
-    def applies(self, images_per_class: int, num_classes: int) -> bool:
+    def applies(self, images_per_class: int, num_classes: int, image_size: int) -> bool:
         """Say whether a set of this size is meant."""
-        found = ((images_per_class, self.images_per_class), (num_classes, self.classes))
+        found = (
+            (images_per_class, self.images_per_class),
+            (num_classes, self.classes),
+            (image_size, self.image_size),
+        )
         return all(low <= n and (high is None or n <= high) for n, (low, high) in found)
 
 
@@ -75,7 +81,8 @@ class Protocol:
     ema: float = 0.0
     """The decay per step of a running mean of the weights; 0 keeps none."""
     second_forward: bool = False
-    """Pass the unmixed images through the training network first, which moves batch statistics."""
+    """Pass the images of a step, mixed as they are, through the training network twice: batch
+    statistics move twice, the gradient is that of one pass."""
     image_size: int | None = None
     any_size: bool = False
     """Take sets whose images are of another size than the test images, and resize them."""
@@ -225,12 +232,12 @@ class Protocol:
         ]
         return dataclasses.replace(changed, id=name + "".join(marks))
 
-    def on(self, images_per_class: int, num_classes: int) -> "Protocol":
+    def on(self, images_per_class: int, num_classes: int, image_size: int = 224) -> "Protocol":
         """Return what this protocol is for a set of this size: its rules applied."""
         settings = {
             k: v
             for rule in self.rules
-            if rule.applies(images_per_class, num_classes)
+            if rule.applies(images_per_class, num_classes, image_size)
             for k, v in rule.settings.items()
         }
         return dataclasses.replace(self, rules=(), **settings)

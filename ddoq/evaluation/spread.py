@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddoq import world
+from ddoq import stop, world
 from ddoq.artifacts import StageRecord
 from ddoq.console import Console
 from ddoq.errors import ResourceError
@@ -37,6 +37,8 @@ class Origin:
     """As plain data."""
     pretrain_ranks: int
     """How many ranks trained what `pretrain` makes."""
+    strategy: str
+    """How they shared it."""
 
 
 def cell_of(run: "Run", job: Job) -> Cell:
@@ -60,7 +62,7 @@ def origin_of(run: "Run") -> Origin:
     alone = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
     settings = run.recipe.trainer
     plain["trainer"] = {**settings, **{k: v for k, v in alone.items() if k in settings}}
-    return Origin(plain, run.pretrain_ranks)
+    return Origin(plain, run.pretrain_ranks, run.strategy)
 
 
 def gpus_of(run: "Run") -> list[str]:
@@ -120,6 +122,7 @@ def _begin(origin: Origin, parent: int, places: Any) -> None:
     """Make the worker's own run of the same recipe, and end it when the parent is gone."""
     # An interrupt reaches the parent, which takes the workers down.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop.install(raises=False)
     follow(parent)
     world.forget()
     device = places.get()
@@ -135,7 +138,10 @@ def _make_run(origin: Origin) -> None:
 
     global _run
     _run = Run(
-        from_plain(origin.recipe), Console(is_silent=True), pretrain_ranks=origin.pretrain_ranks
+        from_plain(origin.recipe),
+        Console(is_silent=True),
+        pretrain_ranks=origin.pretrain_ranks,
+        strategy=origin.strategy,
     )
 
 
@@ -143,5 +149,9 @@ def _train(job: Job) -> list[StageRecord]:
     """Train one cell and return what it cost."""
     assert _run is not None
     _run.records.clear()
-    measure(_run, cell_of(_run, job))
+    try:
+        measure(_run, cell_of(_run, job))
+    except stop.Stopped as stopped:
+        # Its state is saved; another job must not begin.
+        os._exit(128 + stopped.number)
     return [r for r in _run.records if r.stage in ("labels", "cell")]

@@ -146,8 +146,8 @@ def quantize(
         advance: Called with the number of classes that were done.
     """
     labels = range(len(store.counts))
-    done = [c for c in labels if part(work, c).exists()]
-    world.barrier()
+    # One rank looks for all: files may show on others later.
+    done = world.broadcast([c for c in labels if part(work, c).exists()])
     processes = _worthwhile(processes, len(labels), solver, world)
     quantizer = Quantizer(
         solver,

@@ -48,8 +48,6 @@ class Batch:
     """How much of each image is its own."""
     size: int
     """The number of images in the step, over all ranks."""
-    unmixed: Float[Tensor, "n c h w"] | None = None
-    """The images before they were mixed, where the protocol passes them through first."""
     logits: Float[Tensor, "n classes"] | None = None
     """The teacher's stored logits."""
 
@@ -152,7 +150,8 @@ class Feed:
         part = self._part(step, self.rank, self.world_size)
         if self.labels is None:
             return part
-        logits = self.labels.logits(step)[self.rank :: self.world_size]
+        logits = self.labels.logits(step)
+        logits = logits[rows_of(self.rank, self.world_size, len(logits))]
         return replace(part, logits=logits.to(self.device))
 
     def whole(self, step: int) -> Batch:
@@ -163,7 +162,7 @@ class Feed:
         """Return one rank's part of the images of a step."""
         ids, epoch = self.chosen(step), step // self.steps_per_epoch
         draws = self._draws(step, ids)
-        mine = partner = torch.arange(rank, len(ids), world_size)
+        mine = partner = rows_of(rank, world_size, len(ids))
         mixing = None
         if self.protocol.mix != "none":
             place = {"seed": self.seed, "epoch": epoch, "step": step, "size": self.size}
@@ -179,14 +178,15 @@ class Feed:
         )
         if self.protocol.weights == "sampler":
             weights = torch.ones_like(weights)
+        if rank >= len(ids):
+            weights = torch.zeros_like(weights)
         images = self._augmented(images, draws[needed], epoch, step)
         mixed, share = images[own], torch.ones_like(weights[own])
         if mixing is not None:
             mixed = mix(images[own], images[other], mixing, self.protocol.mix)
             share = mixing.share.to(weights)
-        unmixed = images[own] if self.protocol.second_forward else None
         both = labels[own], weights[own], labels[other], weights[other]
-        return Batch(mixed, *both, share, size=len(ids), unmixed=unmixed)
+        return Batch(mixed, *both, share, size=len(ids))
 
     def _augmented(self, images: Tensor, draws: Tensor, epoch: int, step: int) -> Tensor:
         return augment(
@@ -200,3 +200,12 @@ class Feed:
             mean=self.mean,
             std=self.std,
         )
+
+
+def rows_of(rank: int, world_size: int, size: int) -> Int[Tensor, " n"]:
+    """Return a rank's rows of a step.
+
+    A step with fewer images than ranks leaves some without one: those see all of them, without
+    weight, as a gradient takes every rank.
+    """
+    return torch.arange(rank, size, world_size) if rank < size else torch.arange(size)

@@ -1,19 +1,30 @@
 """How does a network made for large color images read small ones, or other channels?"""
 
+from typing import Any
+
 from torch import nn
 
-# Below this, a stem that halves the image at once leaves too little of it.
+# Up to this size a stem that halves the image at once leaves too little of it.
 SMALL_IMAGE = 64
 
+# What reads a small image without striding, as in the literature's networks for CIFAR.
+_KERNEL, _PADDING = 3, 1
 
-def widen_stem(net: nn.Module) -> None:
-    """Let the first strided convolution keep its input's size, and leave out a stem's pooling."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d) and module.stride[0] > 1:
-            # A convolution as large as its stride cuts patches; that is not a stem.
-            if module.kernel_size[0] > module.stride[0]:
-                module.stride = (1, 1)
-            break
+
+def suit_stem(net: nn.Module, image_size: int) -> None:
+    """Let a net for large images read small ones: a 3x3 stem without stride or pooling."""
+    if image_size > SMALL_IMAGE:
+        return
+    found = [(n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d)]
+    strided = [(n, m) for n, m in found if m.stride[0] > 1]
+    # A convolution as large as its stride cuts patches; that is not a stem.
+    if strided and strided[0][1].kernel_size[0] > strided[0][1].stride[0]:
+        for name, one in strided:
+            # Some stems have branches side by side: all that read what the first one reads.
+            if one.in_channels == strided[0][1].in_channels and one.groups == 1:
+                one.stride = (1, 1)
+                if one.kernel_size[0] > _KERNEL:
+                    _replace(net, name, one, one.in_channels, _KERNEL, _PADDING)
     if isinstance(getattr(net, "maxpool", None), nn.MaxPool2d):
         net.maxpool = nn.Identity()
 
@@ -21,14 +32,24 @@ def widen_stem(net: nn.Module) -> None:
 def read_channels(net: nn.Module, channels: int) -> None:
     """Replace the first convolution by one of `channels`, drawn as widely as it was."""
     name, old = next((n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d))
+    _replace(net, name, old, channels, old.kernel_size[0], old.padding)
+
+
+def _replace(
+    net: nn.Module, name: str, old: nn.Conv2d, channels: int, kernel: int, padding: Any
+) -> None:
+    """Put a new convolution in the place of an old one, drawn as widely for its kernel's size."""
     new = nn.Conv2d(
         channels,
         old.out_channels,
-        (old.kernel_size[0], old.kernel_size[1]),
+        kernel,
         (old.stride[0], old.stride[1]),
-        old.padding,  # type: ignore[arg-type] # typed as wider than it is
+        padding,
         bias=old.bias is not None,
     )
-    nn.init.normal_(new.weight, std=old.weight.detach().std().item())
+    # Deviations go with the root of the number of inputs, or outputs, of the kernel.
+    if not old.weight.is_meta:
+        std = old.weight.detach().std().item() * old.kernel_size[0] / kernel
+        nn.init.normal_(new.weight, std=std)
     parent, _, place = name.rpartition(".")
     setattr(net.get_submodule(parent), place, new)

@@ -78,9 +78,9 @@ class Student(LightningModule):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the weighted loss of a step, or of a rank's share in it."""
-        if batch.unmixed is not None:
+        if self.protocol.second_forward:
             with torch.no_grad():
-                self(batch.unmixed)
+                self(batch.images)
         logits = self(batch.images)
         if self.protocol.labels == "soft":
             return self._soft_loss(logits, batch)

@@ -6,7 +6,7 @@ from torch import nn
 
 from ddoq.errors import UsageError
 from ddoq.signature import nearest
-from ddoq.students.stem import SMALL_IMAGE, widen_stem
+from ddoq.students.stem import SMALL_IMAGE, suit_stem
 
 _REFUSED = ("checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay")
 
@@ -16,8 +16,8 @@ def timm_student(
 ) -> nn.Module:
     """Return a new timm model; `settings` go to its constructor.
 
-    Models of a fixed input size are made for `image_size`. At less than 64 pixels the first
-    strided convolution keeps its input's size, and a max pooling stem is left out.
+    Models of a fixed input size are made for `image_size`. Up to 64 pixels the first
+    strided convolution is one of 3x3 without a stride, and a max pooling stem is left out.
     """
     import timm
 
@@ -36,8 +36,7 @@ def timm_student(
         raise UsageError(
             f"timm/{model} cannot be made with {settings}: {error}", "see the model's constructor"
         ) from error
-    if image_size < SMALL_IMAGE:
-        widen_stem(net)
+    suit_stem(net, image_size)
     return net
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from ddoq.errors import UsageError
 from ddoq.signature import nearest
-from ddoq.students.stem import SMALL_IMAGE, read_channels, widen_stem
+from ddoq.students.stem import read_channels, suit_stem
 from ddoq.students.trial import try_on
 
 _REFUSED = ("weights", "weights_backbone", "pretrained", "pretrained_backbone")
@@ -20,8 +20,8 @@ def torchvision_student(
 ) -> nn.Module:
     """Return a new torchvision model; `settings` go to its constructor.
 
-    Models of a fixed input size are made for `image_size`. At less than 64 pixels the first
-    strided convolution keeps its input's size, and a max pooling stem is left out. Where images
+    Models of a fixed input size are made for `image_size`. Up to 64 pixels the first strided
+    convolution is one of 3x3 without a stride, and a max pooling stem is left out. Where images
     have not 3 channels, the first convolution is replaced.
     """
     from torchvision.models import get_model
@@ -38,8 +38,7 @@ def torchvision_student(
         ) from error
     if channels != 3:
         read_channels(net, channels)
-    if image_size < SMALL_IMAGE:
-        widen_stem(net)
+    suit_stem(net, image_size)
     without_numbers = torch.empty(1, channels, image_size, image_size, device="meta")
     try_on(net, f"torchvision/{model}", without_numbers)
     return net

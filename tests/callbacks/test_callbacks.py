@@ -52,7 +52,8 @@ def test_other_architectures_are_trained_when_a_training_ends(run: Run) -> None:
         mean=(0.3,),
         std=(0.4,),
     )
-    others = [{"name": "convnet", "depth": 1, "width": 8}, {"name": "timm/test_efficientnet"}]
+    convnet = {"name": "convnet", "width": 8}
+    others = [{**convnet, "depth": d} for d in (1, 2)] + [{"name": "timm/test_efficientnet"}]
     cross = CrossArchitecture(run, synthetic, others, protocol)
     trainer = run.trainer(max_epochs=1, callbacks=[cross])
     feed = Feed(
@@ -65,10 +66,12 @@ def test_other_architectures_are_trained_when_a_training_ends(run: Run) -> None:
         device=torch.device("cpu"),
     )
     trainer.fit(student, feed)
-    assert set(cross.measures) == {"convnet", "timm/test_efficientnet"}
-    logged = trainer.callback_metrics["cross/convnet/top1"]
-    assert float(logged) == pytest.approx(cross.measures["convnet"].top1)
-    assert float(logged) > 0.3
+    both = [f"convnet(depth={d})" for d in (1, 2)]
+    assert list(cross.measures) == [*both, "timm/test_efficientnet"]
+    for name in both:
+        logged = trainer.callback_metrics[f"cross/{name}/top1"]
+        assert float(logged) == pytest.approx(cross.measures[name].top1)
+        assert float(logged) > 0.3
 
 
 def test_the_last_step_is_always_looked_at(run: Run) -> None:

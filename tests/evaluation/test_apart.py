@@ -15,6 +15,7 @@ from ddoq.errors import IntegrityError, UsageError
 from ddoq.evaluation.apart import part_of
 from ddoq.evaluation.cell import Cell, cell_key, feed_of
 from ddoq.evaluation.measure import measure
+from ddoq.evaluation.spread import origin_of
 from ddoq.refusals import refuse_run
 from ddoq.run import Run
 from ddoq.world import World, forget
@@ -51,7 +52,7 @@ def test_more_ranks_than_jobs_leave_some_without() -> None:
 def make_run(tmp_path: Path):
     """Return what opens a run that believes to be one of two ranks."""
 
-    def make(*overrides: str, size: int = 2, **settings: int) -> Run:
+    def make(*overrides: str, size: int = 2, **settings: object) -> Run:
         words = ["recipe=digits", "evaluation.spread=ranks", f"cache={tmp_path}", *overrides]
         run = Run(recipe.read(words).recipe, **settings)
         assert len(run.images.train) > 0
@@ -73,6 +74,25 @@ def test_a_worker_finds_what_its_ranks_pretrained(make_run) -> None:
     key = worker.pretrain_key("teacher")
     assert key["training"]["ranks"] == 2
     assert make_run(size=1).pretrain_key("teacher") != key
+
+
+def test_the_strategy_of_several_ranks_is_in_the_key_unless_it_is_ddp(make_run) -> None:
+    together = "evaluation.spread=processes"
+    ddp, auto, sharded = (
+        make_run(together, strategy=s).student_key for s in ("ddp", "auto", "fsdp")
+    )
+    assert ddp == auto
+    assert sharded == {**ddp, "strategy": "fsdp"}
+    # On one rank there is nothing to share.
+    assert make_run(strategy="fsdp").student_key == make_run().student_key
+
+
+def test_a_worker_knows_how_its_ranks_pretrained(make_run) -> None:
+    sharded = make_run("trainer.strategy=fsdp", size=1, pretrain_ranks=2)
+    origin = origin_of(sharded)
+    worker = make_run(size=1, pretrain_ranks=origin.pretrain_ranks, strategy=origin.strategy)
+    assert worker.pretrain_key("teacher") == sharded.pretrain_key("teacher")
+    assert worker.pretrain_key("teacher")["training"]["strategy"] == "fsdp"
 
 
 def test_a_small_set_need_not_be_shared_by_many_ranks(make_run) -> None:

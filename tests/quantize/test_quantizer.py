@@ -116,6 +116,26 @@ def test_a_class_that_is_there_already_is_not_done_again(
     assert torch.equal(result.points[1:], whole.points[3:])
 
 
+class Second(World):
+    """What rank 1 sees of two ranks: rank 0 found classes 0 and 1 finished."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rank = 1
+
+    def broadcast(self, value: object) -> list[int]:
+        return [0, 1]
+
+
+def test_what_is_finished_is_what_the_first_rank_sees(
+    make_store: Store, make_trainer: Make, tmp_path: Path
+):
+    store = make_store([torch.randn(6, 2) for _ in range(3)])
+    settings = {"num_points": [2] * 3, "seed": 0, "trainer": make_trainer(), "world": Second()}
+    quantize(store, Lloyd(), work=tmp_path, **settings)
+    assert [part(tmp_path, c).exists() for c in range(3)] == [False, False, True]
+
+
 def test_a_call_that_was_stopped_after_its_last_class_is_finished(
     make_store: Store, make_trainer: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -6,7 +6,7 @@ import torch
 from ddoq.errors import UsageError
 from ddoq.students.feed import Batch, Feed
 
-OF_IMAGES = [f.name for f in fields(Batch) if f.name not in ("size", "unmixed", "logits")]
+OF_IMAGES = [f.name for f in fields(Batch) if f.name not in ("size", "logits")]
 
 
 @pytest.fixture
@@ -87,13 +87,30 @@ def test_bytes_become_floats(make_feed, tiny_set):
 @pytest.mark.parametrize("mixing", ["none", "cutmix", "mixup"])
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_the_parts_of_the_ranks_together_are_the_batch_of_one(make_feed, mixing: str, ranks: int):
-    settings = {"mix": mixing, "crop": [0.5, 1.0], "flip": True, "second_forward": True}
+    settings = {"mix": mixing, "crop": [0.5, 1.0], "flip": True}
     parts = [list(make_feed(rank=r, ranks=ranks, **settings)) for r in range(ranks)]
     for whole, *split in zip(make_feed(**settings), *parts, strict=True):
         for rank, part in enumerate(split):
             assert part.size == whole.size
-            for name in [*OF_IMAGES, "unmixed"]:
+            for name in OF_IMAGES if rank < whole.size else []:
                 assert torch.equal(getattr(part, name), getattr(whole, name)[rank::ranks])
+
+
+@pytest.mark.parametrize("mixing", ["none", "cutmix"])
+def test_a_rank_without_an_image_sees_the_step_without_weight(make_feed, mixing):
+    # The third step of an epoch has two images, for three ranks.
+    whole = make_feed(mix=mixing).batch(2)
+    last = make_feed(rank=2, ranks=3, mix=mixing).batch(2)
+    assert torch.equal(last.images, whole.images)
+    assert last.weights.tolist() == last.mixed_weights.tolist() == [0.0, 0.0]
+    assert float(make_feed(rank=1, ranks=3, mix=mixing).batch(2).mixed_weights.min()) > 0
+
+
+def test_the_logits_of_a_rank_without_an_image_are_those_of_the_step(make_feed):
+    settings = {"labels": "soft", "loss": "soft_ce"}
+    last = make_feed(rank=2, ranks=3, table=Numbered(make_feed(**settings)), **settings).batch(2)
+    assert last.logits[:, 1].tolist() == levels(last)
+    assert len(last.logits) == 2
 
 
 def test_the_sampler_draws_images_in_proportion_to_their_weights(make_feed):
@@ -163,18 +180,6 @@ def test_a_kept_step_is_replayed_with_the_same_draws(make_feed):
     for step, batch in enumerate(feed):
         for name in OF_IMAGES:
             assert torch.equal(getattr(batch, name), getattr(whole[feed.drawn(step)], name))
-
-
-@pytest.mark.parametrize("mixing", ["none", "cutmix", "mixup"])
-def test_the_unmixed_images_go_along_where_they_are_passed_first(make_feed, mixing):
-    settings = {"crop": [0.3, 1.0], "flip": True}
-    plain = list(make_feed(**settings))
-    mixed = make_feed(**settings, mix=mixing, second_forward=True)
-    for before, after in zip(plain, mixed, strict=True):
-        assert before.unmixed is None
-        assert torch.equal(after.unmixed, before.images)
-    same = [torch.equal(a.images, b.images) for a, b in zip(plain, mixed, strict=True)]
-    assert all(same) == (mixing == "none")
 
 
 class Numbered:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from lightning import Callback, LightningModule, Trainer
 from torch import nn
 
+from ddoq.evaluation.presets import PRESETS
 from ddoq.evaluation.protocols import Protocol
 from ddoq.students.convnet import ConvNet
 from ddoq.students.feed import Batch, Feed
@@ -169,6 +170,11 @@ def test_minimaxs_rate_falls_when_two_thirds_of_the_epochs_are_over(make_protoco
     assert found.index(pytest.approx(0.04)) == second
 
 
+def test_dcs_rate_falls_after_502_of_its_1001_epochs():
+    found = rates(PRESETS["dc"], num_steps=3 * 1001, steps_per_epoch=3)
+    assert found == pytest.approx([1.0] * 3 * 502 + [0.1] * 3 * 499)
+
+
 def test_the_learning_rate_may_be_the_students_own(make_protocol):
     protocol = make_protocol(lr=0.1, lr_of={"small": 0.3})
     rates = []
@@ -249,20 +255,19 @@ class Normed(nn.Module):
         return self.norm(x)[:, 0, 0, :3]
 
 
-def test_a_second_forward_moves_the_batch_statistics_twice(make_student, batch):
+def test_a_second_forward_sees_the_mixed_images_and_moves_the_batch_statistics_twice(
+    make_student, batch
+):
+    # RDED's CutMix writes in place: what it passes first is what it passes then.
     student, plain = make_student(second_forward=True), make_student()
     student.net, plain.net = Normed(), Normed()
-    unmixed = torch.rand(6, 1, 3, 3, generator=torch.Generator().manual_seed(7)) + 1
-    loss = student.training_step(replace(batch, unmixed=unmixed), 0)
+    loss, alone = (s.training_step(batch, 0) for s in (student, plain))
     norm = student.net.norm
-    assert int(norm.num_batches_tracked) == 2
-    mean = 0.9 * (0.1 * float(unmixed.mean())) + 0.1 * float(batch.images.mean())
-    variance = 0.9 * (0.9 + 0.1 * float(unmixed.var())) + 0.1 * float(batch.images.var())
-    assert float(norm.running_mean) == pytest.approx(mean, rel=1e-5)
-    assert float(norm.running_var) == pytest.approx(variance, rel=1e-5)
-    # It is learned from nothing but the mixed images.
-    alone = plain.training_step(batch, 0)
-    assert int(plain.net.norm.num_batches_tracked) == 1
+    assert (int(norm.num_batches_tracked), int(plain.net.norm.num_batches_tracked)) == (2, 1)
+    mean, variance = float(batch.images.mean()), float(batch.images.var())
+    assert float(norm.running_mean) == pytest.approx((0.1 + 0.09) * mean, rel=1e-5)
+    assert float(norm.running_var) == pytest.approx(0.81 + 0.19 * variance, rel=1e-5)
+    # It is learned from once.
     loss.backward()
     alone.backward()
     assert torch.equal(loss, alone)

@@ -18,8 +18,19 @@ def test_small_images_keep_their_size_in_the_stem():
     assert (net.conv1[0].stride, type(net.maxpool)) == ((1, 1), nn.Identity)
 
 
+@pytest.mark.parametrize("size", [8, 32, 64])
+def test_up_to_64_pixels_the_stem_is_a_3_by_3_convolution(size: int):
+    net = timm_student(4, 3, size, "resnet18")
+    assert (net.conv1.kernel_size, net.conv1.stride, net.conv1.padding) == ((3, 3), (1, 1), (1, 1))
+    assert net.layer1(net.maxpool(net.conv1(torch.rand(1, 3, size, size)))).shape[-1] == size
+
+
+def test_branches_of_a_stem_side_by_side_keep_one_size():
+    assert timm_student(4, 3, 32, "repvgg_a0")(torch.rand(2, 3, 32, 32)).shape == (2, 4)
+
+
 def test_large_images_meet_the_stem_as_it_is():
-    net = timm_student(4, 3, 64, "resnet10t")
+    net = timm_student(4, 3, 65, "resnet10t")
     assert net.conv1[0].stride == (2, 2)
     assert not isinstance(net.maxpool, nn.Identity)
 

@@ -34,20 +34,31 @@ def test_a_model_takes_images_of_the_size_and_channels_asked_for(model, channels
     assert net(torch.rand(2, channels, size, size)).shape == (2, 4)
 
 
-def test_small_images_keep_their_size_in_the_stem():
-    net = torchvision_student(4, 3, 32, "resnet18")
-    assert (net.conv1.stride, type(net.maxpool)) == ((1, 1), nn.Identity)
-    assert net.layer1(net.maxpool(net.conv1(torch.rand(1, 3, 32, 32)))).shape[-1] == 32
+@pytest.mark.parametrize("size", [32, 64])
+def test_small_images_meet_the_fields_modified_stem(size: int):
+    # RDED's resnet18_modified and SRe2L's, on CIFAR and Tiny-ImageNet.
+    net = torchvision_student(4, 3, size, "resnet18")
+    stem = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
+    assert repr(net.conv1) == repr(stem)
+    assert isinstance(net.maxpool, nn.Identity)
+    assert net.layer1(net.maxpool(net.conv1(torch.rand(1, 3, size, size)))).shape[-1] == size
+
+
+def test_a_smaller_kernel_is_drawn_as_its_network_draws_it():
+    torch.manual_seed(0)
+    weight = torchvision_student(4, 3, 32, "resnet18").conv1.weight
+    # He's initialization by the number of outputs, as torchvision has it.
+    assert weight.detach().std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.05)
 
 
 def test_large_images_meet_the_stem_as_it_is():
-    net = torchvision_student(4, 3, 64, "resnet18")
+    net = torchvision_student(4, 3, 65, "resnet18")
     assert (net.conv1.stride, type(net.maxpool)) == ((2, 2), nn.MaxPool2d)
 
 
 def test_the_first_convolution_of_other_channels_is_drawn_as_widely():
     torch.manual_seed(0)
-    colors, gray = (torchvision_student(4, c, 64, "resnet18").conv1 for c in (3, 1))
+    colors, gray = (torchvision_student(4, c, 96, "resnet18").conv1 for c in (3, 1))
     drawn, replaced = (c.weight.detach().std().item() for c in (colors, gray))
     assert gray.weight.shape == (64, 1, 7, 7)
     assert (gray.stride, gray.padding, gray.bias) == (colors.stride, colors.padding, None)

@@ -1,0 +1,1 @@
+"""Does a run end as it should at a signal, at any instant?"""

@@ -1,0 +1,171 @@
+"""How does a signal end a run? Where its state can be saved, and within half a minute.
+
+SIGTERM and SIGINT raise `Stopped` where the program is, or, while a training defers them, are only
+noted: it ends itself after the step that it is at. A thread notes them too, at once, even while the
+main one waits inside a library: it ends the process at a second signal, or when time is up.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator
+from types import FrameType
+from typing import Any, NoReturn
+
+# From the first signal to the end, whatever the main thread is doing.
+SECONDS = 30.0
+# Launchers and `timeout` send a signal twice, to a process and to its group: that is one.
+_SAME_SECONDS = 0.3
+
+_NUMBERS = (signal.SIGTERM, signal.SIGINT)
+# Added to a number by `ask`: no second signal, whenever it comes.
+_NOT_COUNTED = 128
+
+
+class Stopped(BaseException):
+    """The process was asked to end by a signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class _Watch:
+    """What this process knows of the signals that it got."""
+
+    def __init__(self, before_end: Callable[[], None], *, raises: bool) -> None:
+        self.asked: int | None = None
+        self.deferrals = 0
+        self.is_finishing = False
+        self.is_raised = False
+        self._before_end, self._raises = before_end, raises
+        self._end, self._begin = socket.socketpair()
+        self._begin.setblocking(False)
+        # In the background of a shell, interrupts are ignored.
+        self._handled = [n for n in _NUMBERS if signal.getsignal(n) is not signal.SIG_IGN]
+        self._handlers: dict[int, Any] = {n: signal.signal(n, self.handle) for n in self._handled}
+        signal.set_wakeup_fd(self._begin.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._listen, daemon=True, name="signals").start()
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Raise in the main thread, the first time and unless a training saves its state first."""
+        self.asked = self.asked or number
+        if self.is_finishing or not (self._raises or self.deferrals):
+            self.end(self.asked)
+        if not self.deferrals:
+            self.raise_once()
+
+    def raise_once(self) -> None:
+        """Raise what was asked for, if anything was and it was not raised yet."""
+        if self.asked and not self.is_raised:
+            self.is_raised = True
+            raise Stopped(self.asked)
+
+    def ask(self, number: int) -> None:
+        """Note what another rank was asked for; time begins to run here too."""
+        if not self.asked:
+            self.asked = number
+            self._begin.send(bytes([number + _NOT_COUNTED]))
+
+    def end(self, number: int) -> NoReturn:
+        """End the process here and now."""
+        with contextlib.suppress(Exception):
+            self._before_end()
+        os._exit(128 + number)
+
+    def _listen(self) -> None:
+        first: float | None = None
+        while True:
+            left = None if first is None else max(0.0, first + SECONDS - time.monotonic())
+            if not select.select([self._end], [], [], left)[0]:
+                self.end(self.asked or signal.SIGTERM)
+            received = self._end.recv(1)
+            if not received:
+                return  # given up
+            number, now = received[0], time.monotonic()
+            is_second = first is not None and now - first > _SAME_SECONDS and number in _NUMBERS
+            if number % _NOT_COUNTED not in _NUMBERS:
+                continue
+            self.asked = self.asked or number % _NOT_COUNTED
+            first = first or now
+            if is_second or self.is_finishing:
+                self.end(self.asked)
+
+    def give_up(self) -> None:
+        """Give the signals back to whoever had them."""
+        with contextlib.suppress(ValueError):
+            signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._begin.close()
+
+
+_watch: _Watch | None = None
+
+
+def install(before_end: Callable[[], None] = lambda: None, *, raises: bool = True) -> None:
+    """Answer signals from now on.
+
+    Args:
+        before_end: Called before the process ends at once.
+        raises: Whether `Stopped` is raised where no training defers it; else the process ends.
+    """
+    global _watch
+    forget()
+    _watch = _Watch(before_end, raises=raises)
+
+
+def forget() -> None:
+    """Answer no more signals."""
+    global _watch
+    if _watch is not None:
+        _watch.give_up()
+    _watch = None
+
+
+# A fork has its parent's handlers, and would write to its parent's thread.
+os.register_at_fork(after_in_child=forget)
+
+
+def asked() -> int | None:
+    """Return the signal that this process, or another rank, was asked to end by."""
+    return _watch.asked if _watch else None
+
+
+def ask(number: int) -> None:
+    """Note that another rank was asked to end by a signal."""
+    if _watch:
+        _watch.ask(number)
+
+
+def now(number: int) -> NoReturn:
+    """Raise what was asked for, here or on another rank; no further signal raises again."""
+    ask(number)
+    if _watch:
+        _watch.is_raised = True
+    raise Stopped(number)
+
+
+@contextlib.contextmanager
+def deferred() -> Generator[None]:
+    """Only note signals in here, where `asked` is looked at; one that is left raises at the end."""
+    if _watch is None:
+        yield
+        return
+    _watch.deferrals += 1
+    try:
+        yield
+    finally:
+        _watch.deferrals -= 1
+    if not _watch.deferrals:
+        _watch.raise_once()
+
+
+def finish() -> None:
+    """End at once at any further signal: what is left is not worth waiting for."""
+    if _watch:
+        _watch.is_finishing = True
