@@ -20,6 +20,10 @@ _READ = {
     ("autoencoder", "kl"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
     ("autoencoder", "tiny"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
     ("prior", "dit"): (*(f"<subfolder>/{p}" for p in _DIFFUSERS), _SCHEDULE, "classes.json"),
+    ("prior", "unet"): (
+        *(f"<subfolder>/{p}" for p in _DIFFUSERS),
+        *(_SCHEDULE, "classes.json", "prior.json"),
+    ),
     ("prior", "stable_diffusion"): (
         *(f"unet/{p}" for p in _DIFFUSERS),
         *(f"text_encoder/{p}" for p in _TRANSFORMERS),
