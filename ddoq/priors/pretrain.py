@@ -66,7 +66,7 @@ class PriorPretraining:
         def save(folder: Path) -> None:
             _save(run, net, module.average.module, self.space, folder)
 
-        shown = Samples(run, work, save, steps=self.steps, times=self.samples)
+        shown = Samples(run, work, save, space=self.space, steps=self.steps, times=self.samples)
         trained = self._fit(run, module, feed, work, shown)
         if not run.world.is_first:
             return

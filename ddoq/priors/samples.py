@@ -15,6 +15,7 @@ from ddoq.data.images import as_bytes, as_floats
 from ddoq.decoders.blocks import Block
 from ddoq.errors import DdoqError
 from ddoq.kinds import KINDS
+from ddoq.priors.unet import Space
 from ddoq.teachers.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -28,9 +29,19 @@ class Samples(Callback):
     """Save the prior as it is now and then, draw from it as a decoder would, and say how good."""
 
     def __init__(
-        self, run: "Run", work: Path, save: Callable[[Path], None], *, steps: int, times: int
+        self,
+        run: "Run",
+        work: Path,
+        save: Callable[[Path], None],
+        *,
+        space: Space,
+        steps: int,
+        times: int,
     ) -> None:
         self._run, self._work, self._save = run, work, save
+        # Here, as all ranks look for them together, but only the first one draws.
+        self._teacher = teacher_at_hand(run) if times else None
+        self._autoencoder = autoencoder_of(run, space) if times else None
         self._steps = (
             {round(steps * (i + 1) / times) for i in range(times)} if times else set[int]()
         )
@@ -48,13 +59,12 @@ class Samples(Callback):
 
     def _show(self, step: int) -> None:
         self._save(self.snapshot)
-        images, labels = draw(self._run, self.snapshot, rows=_ROWS, columns=_COLUMNS)
+        images, labels = draw(self._run, self.snapshot, self._autoencoder)
         file = self._work / f"samples-{step:07d}.png"
         write_grid(file, images, columns=_COLUMNS)
         said = f"prior: samples of step {step} in {file}"
-        teacher = teacher_at_hand(self._run)
-        if teacher is not None:
-            share = in_class(teacher, images, labels)
+        if self._teacher is not None:
+            share = in_class(self._teacher, images, labels)
             self.verdicts[f"samples in their class by the teacher, step {step}"] = share
             said += f"; the teacher puts {share:.0%} of them in their class"
         self._run.console.say(said)
@@ -69,24 +79,28 @@ class Samples(Callback):
 
 
 def draw(
-    run: "Run", folder: Path, *, rows: int, columns: int
+    run: "Run", folder: Path, autoencoder: Any
 ) -> tuple[UInt8[Tensor, "n c h w"], Int[Tensor, " n"]]:
     """Draw samples of some classes, a row for each, from a prior that lies in a folder."""
-    from ddoq.autoencoders.identity import Identity
-
     prior = run.make("prior", {**run.recipe.prior, "source": str(folder)}).to(run.world.device)
-    in_pixels = getattr(prior, "space", "latents") == "pixels"
-    autoencoder = Identity() if in_pixels else run.autoencoder
     own = run.recipe.decoder if run.recipe.decoder["name"] == run.recipe.prior["name"] else {}
     block = complete(KINDS, "decoder", {"name": run.recipe.prior["name"], **own, "start": "noise"})
     decoder = run.make("decoder", block, prior=prior, autoencoder=autoencoder)
-    chosen = torch.linspace(0, run.num_classes - 1, min(rows, run.num_classes)).round().long()
-    labels = chosen.repeat_interleave(columns)
-    numbers = torch.arange(columns).repeat(len(chosen))
-    shape = () if in_pixels else autoencoder.latent_shape(run.channels, run.image_size)
+    chosen = torch.linspace(0, run.num_classes - 1, min(_ROWS, run.num_classes)).round().long()
+    labels = chosen.repeat_interleave(_COLUMNS)
+    numbers = torch.arange(_COLUMNS).repeat(len(chosen))
+    size = autoencoder.image_size or run.image_size
+    shape = autoencoder.latent_shape(run.channels, size)
     with torch.inference_mode():
         drawn = decoder.decode(Block(torch.zeros(len(labels), *shape), labels, numbers))
     return as_bytes(drawn.cpu()), labels
+
+
+def autoencoder_of(run: "Run", space: Space) -> Any:
+    """Return the autoencoder that decodes samples: none is needed for pixels."""
+    from ddoq.autoencoders.identity import Identity
+
+    return Identity() if space == "pixels" else run.autoencoder
 
 
 def teacher_at_hand(run: "Run") -> Teacher | None:

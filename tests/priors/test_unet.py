@@ -1,5 +1,8 @@
 """Is a U-Net's folder what diffusers itself loads, and what is done with it EDM's?"""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,8 +67,6 @@ def test_guidance_goes_beyond_the_label_away_from_none(folder: Path):
 
 
 def test_weights_in_half_precision_are_read_in_single(folder: Path, tmp_path: Path):
-    import shutil
-
     shutil.copytree(folder, tmp_path / "half")
     (tmp_path / "half" / "manifest.json").unlink()
     file = tmp_path / "half" / "unet" / "diffusion_pytorch_model.safetensors"
@@ -105,8 +106,6 @@ def test_pixels_need_no_autoencoder_in_the_key(run: Run, cache: Path):
 
 
 def test_a_folder_with_another_schedule_is_refused(folder: Path, tmp_path: Path):
-    import shutil
-
     shutil.copytree(folder / "unet", tmp_path / "unet")
     DDIMScheduler().save_pretrained(tmp_path / "scheduler")
     with pytest.raises(DataError, match="DDIMScheduler, not EDM's"):
@@ -148,3 +147,18 @@ def test_on_a_card_a_compiled_prior_in_half_precision_learns(cache: Path):
     card = (run.pretrained("prior") / "CARD.md").read_text()
     [line] = [x for x in card.splitlines() if "loss, mean of the last tenth" in x]
     assert float(line.split(": ")[1]) < 0.5
+
+
+@pytest.mark.slow
+def test_two_ranks_train_one_prior(tmp_path: Path, environment: dict[str, str]):
+    ranks = ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp"]
+    places = [f"cache={tmp_path / 'cache'}", f"out={tmp_path / 'out'}"]
+    command = [sys.executable, "-m", "ddoq.pretrain", *SMALL, *ranks, *places]
+    short = ["pretrain.teacher.steps=2", "pretrain.prior.minutes=0.02"]
+    done = subprocess.run(
+        [*command, *short], env=environment, capture_output=True, text=True, timeout=250
+    )
+    assert done.returncode == 0, done.stderr
+    assert damage(tmp_path / "out" / "prior") is None
+    assert UNetPrior(source=str(tmp_path / "out" / "prior")).shape == (1, 8, 8)
+    assert len(list((tmp_path / "out" / "prior").glob("samples-*.png"))) == 2
