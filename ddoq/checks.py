@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ddoq.component import Block, check_settings, complete, required
 from ddoq.errors import UsageError
 from ddoq.kinds import KINDS, PLURAL, PRETRAINERS, SINGLE
+from ddoq.ranges import RANGES, refuse_outside
 from ddoq.signature import defaults, nearest, signature
 
 if TYPE_CHECKING:
@@ -79,8 +80,11 @@ def checked(recipe: "Recipe") -> "Recipe":
     for plural, kind in PLURAL.items():
         done = [complete(KINDS, kind, block) for block in getattr(recipe, plural)]
         setattr(recipe, plural, done)
+    _refuse_numbers(recipe)
     for plural in PLURAL:
         blocks = getattr(recipe, plural)
+        if not blocks:
+            raise UsageError(f"{plural}=[]: there is nothing to measure", "name one or more")
         if any(b in blocks[:i] for i, b in enumerate(blocks)):
             raise UsageError(f"{plural}: one is named twice", "name each of them once")
     _check_quoted(recipe.evaluation.quoted)
@@ -100,6 +104,12 @@ def checked(recipe: "Recipe") -> "Recipe":
     return recipe
 
 
+def _refuse_numbers(recipe: "Recipe") -> None:
+    for place, block in (("", recipe), ("evaluation.", recipe.evaluation)):
+        for key in RANGES.keys() & vars(block).keys():
+            refuse_outside(f"{place}{key}", getattr(block, key), RANGES[key])
+
+
 def _check_rows(recipe: "Recipe") -> None:
     """Complete the blocks that stand for further rows of the table."""
     settings = recipe.evaluation
@@ -114,10 +124,6 @@ def _check_rows(recipe: "Recipe") -> None:
             for b in blocks
         ]
         setattr(settings, field, done)
-    if any(n < 1 for n in settings.images_per_class):
-        raise UsageError(
-            f"evaluation.images_per_class={settings.images_per_class}", "each is at least 1"
-        )
     if settings.choose and settings.split == "val":
         raise UsageError(
             "evaluation.choose=true with split=val: the images that choose would measure, too",

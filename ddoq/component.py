@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ddoq.errors import UsageError
+from ddoq.ranges import range_of, refuse_outside
 from ddoq.signature import REQUIRED, Signature, accepts, defaults, nearest, signature
 
 Block = dict[str, Any]
@@ -86,6 +87,8 @@ def check_settings(
                     f"{place}.{key}: {value!r} is not {ast.unparse(annotation)}",
                     f"give {place}.{key} a value of that type",
                 )
+            if not is_code(target) or target.startswith("ddoq."):
+                refuse_outside(f"{place}.{key}", value, range_of(target, key))
         elif not settable.is_open:
             raise UsageError(
                 f"{place}: {target} takes no {key!r}{nearest(key, settable.parameters)}",
