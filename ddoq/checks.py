@@ -90,18 +90,26 @@ def checked(recipe: "Recipe") -> "Recipe":
     _check_quoted(recipe.evaluation.quoted)
     _check_rows(recipe)
     _check_pretrain(recipe)
-    owned = [k for k in recipe.trainer if k in _OWNED or k.startswith("limit_")]
+    _check_trainer(recipe.trainer)
+    return recipe
+
+
+def _check_trainer(settings: Block) -> None:
+    owned = [k for k in settings if k in _OWNED or k.startswith("limit_")]
     if owned:
         raise UsageError(
             f"trainer.{owned[0]}: how long and on what is trained is the protocol's to say",
             "change the protocol, for example 'protocol=[{name: small, steps: 500}]'",
         )
-    precision = str(recipe.trainer.get("precision", "32-true"))
+    precision = str(settings.get("precision", "32-true"))
     if precision not in _PRECISIONS:
         raise UsageError(f"trainer.precision={precision}", f"use one of {', '.join(_PRECISIONS)}")
+    if not isinstance(settings.get("logger", False), bool | None):
+        raise UsageError(
+            f"trainer.logger={settings['logger']}", "use true (Lightning's own) or false"
+        )
     trainer = signature(_TRAINER)
-    check_settings({}, trainer, recipe.trainer, place="trainer", target="lightning's Trainer")
-    return recipe
+    check_settings({}, trainer, settings, place="trainer", target="lightning's Trainer")
 
 
 def _refuse_numbers(recipe: "Recipe") -> None:
@@ -182,6 +190,9 @@ def refuse_missing(recipe: "Recipe") -> None:
     for place, kind, block in blocks:
         missing = required(KINDS, kind, block)
         if missing:
+            name, supplied = missing[0], KINDS[kind].supplies
             raise UsageError(
-                f"{place}.{missing[0]} is missing", f"add {place}.{missing[0]}=... to the command"
+                f"{place}.{name} is missing{nearest(name, supplied)}",
+                f"add {place}.{name}=... to the command"
+                + (f"; {', '.join(supplied)} are supplied" if nearest(name, supplied) else ""),
             )

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from ddoq import world
 from ddoq.errors import DdoqError, ResourceError
+from ddoq.plugin import blamed
 
 Body = Callable[[list[str]], None]
 
@@ -28,7 +29,8 @@ def run(body: Body, argv: list[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if argv is None else argv
     _prepare()
     try:
-        body(arguments)
+        with blamed():
+            body(arguments)
     except (KeyboardInterrupt, Terminated) as stop:
         _end(143 if isinstance(stop, Terminated) else 130, "stopped; run it again to go on")
     except DdoqError as error:

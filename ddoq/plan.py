@@ -102,7 +102,8 @@ def _sets(run: "Run", entry: Entry, counted: set[str]) -> list[Step]:
 
 def _made(run: "Run", entry: Entry, stage: str, done: list[bool]) -> Step:
     distiller = _distiller(run, entry)
-    num_images = distiller.budget or distiller.images_per_class * run.images.num_classes
+    per_class = getattr(distiller, "images_per_class", 0)
+    num_images = getattr(distiller, "budget", None) or per_class * run.images.num_classes
     needs = {
         "latents": f"encode {len(run.images.train)} images",
         "study": "hold out latents of some classes and quantize the rest",

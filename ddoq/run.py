@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from ddoq import shipped
 from ddoq.artifacts import Cache, StageRecord, fingerprint, folder_fingerprint, sha256
-from ddoq.component import SEVERAL, Block, Kind, build
+from ddoq.component import SEVERAL, Block, Kind, build, is_code
 from ddoq.console import Console
 from ddoq.kinds import KINDS, PRETRAINERS
 from ddoq.memory import keep_freed
+from ddoq.plugin import blamed
 from ddoq.recipe import Recipe
+from ddoq.refusals import refuse_places
 from ddoq.signature import local_sources, signature
 from ddoq.stages import versioned
-from ddoq.trainers import WITHOUT_EFFECT, new_trainer, silence
+from ddoq.trainers import WITHOUT_EFFECT, new_trainer, refuse_trainer, silence
 from ddoq.world import World, launch
 
 if TYPE_CHECKING:
@@ -50,12 +52,14 @@ class Run:
     def __init__(
         self, recipe: Recipe, console: Console | None = None, *, pretrain_ranks: int | None = None
     ) -> None:
+        refuse_places(cache=recipe.cache, out=recipe.out)
         silence()
         keep_freed()
         _set_threads(recipe.threads)
         self.recipe = recipe
         self._seed = recipe.seed
         self.world: World = launch(recipe.trainer)
+        refuse_trainer(self.world, recipe.trainer)
         self.pretrain_ranks = pretrain_ranks or self.world.size
         """How many ranks train what `pretrain` makes: more, where this run is a rank's worker."""
         self.console = console or Console(is_silent=not self.world.is_first)
@@ -200,12 +204,15 @@ class Run:
     @functools.cached_property
     def images(self) -> "Images":
         """The real images."""
+        from ddoq.data.given import refuse_source
         from ddoq.data.images import Images
 
         # Rank 0 first: where data are downloaded or surveyed, the others find it done.
         if not self.world.is_first:
             self.world.barrier()
         images = Images(self.make("data"))
+        if is_code(self.recipe.data["name"]):
+            refuse_source(images, self.recipe.data["name"])
         if self.world.is_first:
             self.world.barrier()
         return images
@@ -230,9 +237,19 @@ class Run:
         key = fingerprint(block or self.recipe.teacher)
         if key not in self._teachers:
             teacher = self.make("teacher", block)
+            self._refuse_teacher(teacher, block or self.recipe.teacher)
             on_device = teacher.for_classes(self.images.class_ids).to(self.world.device)
             self._teachers[key] = on_device
         return self._teachers[key]
+
+    def _refuse_teacher(self, teacher: Any, block: Block) -> None:
+        if is_code(block["name"]):
+            from ddoq.students.trial import try_logits
+
+            with blamed(block["name"], teacher):
+                teacher.for_classes(self.images.class_ids)
+            shape = self.channels, self.image_size, self.image_size
+            try_logits(teacher, block["name"], shape, self.num_classes)
 
     def release(self) -> None:
         """Forget the networks that lie on a GPU; they are made again when they are asked for."""

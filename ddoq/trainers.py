@@ -4,7 +4,7 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from ddoq.world import World
+from ddoq.world import World, refused
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -42,6 +42,18 @@ def new_trainer(world: World, wanted: dict[str, Any], settings: dict[str, Any]) 
     # A rank's part of a step is too small for batch statistics of its own.
     quiet["sync_batchnorm"] = world.size > 1 and world.device.type == "cuda"
     return Trainer(**{**quiet, **wanted, **world.settings, **settings})
+
+
+def refuse_trainer(world: World, wanted: dict[str, Any]) -> None:
+    """Refuse a `trainer:` block that Lightning cannot use, before the first training needs it."""
+    if not wanted:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            new_trainer(world, wanted, {"max_epochs": 1})
+        except Exception as error:  # Lightning raises errors of many kinds, its own among them.
+            raise refused(error) from error
 
 
 def silence() -> None:

@@ -3,11 +3,12 @@
 import atexit
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ddoq.errors import UsageError
+from ddoq.errors import DdoqError, ResourceError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -144,14 +145,24 @@ def _launch(settings: dict[str, Any]) -> World:
 
     try:
         fabric = Fabric(**settings)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise UsageError(
-            f"trainer: {str(error).splitlines()[0]}", "see Lightning's Trainer for what fits"
-        ) from error
-    fabric.launch()
+    except Exception as error:  # Lightning raises errors of many kinds, its own among them.
+        raise refused(error) from error
+    try:
+        fabric.launch()
+    except TypeError as error:  # a strategy whose processes begin in a function, such as ddp_spawn
+        raise refused(error) from error
     if fabric.world_size > 1:
         atexit.register(_leave)
     return World(fabric, settings if fabric.world_size > 1 else None)
+
+
+def refused(error: Exception) -> DdoqError:
+    """Return what Lightning says of a `trainer:` block: a wrong setting, or a missing device."""
+    cause = f"trainer: {str(error).splitlines()[0]}"
+    if re.search("not available|no supported|only has|found no", cause, re.IGNORECASE):
+        remedy = "leave out trainer.accelerator and devices, or run where there is such a device"
+        return ResourceError(cause, remedy)
+    return UsageError(cause, "see Lightning's Trainer for what fits")
 
 
 def _leave() -> None:

@@ -18,6 +18,7 @@ from ddoq.evaluation.cell import Cell
 from ddoq.evaluation.grid import draw, tables
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.rows import entries
+from ddoq.plugin import blamed
 from ddoq.processes import finished, follow
 
 if TYPE_CHECKING:
@@ -143,5 +144,6 @@ def _train(job: Job) -> list[StageRecord]:
     """Train one cell and return what it cost."""
     assert _run is not None
     _run.records.clear()
-    measure(_run, cell_of(_run, job))
+    with blamed():
+        measure(_run, cell_of(_run, job))
     return [r for r in _run.records if r.stage in ("labels", "cell")]
