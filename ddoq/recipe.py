@@ -56,7 +56,8 @@ class Evaluation:
     """Rows with the method's size: `uniform` (its images unweighted), or any distiller."""
     labels: str = "auto"
     """Where soft labels come from: `online` asks the teacher at each step, `stored` makes a table
-    once that all students of a seed share, `auto` stores small ones. The results are the same."""
+    once that all students of a seed share, `auto` stores small ones. The results are the same, on
+    a CPU bit for bit."""
     workers: int | None = None
     """Processes that train students side by side in a run of one rank; null: on a CPU with
     `threads` given as many as fit on its cores, four at most, else one."""

@@ -1,5 +1,6 @@
 """What would make a number wrong without anyone noticing?"""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +142,23 @@ def test_a_module_beside_a_plugged_in_one_is_part_of_its_key(
     before = run.key("student", run.recipe.students[0])
     (package / "blocks.py").write_text("WIDTH = 2\n")
     assert run.key("student", run.recipe.students[0]) != before
+
+
+def _promises() -> list[str]:
+    """Return what stands around every "bit for bit" in the docs and the docstrings."""
+    files = [*(ROOT / "docs").glob("*.md"), *(ROOT / "ddoq").rglob("*.py"), ROOT / "README.md"]
+    texts = [" ".join(f.read_text(encoding="utf-8").split()) for f in files]
+    return [
+        text[max(0, found.start() - 160) : found.end() + 120]
+        for text in texts
+        for found in re.finditer("(?<!not )bit for bit", text)
+    ]
+
+
+def test_equality_bit_for_bit_is_promised_of_cpus_alone() -> None:
+    promises = _promises()
+    assert len(promises) > 5
+    assert [p for p in promises if "CPU" not in p] == []
 
 
 def test_students_trained_in_processes_are_those_trained_one_by_one(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ def sized(block: Block, lead: Block, number: int | None) -> Block:
         )
     if all(v is None for v in size.values()) and "images_per_class" in asked:
         raise UsageError(
-            f"{lead['name']} takes no images_per_class, so {block['name']} cannot be given its size",
+            f"{lead['name']} takes no images_per_class, "
+            f"so {block['name']} cannot be given its size",
             "say how many its sets have: evaluation.images_per_class=[N], or leave such rows out: "
             "evaluation.baselines=[full]",
         )
