@@ -205,7 +205,7 @@ class Run:
     def images(self) -> "Images":
         """The real images."""
         from ddoq.data.given import refuse_source
-        from ddoq.data.images import Images
+        from ddoq.data.images import Images, describe
 
         # Rank 0 first: where data are downloaded or surveyed, the others find it done.
         if not self.world.is_first:
@@ -215,6 +215,8 @@ class Run:
             refuse_source(images, self.recipe.data["name"])
         if self.world.is_first:
             self.world.barrier()
+        for line in describe(images):
+            self.console.say(line)
         return images
 
     @functools.cached_property

@@ -158,7 +158,7 @@ def _launch(settings: dict[str, Any]) -> World:
 
 def refused(error: Exception) -> DdoqError:
     """Return what Lightning says of a `trainer:` block: a wrong setting, or a missing device."""
-    cause = f"trainer: {str(error).splitlines()[0]}"
+    cause = "trainer: " + str(error).partition("\n")[0]
     if re.search("not available|no supported|only has|found no", cause, re.IGNORECASE):
         remedy = "leave out trainer.accelerator and devices, or run where there is such a device"
         return ResourceError(cause, remedy)

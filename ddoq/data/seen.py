@@ -9,6 +9,7 @@ from torch import Tensor
 from ddoq.artifacts import read_tensors, write_tensors
 from ddoq.data.images import Images
 from ddoq.errors import UsageError
+from ddoq.given import intact
 
 _FILE = "trained_on.safetensors"
 # Public data sets hold a few pictures twice.
@@ -55,10 +56,12 @@ def refuse_seen(folder: Path, images: Images, split: str) -> None:
     """
     if not (folder / _FILE).is_file() or not images.fits_in_memory(split):
         return
-    known = read_tensors(folder / _FILE)
-    if int(known["image_size"]) != images.image_size:
+    with intact(folder / _FILE):
+        known = read_tensors(folder / _FILE)
+        size, trained_on = int(known["image_size"]), known["hashes"]
+    if size != images.image_size:
         return
-    share = float(torch.isin(hashes(images, split), known["hashes"]).float().mean())
+    share = float(torch.isin(hashes(images, split), trained_on).float().mean())
     if share > _TOLERATED_SHARE:
         raise UsageError(
             f"{folder}: these weights were trained on {share:.0%} of the {split} images",

@@ -130,6 +130,16 @@ def stamp(file: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+def refuse_unwritable(name: str, where: str) -> None:
+    """Refuse a class's name that no file can be written with."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where}: the class name {ascii(name)} is not UTF-8", "give it another name"
+        ) from error
+
+
 def natural_order(names: Sequence[str]) -> list[str]:
     """Sort names with their numbers by value.
 

@@ -1,5 +1,6 @@
 """A class-conditional diffusion transformer (DiT, Peebles and Xie 2023) in latent space."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from ddoq.autoencoders.weights import load_diffusers, load_schedule
 from ddoq.data.imagenet import imagenet_ids
 from ddoq.decoders.denoise import guided
 from ddoq.errors import DataError
+from ddoq.given import intact
 
 CLASSES = "classes.json"
 
@@ -39,7 +41,7 @@ class DiTPrior:
         self._schedule = load_schedule(source, revision)
         self.null_label = int(self.transformer.config.num_embeds_ada_norm)
         classes = shipped.locate(source) / CLASSES
-        self.class_ids = tuple(read_json(classes)) if classes.is_file() else imagenet_ids()
+        self.class_ids = _class_ids(classes) if classes.is_file() else imagenet_ids()
 
     def to(self, device: torch.device) -> "DiTPrior":
         """Move the transformer; the schedule's tables stay on the CPU."""
@@ -79,3 +81,11 @@ class DiTPrior:
         ).sample
         # A learned variance, where there is one, fills the second half of the channels.
         return guided(both[:, : x.shape[1]], guidance)
+
+
+def _class_ids(file: Path) -> tuple[str, ...]:
+    with intact(file):
+        found: Any = read_json(file)
+        if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+            raise ValueError("it is no list of class ids")
+        return tuple(found)

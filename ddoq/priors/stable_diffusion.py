@@ -10,6 +10,7 @@ from ddoq import shipped
 from ddoq.autoencoders.weights import load_diffusers, load_schedule
 from ddoq.decoders.denoise import guided
 from ddoq.errors import ResourceError
+from ddoq.given import intact
 
 
 class StableDiffusionPrior:
@@ -35,12 +36,13 @@ class StableDiffusionPrior:
         place = str(folder) if folder.is_dir() else source
         pinned: dict[str, Any] = {"revision": revision} if revision else {}
         try:
-            self._tokenizer: Any = CLIPTokenizer.from_pretrained(
-                place, subfolder="tokenizer", **pinned
-            )
-            self._encoder: Any = CLIPTextModel.from_pretrained(
-                place, subfolder="text_encoder", use_safetensors=True, **pinned
-            ).eval()
+            with intact(source):
+                self._tokenizer: Any = CLIPTokenizer.from_pretrained(
+                    place, subfolder="tokenizer", **pinned
+                )
+                self._encoder: Any = CLIPTextModel.from_pretrained(
+                    place, subfolder="text_encoder", use_safetensors=True, **pinned
+                ).eval()
         except OSError as error:
             raise ResourceError(
                 f"{source}: its text encoder is not here ({str(error).splitlines()[0]})",
