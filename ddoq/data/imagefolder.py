@@ -224,7 +224,7 @@ def _warn_if_nested(root: Path, train: Path, class_ids: Sequence[str], found: _F
     if places and all(len(place.parts) > 1 for place in places) and len(within) > len(class_ids):
         warnings.warn(
             f"{root}: no class folder has pictures of its own, only folders with pictures: "
-            f"{', '.join(within[:4])}, ... If these are the classes, data.root is too high; now the "
-            f"{len(class_ids)} classes are {', '.join(class_ids[:4])}",
+            f"{', '.join(within[:4])}, ... If these are the classes, data.root is too high; now "
+            f"the {len(class_ids)} classes are {', '.join(class_ids[:4])}",
             stacklevel=4,
         )

@@ -136,7 +136,7 @@ def refuse_unwritable(name: str, where: str) -> None:
         name.encode()
     except UnicodeEncodeError as error:
         raise DataError(
-            f"{where}: the class name {ascii(name)} is not UTF-8", "give it another name"
+            f"{where}: the class name {name!a} is not UTF-8", "give it another name"
         ) from error
 
 

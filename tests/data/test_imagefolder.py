@@ -300,7 +300,7 @@ def test_a_link_to_pictures_elsewhere_is_followed(root, tmp_path):
 def test_a_class_folder_whose_name_is_not_utf_8_is_refused_before_the_survey(root, monkeypatch):
     os.rename(root / "dog", os.fsencode(root) + b"/d\xf6g")
     monkeypatch.setattr(survey_module, "_looked_through", None)
-    with pytest.raises(DataError, match="the class name .* is not UTF-8"):
+    with pytest.raises(DataError, match=r"the class name .* is not UTF-8"):
         ImageFolder(root=str(root))
 
 
