@@ -12,6 +12,7 @@ def encode(invocation: recipe.Invocation) -> Path:
     from ddoq.run import Run
 
     run = Run(invocation.recipe)
+    run.pin(["autoencoder"])
     store = run.latents
     folder = store.folder
     if invocation.recipe.out and run.world.is_first:

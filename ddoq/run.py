@@ -5,7 +5,7 @@ Everything is made when it is first asked for, so that a finished run loads next
 
 import contextlib
 import functools
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from ddoq.memory import keep_freed
 from ddoq.plugin import blamed
 from ddoq.recipe import Recipe
 from ddoq.refusals import refuse_places
+from ddoq.revisions import commit_of, is_moving, known_commit
 from ddoq.signature import local_sources, signature
 from ddoq.stages import versioned
 from ddoq.trainers import WITHOUT_EFFECT, new_trainer, refuse_trainer, silence
@@ -72,6 +73,26 @@ class Run:
             on_start=lambda stage: self.console.log({"event": "start", "stage": stage}),
             on_finish=self.remember,
         )
+
+        self.pin()
+
+    def pin(self, parts: Iterable[str] = ()) -> None:
+        """Fix what moves on the Hub to commits: of these parts, and of all that are known already.
+
+        A name is a commit in every key from then on, and in the recipe that is saved.
+        """
+        asked, cache = set(parts), Path(self.recipe.cache)
+        for part in PRETRAINERS:
+            block = getattr(self.recipe, part)
+            if not is_moving(block):
+                continue
+            named = block["source"], block["revision"]
+            commit = known_commit(cache, *named)
+            if commit is None and part in asked:
+                commit = commit_of(cache, *named)
+            if commit is not None:
+                block["revision"] = commit
+                self.console.say(f"{part}: {'@'.join(named)} is commit {commit}")
 
     def remember(self, *records: StageRecord) -> None:
         """Note what became of stages."""
