@@ -25,10 +25,13 @@ def distill(recipe: str = "digits", *overrides: str) -> SyntheticSet:
     """
     from ddoq.evaluation.grid import draw
     from ddoq.evaluation.rows import entries
+    from ddoq.plan import pin
     from ddoq.run import Run
 
     wanted = recipes.read([f"recipe={recipe}", *overrides]).recipe
-    return draw(Run(wanted, _console()), entries(wanted)[0], 0)
+    run = Run(wanted, _console())
+    pin(run)
+    return draw(run, entries(wanted)[0], 0)
 
 
 def evaluate(

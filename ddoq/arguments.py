@@ -5,6 +5,7 @@ A frozen dataclass is the schema: its fields are the keys, their types say how a
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -56,9 +57,12 @@ def _whole(key: str, value: str) -> int:
 
 def _number(key: str, value: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         raise UsageError(f"{key}={value}", f"{key} is a number") from None
+    if not math.isfinite(number):
+        raise UsageError(f"{key}={value}", f"{key} is a finite number")
+    return number
 
 
 _READERS: dict[Any, Callable[[str, str], Any]] = {

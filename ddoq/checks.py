@@ -6,6 +6,7 @@ from ddoq.component import Block, check_settings, complete, required
 from ddoq.errors import UsageError
 from ddoq.kinds import KINDS, PLURAL, PRETRAINERS, SINGLE
 from ddoq.priors import NETS
+from ddoq.ranges import RANGES, refuse_outside
 from ddoq.signature import defaults, nearest, signature
 
 if TYPE_CHECKING:
@@ -80,25 +81,42 @@ def checked(recipe: "Recipe") -> "Recipe":
     for plural, kind in PLURAL.items():
         done = [complete(KINDS, kind, block) for block in getattr(recipe, plural)]
         setattr(recipe, plural, done)
+    _refuse_numbers(recipe)
     for plural in PLURAL:
         blocks = getattr(recipe, plural)
+        if not blocks:
+            raise UsageError(f"{plural}=[]: there is nothing to measure", "name one or more")
         if any(b in blocks[:i] for i, b in enumerate(blocks)):
             raise UsageError(f"{plural}: one is named twice", "name each of them once")
     _check_quoted(recipe.evaluation.quoted)
     _check_rows(recipe)
     _check_pretrain(recipe)
-    owned = [k for k in recipe.trainer if k in _OWNED or k.startswith("limit_")]
+    _check_trainer(recipe.trainer)
+    return recipe
+
+
+def _check_trainer(settings: Block) -> None:
+    owned = [k for k in settings if k in _OWNED or k.startswith("limit_")]
     if owned:
         raise UsageError(
             f"trainer.{owned[0]}: how long and on what is trained is the protocol's to say",
             "change the protocol, for example 'protocol=[{name: small, steps: 500}]'",
         )
-    precision = str(recipe.trainer.get("precision", "32-true"))
+    precision = str(settings.get("precision", "32-true"))
     if precision not in _PRECISIONS:
         raise UsageError(f"trainer.precision={precision}", f"use one of {', '.join(_PRECISIONS)}")
+    if not isinstance(settings.get("logger", False), bool | None):
+        raise UsageError(
+            f"trainer.logger={settings['logger']}", "use true (Lightning's own) or false"
+        )
     trainer = signature(_TRAINER)
-    check_settings({}, trainer, recipe.trainer, place="trainer", target="lightning's Trainer")
-    return recipe
+    check_settings({}, trainer, settings, place="trainer", target="lightning's Trainer")
+
+
+def _refuse_numbers(recipe: "Recipe") -> None:
+    for place, block in (("", recipe), ("evaluation.", recipe.evaluation)):
+        for key in RANGES.keys() & vars(block).keys():
+            refuse_outside(f"{place}{key}", getattr(block, key), RANGES[key])
 
 
 def _check_rows(recipe: "Recipe") -> None:
@@ -115,10 +133,6 @@ def _check_rows(recipe: "Recipe") -> None:
             for b in blocks
         ]
         setattr(settings, field, done)
-    if any(n < 1 for n in settings.images_per_class):
-        raise UsageError(
-            f"evaluation.images_per_class={settings.images_per_class}", "each is at least 1"
-        )
     if settings.choose and settings.split == "val":
         raise UsageError(
             "evaluation.choose=true with split=val: the images that choose would measure, too",
@@ -179,6 +193,9 @@ def refuse_missing(recipe: "Recipe") -> None:
     for place, kind, block in blocks:
         missing = required(KINDS, kind, block)
         if missing:
+            name, supplied = missing[0], KINDS[kind].supplies
             raise UsageError(
-                f"{place}.{missing[0]} is missing", f"add {place}.{missing[0]}=... to the command"
+                f"{place}.{name} is missing{nearest(name, supplied)}",
+                f"add {place}.{name}=... to the command"
+                + (f"; {', '.join(supplied)} are supplied" if nearest(name, supplied) else ""),
             )

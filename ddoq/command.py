@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from ddoq import stop, world
 from ddoq.errors import DdoqError, ResourceError, refused_by_the_machine
 from ddoq.outlet import Outlet
+from ddoq.plugin import blamed
 
 Body = Callable[[list[str]], None]
 
@@ -25,7 +26,8 @@ def run(body: Body, argv: list[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if argv is None else argv
     _prepare()
     try:
-        body(arguments)
+        with blamed():
+            body(arguments)
     except stop.Stopped as stopped:
         _end_stopped(stopped.number)
     except KeyboardInterrupt:

@@ -6,12 +6,15 @@ A component is a class or function named in a table (`name -> "module:Object"`) 
 """
 
 import ast
+import contextlib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ddoq.errors import UsageError
+from ddoq.plugin import blamed, expect
+from ddoq.ranges import range_of, refuse_outside
 from ddoq.signature import REQUIRED, Signature, accepts, defaults, nearest, signature
 
 Block = dict[str, Any]
@@ -28,6 +31,8 @@ class Kind:
     supplies: tuple[str, ...] = ()
     presets: bool = False
     """The table's names are ready-made values; a block may change any of their fields."""
+    offers: tuple[str, ...] = ()
+    """The attributes that the program uses of what is made."""
 
     def target(self, kind: str, name: str) -> str:
         """Return the `module:Object` behind a short name."""
@@ -86,6 +91,8 @@ def check_settings(
                     f"{place}.{key}: {value!r} is not {ast.unparse(annotation)}",
                     f"give {place}.{key} a value of that type",
                 )
+            if not is_code(target) or target.startswith("ddoq."):
+                refuse_outside(f"{place}.{key}", value, range_of(target, key))
         elif not settable.is_open:
             raise UsageError(
                 f"{place}: {target} takes no {key!r}{nearest(key, settable.parameters)}",
@@ -128,19 +135,26 @@ def build(kinds: Mapping[str, Kind], kind: str, block: Block, **supplied: Any) -
     name = block["name"]
     target = kinds[kind].target(kind, name)
     module, _, attribute = target.partition(":")
-    made: Any = getattr(importlib.import_module(module), attribute)
+    is_own = name not in kinds[kind].table and is_code(name)
+    with blamed(target) if is_own else contextlib.nullcontext():
+        made: Any = getattr(importlib.import_module(module), attribute)
     if kinds[kind].presets and name in kinds[kind].table:
         changes = {k: v for k, v in block.items() if k != "name"}
         return made.preset(name, **changes)
-    if not callable(made):
-        return made
     settable = signature(target)
     wanted = {k: v for k, v in supplied.items() if k in settable.parameters or settable.is_open}
     settings = {k: _as_annotated(settable, k, v) for k, v in block.items() if k != "name"}
     is_family = "/" in name and name not in kinds[kind].table
     if is_family and "model" in kinds[kind].supplies:
         settings["model"] = name.split("/", 1)[1]
-    return made(**wanted, **settings)
+    if not is_own:
+        return made(**wanted, **settings)
+    with blamed(target, made):
+        done = made(**wanted, **settings) if callable(made) else made
+    missing = [a for a in kinds[kind].offers if not hasattr(done, a)]
+    needs = f"something with {', '.join(kinds[kind].offers)}, for a {kind}"
+    expect(not missing, made, f"{name} has no {', '.join(missing)}; it", needs, done)
+    return done
 
 
 def _as_annotated(settable: Signature, key: str, value: Any) -> Any:

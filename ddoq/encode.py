@@ -16,6 +16,7 @@ def encode(invocation: recipe.Invocation) -> Path:
     if out:
         refuse_foreign(Path(out), "latents")
     run = Run(invocation.recipe)
+    run.pin(["autoencoder"])
     store = run.latents
     folder = store.folder
     if out and run.world.is_first:

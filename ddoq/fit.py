@@ -27,6 +27,7 @@ def fit(invocation: recipe.Invocation, *, says_hours: bool = False) -> Path:
         run.console.show(plan.table(plan.plan(run), "what this run would do"))
         return Path()
 
+    plan.pin(run)
     missing = plan.training(run)
     if missing:
         title = "weights to train first; the time left is shown as soon as it is known"

@@ -12,19 +12,46 @@ from ddoq.students import STUDENTS
 from ddoq.teachers import TEACHERS
 
 KINDS: dict[str, Kind] = {
-    "data": Kind(IMAGES),
-    "autoencoder": Kind(AUTOENCODERS),
-    "prior": Kind(PRIORS),
-    "net": Kind(NETS, supplies=("shape", "num_classes")),
-    "distiller": Kind(DISTILLERS, supplies=("decoder", "weighting")),
-    "solver": Kind(SOLVERS),
-    "decoder": Kind(DECODERS, supplies=("autoencoder", "prior", "images", "latents", "seed")),
-    "weighting": Kind(WEIGHTINGS, supplies=("masses", "labels", "priors")),
-    "teacher": Kind(
-        TEACHERS, supplies=("num_classes", "channels", "image_size", "images", "make", "model")
+    "data": Kind(
+        IMAGES,
+        offers=(
+            *("train", "val", "test", "class_names", "class_ids", "channels", "image_size"),
+            *("mean", "std", "fingerprint"),
+        ),
     ),
-    "student": Kind(STUDENTS, supplies=("num_classes", "channels", "image_size", "model")),
-    "protocol": Kind(PROTOCOLS, supplies=("id", "source", "deviations", "rules"), presets=True),
+    "autoencoder": Kind(
+        AUTOENCODERS,
+        offers=(
+            *("encode", "decode", "latent_shape", "scale", "shift", "dtype", "samples"),
+            *("image_size", "to", "eval"),
+        ),
+    ),
+    "prior": Kind(PRIORS, offers=("to",)),
+    "net": Kind(NETS, supplies=("shape", "num_classes"), offers=("model", "losses")),
+    "distiller": Kind(DISTILLERS, supplies=("decoder", "weighting"), offers=("distill",)),
+    "solver": Kind(SOLVERS, offers=("__call__",)),
+    "decoder": Kind(
+        DECODERS,
+        supplies=("autoencoder", "prior", "images", "latents", "seed"),
+        offers=("block", "decode"),
+    ),
+    "weighting": Kind(WEIGHTINGS, supplies=("masses", "labels", "priors"), offers=("isfinite",)),
+    "teacher": Kind(
+        TEACHERS,
+        supplies=("num_classes", "channels", "image_size", "images", "make", "model"),
+        offers=("for_classes", "forward", "to"),
+    ),
+    "student": Kind(
+        STUDENTS,
+        supplies=("num_classes", "channels", "image_size", "model"),
+        offers=("forward", "named_parameters"),
+    ),
+    "protocol": Kind(
+        PROTOCOLS,
+        supplies=("id", "source", "deviations", "rules"),
+        presets=True,
+        offers=("id", "key", "on"),
+    ),
 }
 
 # What a component's result depends on beside the libraries that all stages do.

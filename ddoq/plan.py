@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table as Shown
 
 from ddoq import shipped
-from ddoq.component import sources
+from ddoq.component import is_code, sources
 from ddoq.distillers.planned import Planned
 from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.grid import Table, draw, set_seed, tables
@@ -32,7 +32,7 @@ def plan(run: "Run") -> list[Step]:
     images = run.images
     counts = f"{len(images.train)} train, {len(images.val)} val, {len(images.test)} test images"
     steps = [Step("images", "given", f"{counts}, {images.num_classes} classes")]
-    steps += [_weights(run, part) for part in _parts(run)]
+    steps += [_weights(run, part) for part in parts(run)]
     rows = entries(run.recipe)
     counted: set[str] = set()
     for entry in rows:
@@ -42,17 +42,23 @@ def plan(run: "Run") -> list[Step]:
 
 def training(run: "Run") -> list[Step]:
     """Return the weights that a run must train before anything else."""
-    steps = [_weights(run, part) for part in _parts(run)]
+    steps = [_weights(run, part) for part in parts(run)]
     return [s for s in steps if s.state == "to do"]
 
 
-def _parts(run: "Run") -> list[str]:
+def parts(run: "Run") -> list[str]:
     """Return the parts that the rows of this recipe read, and the teacher of soft labels."""
     made = [_distiller(run, entry) for entry in entries(run.recipe)]
     read = {part for d in made if isinstance(d, Planned) for part in d.parts(run)}
     if any(run.make("protocol", p).labels == "soft" for p in run.recipe.protocols):
         read.add("teacher")
     return [part for part in PRETRAINERS if part in read]
+
+
+def pin(run: "Run") -> None:
+    """Fix to commits what moves on the Hub and is read: by a user's own distiller perhaps all."""
+    is_own = any(is_code(entry.distiller["name"]) for entry in entries(run.recipe))
+    run.pin(PRETRAINERS if is_own else parts(run))
 
 
 def _step(what: str, is_done: bool, needs: str) -> Step:
@@ -104,7 +110,8 @@ def _sets(run: "Run", entry: Entry, counted: set[str]) -> list[Step]:
 
 def _made(run: "Run", entry: Entry, stage: str, done: list[bool]) -> Step:
     distiller = _distiller(run, entry)
-    num_images = distiller.budget or distiller.images_per_class * run.images.num_classes
+    per_class = getattr(distiller, "images_per_class", 0)
+    num_images = getattr(distiller, "budget", None) or per_class * run.images.num_classes
     needs = {
         "latents": f"encode {len(run.images.train)} images",
         "study": "hold out latents of some classes and quantize the rest",

@@ -23,6 +23,7 @@ from ddoq.component import Block, is_code
 from ddoq.component import build as build_component
 from ddoq.errors import UsageError
 from ddoq.kinds import KINDS, PLURAL, SINGLE
+from ddoq.ranges import refuse_unusable
 from ddoq.signature import nearest
 
 _FLAGS = ("dry_run", "allow_code", "debug")
@@ -58,7 +59,8 @@ class Evaluation:
     """Rows with the method's size: `uniform` (its images unweighted), or any distiller."""
     labels: str = "auto"
     """Where soft labels come from: `online` asks the teacher at each step, `stored` makes a table
-    once that all students of a seed share, `auto` stores small ones. The results are the same."""
+    once that all students of a seed share, `auto` stores small ones. The results are the same, on
+    a CPU bit for bit."""
     workers: int | None = None
     """Processes that train students side by side in a run of one rank; null: on a CPU with
     `threads` given as many as fit on its cores, four at most, else one."""
@@ -195,6 +197,8 @@ def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]
         raise UsageError(
             f"{file} is not plain YAML: {str(error).splitlines()[0]}", "mend the file"
         ) from error
+    except RecursionError:
+        raise UsageError(f"{file} is nested too deep", "a recipe is a few blocks deep") from None
     base = layer.pop("base", None)
     if _without_places(layer) != layer:
         warnings.warn(
@@ -222,6 +226,10 @@ def _parsed(override: str) -> dict[str, Any]:
         raise UsageError(
             f"{override!r} cannot be read: {str(error).splitlines()[0]}", "quote the value"
         ) from error
+    except RecursionError:
+        raise UsageError(
+            f"{override[:40]}... is nested too deep", "a recipe is a few blocks deep"
+        ) from None
 
 
 def _plain(config: Any, source: str) -> dict[str, Any]:
@@ -292,6 +300,7 @@ def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
                 f"there is no key {key!r}{nearest(key, [*known, 'student', 'protocol'])}",
                 f"a recipe has {', '.join(known)}",
             )
+        refuse_unusable(key, layer[key])
     layer = {k: _normal(k, v) for k, v in layer.items()}
     for key in {*SINGLE, "pretrain"} & layer.keys():
         _start_afresh(merged, key, layer[key])

@@ -1,10 +1,12 @@
 """What can a run, or a set, not be? Refused with the images at hand, before anything is trained."""
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddoq import shipped
-from ddoq.component import sources
-from ddoq.errors import UsageError
+from ddoq.component import is_code, sources
+from ddoq.errors import ResourceError, UsageError
 from ddoq.kinds import PRETRAINERS
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ def refuse_run(run: "Run") -> None:
     """Refuse what only timm, the images and the constructors can tell, before any stage."""
     from ddoq.data.seen import refuse_seen
     from ddoq.students import timm, torchvision
+    from ddoq.students.trial import try_logits
 
     checks = {"timm": timm.check_model, "torchvision": torchvision.check_model}
     teachers = [run.recipe.teacher, *run.recipe.evaluation.teachers]
@@ -27,7 +30,10 @@ def refuse_run(run: "Run") -> None:
     _refuse_protocols(run)
     _refuse_evaluation(run)
     for block in run.recipe.students:
-        run.make("student", block)
+        net = run.make("student", block)
+        if is_code(block["name"]):
+            shape = run.channels, run.image_size, run.image_size
+            try_logits(net, block["name"], shape, run.num_classes)
     settings = run.recipe.evaluation
     splits = [settings.split, *(["val"] if settings.choose else [])]
     for part in PRETRAINERS:
@@ -37,12 +43,38 @@ def refuse_run(run: "Run") -> None:
                 refuse_seen(shipped.locate(source), run.images, split)
 
 
+def refuse_places(**folders: str | None) -> None:
+    """Refuse folders that are files, or that nothing can be written to; leave no trace there."""
+    for key, folder in folders.items():
+        if folder is None:
+            continue
+        place = Path(folder).absolute()
+        try:
+            # Of a folder that is yet to be made, the nearest one that is there counts.
+            found = next(p for p in (place, *place.parents) if p.exists())
+            if not found.is_dir():
+                raise UsageError(f"{key}={folder}: {found} is a file", f"give {key} a folder")
+            with tempfile.TemporaryFile(dir=found):
+                pass
+        except OSError as error:
+            raise ResourceError(
+                f"{key}={folder}: {error.strerror}", f"give {key} a folder you may write to"
+            ) from error
+
+
 def _refuse_evaluation(run: "Run") -> None:
     settings = run.recipe.evaluation
     if settings.choose and len(run.images.val) == 0:
         raise UsageError(
             "evaluation.choose=true, but there are no validation images to choose by",
             "give the data some, or leave the choice out",
+        )
+    largest = int(run.images.train.labels.bincount().max())
+    beyond = [n for n in dict.fromkeys(settings.images_per_class) if n >= largest]
+    if len(beyond) > 1:
+        raise UsageError(
+            f"evaluation.images_per_class={beyond}, but no class has more than {largest} images",
+            "name one of these sizes: the sets would be the same",
         )
     if settings.spread == "ray" and run.world.size > 1:
         raise UsageError(

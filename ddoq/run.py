@@ -5,7 +5,7 @@ Everything is made when it is first asked for, so that a finished run loads next
 
 import contextlib
 import functools
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,14 @@ from ddoq.component import SEVERAL, Block, Kind, build, is_code
 from ddoq.console import Console
 from ddoq.kinds import KINDS, LIBRARIES, PRETRAINERS
 from ddoq.memory import keep_freed
+from ddoq.plugin import blamed
 from ddoq.recipe import Recipe
+from ddoq.refusals import refuse_places
+from ddoq.revisions import commit_of, is_moving, known_commit
 from ddoq.signature import local_sources, signature
 from ddoq.sources import weights_fingerprint
 from ddoq.stages import versioned
-from ddoq.trainers import WITHOUT_EFFECT, new_trainer, silence
+from ddoq.trainers import WITHOUT_EFFECT, new_trainer, refuse_trainer, silence
 from ddoq.world import World, launch
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ class Run:
         measures: bool = True,
         strategy: str | None = None,
     ) -> None:
+        refuse_places(cache=recipe.cache, out=recipe.out)
         silence()
         keep_freed()
         _set_threads(recipe.threads)
@@ -66,6 +70,7 @@ class Run:
         self._seed = recipe.seed
         self.world: World = launch(recipe.trainer)
         self._measures = measures
+        refuse_trainer(self.world, recipe.trainer)
         self.pretrain_ranks = pretrain_ranks or self.world.size
         """How many ranks train what `pretrain` makes: more, where this run is a rank's worker."""
         self.strategy: str = strategy or {**recipe.trainer, **self.world.settings}.get(
@@ -82,6 +87,26 @@ class Run:
             on_start=lambda stage: self.console.log({"event": "start", "stage": stage}),
             on_finish=self.remember,
         )
+
+        self.pin()
+
+    def pin(self, parts: Iterable[str] = ()) -> None:
+        """Fix what moves on the Hub to commits: of these parts, and of all that are known already.
+
+        A name is a commit in every key from then on, and in the recipe that is saved.
+        """
+        asked, cache = set(parts), Path(self.recipe.cache)
+        for part in PRETRAINERS:
+            block = getattr(self.recipe, part)
+            if not is_moving(block):
+                continue
+            named = block["source"], block["revision"]
+            commit = known_commit(cache, *named)
+            if commit is None and part in asked:
+                commit = commit_of(cache, *named)
+            if commit is not None:
+                block["revision"] = commit
+                self.console.say(f"{part}: {'@'.join(named)} is commit {commit}")
 
     def remember(self, *records: StageRecord) -> None:
         """Note what became of stages."""
@@ -234,7 +259,8 @@ class Run:
     @functools.cached_property
     def images(self) -> "Images":
         """The real images."""
-        from ddoq.data.images import Images
+        from ddoq.data.given import refuse_source
+        from ddoq.data.images import Images, describe
 
         # Rank 0 first: where data are downloaded or surveyed, the others find it done.
         if not self.world.is_first:
@@ -243,8 +269,12 @@ class Run:
         # What a user's own source says of its content may leave out its code and settings.
         made_by = self.key("data") if is_code(block["name"]) else None
         images = Images(self.make("data"), made_by=made_by)
+        if is_code(block["name"]):
+            refuse_source(images, block["name"])
         if self.world.is_first:
             self.world.barrier()
+        for line in describe(images):
+            self.console.say(line)
         return images
 
     @functools.cached_property
@@ -267,9 +297,19 @@ class Run:
         key = fingerprint(block or self.recipe.teacher)
         if key not in self._teachers:
             teacher = self.make("teacher", block)
+            self._refuse_teacher(teacher, block or self.recipe.teacher)
             on_device = teacher.for_classes(self.images.class_ids).to(self.world.device)
             self._teachers[key] = on_device
         return self._teachers[key]
+
+    def _refuse_teacher(self, teacher: Any, block: Block) -> None:
+        if is_code(block["name"]):
+            from ddoq.students.trial import try_logits
+
+            with blamed(block["name"], teacher):
+                teacher.for_classes(self.images.class_ids)
+            shape = self.channels, self.image_size, self.image_size
+            try_logits(teacher, block["name"], shape, self.num_classes)
 
     def release(self) -> None:
         """Forget the networks that lie on a GPU; they are made again when they are asked for."""

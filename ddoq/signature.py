@@ -61,9 +61,18 @@ def local_sources(module: str) -> list[Path]:
     return sorted(found)
 
 
+def _tree(file: Path) -> ast.Module:
+    try:
+        return ast.parse(file.read_text(encoding="utf-8"), str(file))
+    except (SyntaxError, ValueError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        cause = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise UsageError(f"{file}{line}: it is no Python: {cause}", "correct the file") from error
+
+
 def _imports(file: Path) -> list[str]:
     names: list[str] = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Import):
             names += [a.name for a in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -75,7 +84,7 @@ def _imports(file: Path) -> list[str]:
 @functools.cache
 def _definitions(file: Path) -> dict[str, ast.stmt]:
     found: dict[str, ast.stmt] = {}
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+    for node in _tree(file).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             found[node.name] = node
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -110,7 +119,8 @@ def _signature_of(node: ast.stmt) -> Signature:
     for child in node.body:
         if isinstance(child, ast.FunctionDef) and child.name == "__init__":
             inner = _from_arguments(child.args)
-            inner.parameters.pop(child.args.args[0].arg, None)
+            first = [*child.args.posonlyargs, *child.args.args][:1]
+            inner.parameters.pop(first[0].arg if first else "self", None)
             return inner
     fields = [c for c in node.body if isinstance(c, ast.AnnAssign)]
     if fields and any("dataclass" in ast.unparse(d) for d in node.decorator_list):

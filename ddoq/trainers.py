@@ -4,7 +4,7 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from ddoq.world import World
+from ddoq.world import World, refused
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -46,6 +46,18 @@ def new_trainer(world: World, wanted: dict[str, Any], settings: dict[str, Any]) 
     # Its handler of SIGTERM broadcasts, in the middle of another collective call: `stop` has ours.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     return trainer
+
+
+def refuse_trainer(world: World, wanted: dict[str, Any]) -> None:
+    """Refuse a `trainer:` block that Lightning cannot use, before the first training needs it."""
+    if not wanted:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            new_trainer(world, wanted, {"max_epochs": 1})
+        except Exception as error:  # Lightning raises errors of many kinds, its own among them.
+            raise refused(error) from error
 
 
 def silence() -> None:

@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import datetime
 import os
+import re
 import signal
 import threading
 import time
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ddoq import stop
-from ddoq.errors import UsageError
+from ddoq.errors import DdoqError, ResourceError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -227,11 +228,12 @@ def _launch(settings: dict[str, Any]) -> World:
     _follow_launcher()
     try:
         _fabric = fabric = Fabric(**settings)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise UsageError(
-            f"trainer: {str(error).splitlines()[0]}", "see Lightning's Trainer for what fits"
-        ) from error
-    fabric.launch()
+    except Exception as error:  # Lightning raises errors of many kinds, its own among them.
+        raise refused(error) from error
+    try:
+        fabric.launch()
+    except TypeError as error:  # a strategy whose processes begin in a function, such as ddp_spawn
+        raise refused(error) from error
     if fabric.world_size > 1:
         atexit.register(_leave)
     if _started():
@@ -275,6 +277,15 @@ def _host_group(fabric: Any) -> Any:
     import torch.distributed as dist
 
     return dist.new_group(backend="gloo") if fabric.device.type != "cpu" else None
+
+
+def refused(error: Exception) -> DdoqError:
+    """Return what Lightning says of a `trainer:` block: a wrong setting, or a missing device."""
+    cause = "trainer: " + str(error).partition("\n")[0]
+    if re.search("not available|no supported|only has|found no", cause, re.IGNORECASE):
+        remedy = "leave out trainer.accelerator and devices, or run where there is such a device"
+        return ResourceError(cause, remedy)
+    return UsageError(cause, "see Lightning's Trainer for what fits")
 
 
 def _leave() -> None:

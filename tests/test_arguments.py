@@ -41,6 +41,7 @@ def test_every_type_is_read():
         ("steps=0", "from 1 up"),
         ("stops=1,x", "stops is a whole number"),
         ("pace=fast", "pace is a number"),
+        ("pace=nan", "pace is a finite number"),
         ("quick=yes", "true or false"),
         ("quick", "'quick' is not key=value"),
         ("=1", "not key=value"),

@@ -1,5 +1,6 @@
 """What would make a number wrong without anyone noticing?"""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -194,6 +195,23 @@ def test_latents_of_a_gpu_are_not_those_of_a_cpu(monkeypatch: pytest.MonkeyPatch
     before = run.latents_key
     monkeypatch.setattr(run.world, "_device", torch.device("cuda"))
     assert run.latents_key != before
+
+
+def _promises() -> list[str]:
+    """Return what stands around every "bit for bit" in the docs and the docstrings."""
+    files = [*(ROOT / "docs").glob("*.md"), *(ROOT / "ddoq").rglob("*.py"), ROOT / "README.md"]
+    texts = [" ".join(f.read_text(encoding="utf-8").split()) for f in files]
+    return [
+        text[max(0, found.start() - 160) : found.end() + 120]
+        for text in texts
+        for found in re.finditer("(?<!not )bit for bit", text)
+    ]
+
+
+def test_equality_bit_for_bit_is_promised_of_cpus_alone() -> None:
+    promises = _promises()
+    assert len(promises) > 5
+    assert [p for p in promises if "CPU" not in p] == []
 
 
 def test_students_trained_in_processes_are_those_trained_one_by_one(tmp_path: Path) -> None:

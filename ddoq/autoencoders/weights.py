@@ -1,12 +1,14 @@
 """Where do a diffusers model's weights come from: a local folder, or a pinned Hub revision?"""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from ddoq import shipped
 from ddoq.artifacts import verify
-from ddoq.errors import ResourceError, UsageError
+from ddoq.errors import IntegrityError, ResourceError, UsageError
+from ddoq.given import intact
 
 
 def load_diffusers(
@@ -27,22 +29,43 @@ def load_diffusers(
     if folder.is_dir():
         verify(folder, needs_manifest=False)
     try:
-        loaded = model.from_pretrained(
-            folder if folder.is_dir() else source,
-            revision=revision,
-            subfolder=subfolder,
-            use_safetensors=True,
-            torch_dtype=getattr(torch, dtype),
-            # Otherwise diffusers asks for the package accelerate, which loading does not need.
-            low_cpu_mem_usage=False,
-        )
+        with intact(source):
+            loaded, keys = model.from_pretrained(
+                folder if folder.is_dir() else source,
+                revision=revision,
+                subfolder=subfolder,
+                use_safetensors=True,
+                torch_dtype=getattr(torch, dtype),
+                # Otherwise diffusers asks for the package accelerate, which loading does not need.
+                low_cpu_mem_usage=False,
+                output_loading_info=True,
+            )
     except OSError as error:
+        _refuse_damaged(source, folder, error)
         raise ResourceError(
             f"{source} (revision {revision}): {str(error).splitlines()[0]}",
             "check the id and revision; offline, download it once with `hf download` "
             "(weights that exist only as pickle files must be converted to safetensors first)",
         ) from error
+    if keys["missing_keys"]:
+        # Left alone, these would be random numbers.
+        raise IntegrityError(
+            f"{source}: {len(keys['missing_keys'])} of its weights are missing, "
+            f"{sorted(keys['missing_keys'])[0]} for one",
+            "copy it again, or make it anew",
+        )
     return loaded.eval().requires_grad_(False)
+
+
+def _refuse_damaged(source: str, folder: Path, error: OSError) -> None:
+    """Refuse a file that is there but cannot be read, which diffusers tells as one that is not."""
+    cause = str(error).partition("\n")[0]
+    is_damaged = "Unable to load weights" in cause or "not a valid JSON" in cause
+    if is_damaged or (folder.is_dir() and "no file named" not in cause):
+        raise IntegrityError(
+            f"{source}: it is damaged, or not what it should be ({cause})",
+            "copy it again, or make it anew",
+        ) from error
 
 
 def load_schedule(source: str, revision: str | None) -> dict[str, Any]:
@@ -52,10 +75,14 @@ def load_schedule(source: str, revision: str | None) -> dict[str, Any]:
     folder = shipped.locate(source)
     place = folder if folder.is_dir() else source
     try:
-        loaded: Any = DDIMScheduler.load_config(place, revision=revision, subfolder="scheduler")
+        with intact(source):
+            loaded: Any = DDIMScheduler.load_config(place, revision=revision, subfolder="scheduler")
+            if "num_train_timesteps" not in loaded:
+                raise ValueError("its scheduler has no num_train_timesteps")
+            return dict(loaded)
     except OSError as error:
+        _refuse_damaged(source, folder, error)
         raise ResourceError(
             f"{source} has no scheduler: {str(error).splitlines()[0]}",
             "give a folder in the layout of a diffusers pipeline",
         ) from error
-    return dict(loaded)

@@ -11,6 +11,7 @@ from ddoq import keyed
 from ddoq.artifacts import write_json, write_tensors
 from ddoq.data.images import Images, as_floats
 from ddoq.errors import IntegrityError
+from ddoq.plugin import expect_tensor
 from ddoq.world import World
 
 _DTYPES = {"float16": torch.float16, "float32": torch.float32}
@@ -90,8 +91,10 @@ def _encode_class(
             # Keyed by image: the same draw on any rank and in any batch.
             noise = keyed.normal(keyed.seed_of("posterior", seed), indices, shape).to(pixels)
         with torch.inference_mode():
-            latents = autoencoder.encode(pixels, noise).float().cpu().to(dtype)
+            latents = autoencoder.encode(pixels, noise)
+        expect_tensor(latents, (len(pixels), *shape), autoencoder.encode, "encode")
         # As it is stored: float16 overflows above 65504.
+        latents = latents.float().cpu().to(dtype)
         if not bool(latents.isfinite().all()):
             raise IntegrityError(
                 f"encode: class {images.class_names[label]!r} has latents that are not finite",

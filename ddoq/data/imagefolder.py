@@ -1,6 +1,8 @@
 """A folder with one folder of pictures per class, the way ImageNet and most people keep them."""
 
 import os
+import stat
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from ddoq.artifacts import fingerprint, read_json, versions
 from ddoq.data.imagenet import imagenet_names
 from ddoq.data.images import Split
 from ddoq.data.pictures import NORMALIZATION, SUFFIXES, Fit, pictures
-from ddoq.data.survey import divided, natural_order, stamp, survey
+from ddoq.data.survey import divided, natural_order, refuse_unwritable, stamp, survey
 from ddoq.errors import DataError
 from ddoq.signature import nearest
 
@@ -26,7 +28,8 @@ class ImageFolder:
     carved out of train, class by class, by seed; but `val` without `test`, as in ImageNet, is the
     test split, and only a new val is carved. Labels follow the natural order of the folders'
     names ("2" before "10"), and these are the class ids. Hidden files and files without a
-    picture's suffix are ignored; folders further down belong to the class they are in.
+    picture's suffix are ignored; folders further down belong to the class they are in, with a
+    warning if no class has pictures but there. A link to a folder that is read anyway is refused.
 
     Args:
         fit: Scale the short side and cut out the center, or squash both sides.
@@ -58,6 +61,7 @@ class ImageFolder:
         self.class_ids = _class_ids(layout, classes)
         self.class_names = _class_names(self.class_ids, class_names)
         found = _find(folder, layout, self.class_ids)
+        _warn_if_nested(folder, layout["train"], self.class_ids, found)
         stamps = [str(folder.resolve()), [stamp(file) for file in found.files]]
         seen = survey(found.load, found.names, stamps, on_bad=on_bad, where=root)
         self.train, self.val, self.test = divided(
@@ -95,6 +99,9 @@ class _Found:
     """The files relative to the root, the same on every machine."""
 
     def load(self, index: int) -> bytes:
+        if not stat.S_ISREG(os.stat(self.files[index]).st_mode):
+            # To open a pipe would wait for somebody to write into it.
+            raise OSError("it is a pipe, a socket or a device, not a file")
         with open(self.files[index], "rb") as stream:
             return stream.read()
 
@@ -138,6 +145,8 @@ def _folders(place: Path) -> list[str]:
 
 def _class_ids(layout: dict[str, Path], classes: Sequence[str] | None) -> tuple[str, ...]:
     present = _folders(layout["train"])
+    for name in present:
+        refuse_unwritable(name, str(layout["train"]))
     if not present:
         raise DataError(
             f"{layout['train']}: there are no class folders in it",
@@ -164,7 +173,7 @@ def _class_names(class_ids: Sequence[str], file: str | None) -> tuple[str, ...]:
         return tuple(class_ids)
     try:
         names = imagenet_names() if file == "imagenet" else read_json(Path(file).expanduser())
-        return tuple(str(names[name]) for name in class_ids)
+        readable = tuple(str(names[name]) for name in class_ids)
     except KeyError as error:
         raise DataError(f"{file}: there is no name for class {error}", "add it") from None
     except (OSError, ValueError, TypeError) as error:
@@ -172,13 +181,17 @@ def _class_names(class_ids: Sequence[str], file: str | None) -> tuple[str, ...]:
             f"{file}: it cannot be read as class names ({error})",
             'give data.class_names a JSON file such as {"n01440764": "tench"}',
         ) from error
+    for name in readable:
+        refuse_unwritable(name, file)
+    return readable
 
 
 def _find(root: Path, layout: dict[str, Path], class_ids: Sequence[str]) -> _Found:
     found = _Found([], [], [], [])
     for part, place in layout.items():
+        read: dict[tuple[int, int], str] = {}
         for label, name in enumerate(class_ids):
-            files = _picture_files(place / name)
+            files = _picture_files(place / name, read)
             found.parts.extend([part] * len(files))
             found.labels.extend([label] * len(files))
             found.files.extend(files)
@@ -186,10 +199,32 @@ def _find(root: Path, layout: dict[str, Path], class_ids: Sequence[str]) -> _Fou
     return found
 
 
-def _picture_files(folder: Path) -> list[str]:
+def _picture_files(folder: Path, read: dict[tuple[int, int], str]) -> list[str]:
+    """Return a class's files; `read` holds the folders that were walked through before."""
     found: list[str] = []
     for place, folders, files in os.walk(folder, followlinks=True):
+        status = os.stat(place)
+        before = read.setdefault((status.st_dev, status.st_ino), place)
+        if before != place:
+            raise DataError(
+                f"{place} is {before} once more: its pictures would count twice",
+                "remove the link",
+            )
         folders[:] = [name for name in folders if not name.startswith(".")]
         shown = [name for name in files if not name.startswith(".")]
         found += [os.path.join(place, n) for n in shown if n.lower().endswith(SUFFIXES)]
     return sorted(found)
+
+
+def _warn_if_nested(root: Path, train: Path, class_ids: Sequence[str], found: _Found) -> None:
+    """Warn where all pictures lie in folders within the class folders: one level too high?"""
+    of_train = [f for f, part in zip(found.files, found.parts, strict=True) if part == "train"]
+    places = [Path(os.path.relpath(file, train)).parent for file in of_train]
+    within = list(dict.fromkeys(place.as_posix() for place in places))
+    if places and all(len(place.parts) > 1 for place in places) and len(within) > len(class_ids):
+        warnings.warn(
+            f"{root}: no class folder has pictures of its own, only folders with pictures: "
+            f"{', '.join(within[:4])}, ... If these are the classes, data.root is too high; now "
+            f"the {len(class_ids)} classes are {', '.join(class_ids[:4])}",
+            stacklevel=4,
+        )

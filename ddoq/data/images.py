@@ -16,6 +16,7 @@ from ddoq.errors import DataError, ResourceError, UsageError
 from ddoq.synthetic import SyntheticSet
 
 _IN_MEMORY_BYTES = 4 * 2**30
+_SHOWN_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -265,6 +266,19 @@ class Batches:
                 pixels = split.read(indices, side)
             center = pixels[:, :, start : start + size, start : start + size]
             yield as_floats(center), split.labels[indices]
+
+
+def describe(images: Images) -> list[str]:
+    """Say how many images there are, of which classes."""
+    counts = torch.bincount(images.train.labels, minlength=images.num_classes).tolist()
+    names = [n if n.isprintable() else ascii(n) for n in images.class_names]
+    shown = [f"{n} ({c})" for n, c in zip(names, counts, strict=True)][:_SHOWN_CLASSES]
+    rest = counts[_SHOWN_CLASSES:]
+    others = [f"and {len(rest)} more ({min(rest)} to {max(rest)})"] if rest else []
+    return [
+        f"images: {len(images.train)} train, {len(images.val)} val, {len(images.test)} test",
+        f"{images.num_classes} classes of train: {', '.join([*shown, *others])}",
+    ]
 
 
 def as_floats(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

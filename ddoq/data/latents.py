@@ -20,6 +20,7 @@ from torch import Tensor
 from ddoq import keyed
 from ddoq.artifacts import read_json, read_tensors, verify
 from ddoq.errors import DataError, IntegrityError
+from ddoq.given import intact
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,12 @@ class LatentStore:
                 f"{folder} is no latent store: it has no manifest.json",
                 "give a folder that `python -m ddoq.encode out=FOLDER` wrote",
             )
-        store = cls.open(folder)
-        if "files" in store.manifest:
-            verify(folder)
-        for label in range(len(store.counts)):
-            store.check(label)
+        with intact(folder):
+            store = cls.open(folder)
+            if "files" in store.manifest:
+                verify(folder)
+            for label in range(len(store.counts)):
+                store.check(label)
         return store
 
     def check(self, label: int) -> None:

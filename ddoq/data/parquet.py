@@ -24,12 +24,18 @@ from ddoq.signature import nearest
 
 _IMAGE_COLUMNS = ("image", "img")
 _LABEL_COLUMNS = ("label", "labels", "fine_label")
+_PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
 class Parquet:
     """Pictures in Parquet files: a folder of shards, or one file that is split by seed.
 
-    A shard is of train, val or test by which of these words its path in the folder has last;
+    A shard is of train, val or test by which of these words its path in the folder has last, as a
+    word of its own (`train-latest` is of train), or `training`, `valid`, `validation`, `testing`;
     shards are joined in the order of their names, and files with none of the words are ignored.
     What is missing is carved out of train, class by class, by seed; but val without test is the
     test split, and only a new val is carved. All encoded bytes stay in memory.
@@ -154,8 +160,8 @@ def _files(root: Path) -> list[tuple[Path, str, str]]:
     if root.is_file():
         return [(root, root.name, "train")]
     named = {f.relative_to(root).as_posix(): f for f in root.rglob("*.parquet")}
-    words = {name: re.findall(r"train|val|test", name.lower()) for name in named}
-    found = [(named[n], n, words[n][-1]) for n in natural_order(list(named)) if words[n]]
+    parts = {name: [_PARTS[w] for w in _words(name) if w in _PARTS] for name in named}
+    found = [(named[n], n, parts[n][-1]) for n in natural_order(list(named)) if parts[n]]
     if not any(part == "train" for _, _, part in found):
         raise DataError(
             f"{root}: there is no Parquet file whose name contains 'train'",
@@ -165,7 +171,18 @@ def _files(root: Path) -> list[tuple[Path, str, str]]:
     return found
 
 
+def _words(name: str) -> list[str]:
+    """Return the words of a path, in lower case.
+
+    >>> _words("data/cifarTrain-latest_01.parquet")
+    ['data', 'cifar', 'train', 'latest', 'parquet']
+    """
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
+
+
 def _shard(file: Path, name: str, part: str, image: str | None, label: str | None) -> _Shard:
+    if not file.is_file():
+        raise DataError(f"{file}: it is a pipe, a socket or a device, not a file", "remove it")
     try:
         schema = pq.read_schema(file, memory_map=True)
         columns = [
@@ -183,7 +200,7 @@ def _shard(file: Path, name: str, part: str, image: str | None, label: str | Non
             f"{file}: column {columns[1]!r} holds {labels.type}, not labels",
             "set data.label to a column of integers or strings",
         )
-    names = None if _is_text(labels.type) else _written_names(schema, columns[1])
+    names = None if _is_text(labels.type) else _written_names(file, schema, columns[1])
     return _Shard(file, name, part, columns[0], _binary(file, columns[0], images), labels, names)
 
 
@@ -216,13 +233,20 @@ def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
-def _written_names(schema: pa.Schema, column: str) -> list[str] | None:
+def _written_names(file: Path, schema: pa.Schema, column: str) -> list[str] | None:
     """Return the class names that a file's metadata gives, if any."""
     metadata: dict[bytes, bytes] = schema.metadata or {}
-    if b"classes" in metadata:
-        return metadata[b"classes"].decode().split(",")
-    hub = json.loads(metadata.get(b"huggingface", b"{}"))
-    return hub.get("info", {}).get("features", {}).get(column, {}).get("names")
+    try:
+        if b"classes" in metadata:
+            return metadata[b"classes"].decode().split(",")
+        hub = json.loads(metadata.get(b"huggingface", b"{}"))
+        names = hub.get("info", {}).get("features", {}).get(column, {}).get("names")
+        return None if names is None else [str(name) for name in names]
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DataError(
+            f"{file}: its metadata cannot be read as class names ({error})",
+            "write it again: classes=name,name,... in the order of the labels",
+        ) from error
 
 
 def _classes(rows: _Rows) -> tuple[tuple[str, ...], Int[Tensor, " n"]]:

@@ -3,25 +3,42 @@
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from ddoq.artifacts import read_tensors, write_tensors
 from ddoq.data.images import Images
 from ddoq.errors import UsageError
+from ddoq.given import intact
 
 _FILE = "trained_on.safetensors"
 # Public data sets hold a few pictures twice.
 _TOLERATED_SHARE = 0.02
+# Hashed at a time: each takes 16 bytes meanwhile.
+_PIXELS = 2**22
 
 
 def hashes(images: Images, split: str) -> Int[Tensor, " n"]:
-    """Return a 64-bit hash of every image of a split, as its pixels are at the run's size."""
-    pixels = images.pixels(split).flatten(1).long()
-    draw = torch.Generator().manual_seed(pixels.shape[1])
-    factors = torch.randint(-(2**62), 2**62, (pixels.shape[1],), generator=draw)
+    """Return a 64-bit hash of every image of a split, as its pixels are at the run's size.
+
+    Few images are in memory at a time, unless the whole split is there anyway.
+    """
+    dim = images.channels * images.image_size**2
+    draw = torch.Generator().manual_seed(dim)
+    factors = torch.randint(-(2**62), 2**62, (dim,), generator=draw)
+    indices = torch.arange(len(images.split(split))).split(max(1, _PIXELS // dim))
+    return torch.cat([_hashed(_pixels(images, split, some), factors) for some in indices])
+
+
+def _pixels(images: Images, split: str, indices: Int[Tensor, " n"]) -> UInt8[Tensor, "n c h w"]:
+    if images.fits_in_memory(split):
+        return images.pixels(split)[indices]
+    return images.split(split).read(indices, images.image_size)
+
+
+def _hashed(pixels: UInt8[Tensor, "n c h w"], factors: Int[Tensor, " dim"]) -> Int[Tensor, " n"]:
     # Integers wrap around: a linear hash modulo 2^64.
-    return (pixels * factors).sum(1)
+    return (pixels.flatten(1).long() * factors).sum(1)
 
 
 def remember(folder: Path, images: Images) -> None:
@@ -39,10 +56,12 @@ def refuse_seen(folder: Path, images: Images, split: str) -> None:
     """
     if not (folder / _FILE).is_file() or not images.fits_in_memory(split):
         return
-    known = read_tensors(folder / _FILE)
-    if int(known["image_size"]) != images.image_size:
+    with intact(folder / _FILE):
+        known = read_tensors(folder / _FILE)
+        size, trained_on = int(known["image_size"]), known["hashes"]
+    if size != images.image_size:
         return
-    share = float(torch.isin(hashes(images, split), known["hashes"]).float().mean())
+    share = float(torch.isin(hashes(images, split), trained_on).float().mean())
     if share > _TOLERATED_SHARE:
         raise UsageError(
             f"{folder}: these weights were trained on {share:.0%} of the {split} images",

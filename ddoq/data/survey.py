@@ -135,6 +135,16 @@ def stamp(file: str) -> tuple[int, ...]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
+def refuse_unwritable(name: str, where: str) -> None:
+    """Refuse a class's name that no file can be written with."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where}: the class name {name!a} is not UTF-8", "give it another name"
+        ) from error
+
+
 def natural_order(names: Sequence[str]) -> list[str]:
     """Sort names with their numbers by value.
 

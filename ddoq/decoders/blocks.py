@@ -12,6 +12,7 @@ from torch import Tensor
 from ddoq.artifacts import read_tensors, write_tensors
 from ddoq.data.images import as_bytes, resized
 from ddoq.errors import IntegrityError
+from ddoq.plugin import expect_tensor
 from ddoq.quantize.quantization import Quantization
 from ddoq.world import World
 
@@ -69,7 +70,10 @@ def decode(
     for part, block in world.share(list(zip(parts, blocks, strict=True))):
         if not part.exists():
             with torch.inference_mode():
-                images = decoder.decode(block).float().cpu()
+                images = decoder.decode(block)
+            shape = (len(block.labels), *getattr(images, "shape", (0,) * 4)[-3:])
+            expect_tensor(images, shape, decoder.decode, "decode")
+            images = images.float().cpu()
             _refuse_non_finite(images, block)
             write_tensors(part, {"images": resized(as_bytes(images), image_size)})
         advance(decoder.block * world.size)

@@ -10,6 +10,7 @@ from ddoq.decoders.blocks import decode, read_images
 from ddoq.distillers.points import Points, PointSettings
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
+from ddoq.plugin import expect_tensor
 from ddoq.quantize.certificates import certify
 from ddoq.quantize.quantization import Quantization
 from ddoq.synthetic import SyntheticSet
@@ -83,6 +84,7 @@ class DDOQ:
             labels=quantization.labels,
             priors=class_priors(quantization.class_counts, self._points.class_prior),
         )
+        expect_tensor(weights, tuple(masses.shape), self._weighting["name"], "the weighting")
         return SyntheticSet(
             images=decoded,
             labels=quantization.labels,

@@ -85,7 +85,7 @@ def label_of(run: "Run", cell: Cell) -> Callable[[Tensor], Tensor]:
 def labels_of(run: "Run", cell: Cell) -> "LabelTable | None":
     """Return the stored soft labels of a training, which all students of a seed share.
 
-    None where the teacher is asked at each step: the outcome is the same.
+    None where the teacher is asked at each step: the outcome is the same, on a CPU bit for bit.
     """
     from ddoq.labels.table import LabelTable, write_table
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Any
 
+from jaxtyping import Int
+from torch import Tensor
+
 from ddoq.component import Block
 from ddoq.console import Stage
 from ddoq.evaluation.cell import Cell, stored_bytes, stores_labels
@@ -12,6 +15,7 @@ from ddoq.evaluation.naming import told_apart
 from ddoq.evaluation.protocols import Protocol
 from ddoq.evaluation.rows import Entry, student_name
 from ddoq.evaluation.score import ABSENT, Result
+from ddoq.plugin import expect
 from ddoq.recipe import Recipe
 from ddoq.synthetic import SyntheticSet
 
@@ -30,7 +34,9 @@ def draw(run: "Run", entry: Entry, number: int) -> SyntheticSet:
         distiller = run.make(
             "distiller", entry.distiller, decoder=entry.decoder, weighting=entry.weighting
         )
-        return distiller.distill(run.images, run)
+        drawn = distiller.distill(run.images, run)
+    expect(isinstance(drawn, SyntheticSet), distiller.distill, "distill", "a SyntheticSet", drawn)
+    return drawn
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ def result_of(run: "Run", entry: Entry, cell: Cell, name: str) -> Result:
     numbers["set_bytes"] = synthetic.images.nbytes + numbers["label_bytes"] * len(synthetic)
     return Result(
         **entry.labels(),
-        images_per_class=size_of(entry, cell.synthetic),
+        images_per_class=size_of(entry, cell.synthetic, run.images.train.labels),
         teacher=_teacher_name(recipe, cell.teacher) if cell.protocol.labels == "soft" else ABSENT,
         labels=cell.protocol.labels,
         student=name,
@@ -126,10 +132,15 @@ def _teacher_name(recipe: Recipe, block: Block | None) -> str:
     return told_apart("teacher", block or recipe.teacher, teachers)
 
 
-def size_of(entry: Entry, synthetic: SyntheticSet) -> int:
-    """Return the images per class that a row is about, also where a class has fewer."""
+def size_of(entry: Entry, synthetic: SyntheticSet, labels: Int[Tensor, " n"]) -> int:
+    """Return the images per class that a row is about, also where a class has fewer.
+
+    More than the largest class of real images has are said only of a set that holds them.
+    """
     if entry.distiller["name"] == "full":
         return 0
     has_budget = entry.distiller.get("budget") is not None
     asked = None if has_budget else entry.distiller.get("images_per_class")
-    return synthetic.images_per_class if asked is None else asked
+    if asked is None:
+        return synthetic.images_per_class
+    return max(min(asked, int(labels.bincount().max())), synthetic.images_per_class)

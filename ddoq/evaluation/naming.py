@@ -19,7 +19,9 @@ def told_apart(kind: str, block: Block, blocks: Sequence[Block]) -> str:
     has_nested = any(_is_nested(k, v) for k, v in told.items())
     usual = complete(KINDS, kind, block["name"]) if has_nested else {}
     texts = {
-        k: _name_of(k, v, [b.get(k) for b in same]) if _is_nested(k, v) else _short(v)
+        k: _name_of(k, v, [b.get(k) for b in same])
+        if _is_nested(k, v)
+        else _short(v, [b.get(k) for b in same])
         for k, v in told.items()
         if not usual or usual.get(k) != v
     }
@@ -30,15 +32,31 @@ def _is_nested(kind: str, value: Any) -> bool:
     return kind in KINDS and isinstance(value, dict) and "name" in value
 
 
-def _short(value: Any) -> Any:
-    """Return a value without what is only true on this machine: where a folder lies."""
-    is_place = isinstance(value, str) and Path(value).is_absolute()
-    return Path(value).name if is_place else value
+def _short(value: Any, others: Sequence[Any] = ()) -> Any:
+    """Return a value without what is only true on this machine: where a folder lies.
+
+    Of a path as much of the end is left as sets it apart from the others.
+    """
+    if isinstance(value, dict):
+        return {k: _short(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_short(v) for v in value]
+    if not _is_place(value):
+        return value
+    parts = Path(value).parts[1:]
+    rest = {tuple(Path(o).parts) for o in others if isinstance(o, str) and o != value}
+    lengths = range(1, len(parts) + 1)
+    known = [n for n in lengths if all(o[-n:] != parts[-n:] for o in rest)] or [len(parts)]
+    return "/".join(parts[-known[0] :])
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).is_absolute() and len(Path(value).parts) > 1
 
 
 def _name_of(kind: str, block: Block, others: Sequence[Any]) -> str:
     usual = complete(KINDS, kind, block["name"])
-    changed = {k: v for k, v in block.items() if usual.get(k) != v}
+    changed = {k: _short(v) for k, v in block.items() if usual.get(k) != v}
     same = [b for b in others if _is_nested(kind, b) and b["name"] == block["name"]]
     return _with(block["name"], changed if same else {})
 

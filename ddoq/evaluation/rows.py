@@ -90,6 +90,13 @@ def sized(block: Block, lead: Block, number: int | None) -> Block:
             f"{block['name']} cannot spread a budget of {lead['budget']} images",
             "leave it out of evaluation.distillers and baselines, or set images_per_class",
         )
+    if all(v is None for v in size.values()) and "images_per_class" in asked:
+        raise UsageError(
+            f"{lead['name']} takes no images_per_class, "
+            f"so {block['name']} cannot be given its size",
+            "say how many its sets have: evaluation.images_per_class=[N], or leave such rows out: "
+            "evaluation.baselines=[full]",
+        )
     return {**block, **{k: v for k, v in size.items() if k in asked}}
 
 

@@ -18,6 +18,7 @@ from ddoq.evaluation.cell import Cell
 from ddoq.evaluation.grid import draw, tables
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.rows import entries
+from ddoq.plugin import blamed
 from ddoq.processes import finished, follow
 
 if TYPE_CHECKING:
@@ -150,7 +151,8 @@ def _train(job: Job) -> list[StageRecord]:
     assert _run is not None
     _run.records.clear()
     try:
-        measure(_run, cell_of(_run, job))
+        with blamed():
+            measure(_run, cell_of(_run, job))
     except stop.Stopped as stopped:
         # Its state is saved; another job must not begin.
         os._exit(128 + stopped.number)

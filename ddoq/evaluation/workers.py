@@ -2,7 +2,7 @@
 
 They are independent: the cache joins them. By default processes of this machine do them, with
 `evaluation.spread=ranks` each rank its part, with `ray` a Ray cluster whose machines share the
-cache. The results are those of one process after another.
+cache. On CPUs of one type the results are those of one process after another.
 """
 
 import contextlib

@@ -11,6 +11,7 @@ from ddoq import shipped
 from ddoq.artifacts import read_json, write_json
 from ddoq.data.imagenet import imagenet_ids
 from ddoq.errors import DataError
+from ddoq.given import intact
 
 _FILE = "classes.json"
 
@@ -25,7 +26,7 @@ class Classes:
     def of(cls, source: str) -> "Classes":
         """Return those that a folder lists; without a list, and on the Hub, ImageNet-1K's."""
         file = shipped.locate(source) / _FILE
-        return cls(tuple(read_json(file)) if file.is_file() else imagenet_ids())
+        return cls(_read(file) if file.is_file() else imagenet_ids())
 
     def save(self, folder: Path) -> None:
         """Write them beside a prior's weights."""
@@ -40,3 +41,11 @@ class Classes:
                 "use a prior trained on them: prior.source=pretrain",
             )
         return torch.tensor([self.ids.index(c) for c in class_ids])
+
+
+def _read(file: Path) -> tuple[str, ...]:
+    with intact(file):
+        found = read_json(file)
+        if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+            raise ValueError("it is no list of class ids")
+        return tuple(found)

@@ -9,6 +9,7 @@ from torch import Tensor
 from ddoq import shipped
 from ddoq.autoencoders.weights import load_diffusers, load_schedule
 from ddoq.errors import ResourceError
+from ddoq.given import intact
 from ddoq.priors.network import guided
 
 
@@ -35,12 +36,13 @@ class StableDiffusionPrior:
         place = str(folder) if folder.is_dir() else source
         pinned: dict[str, Any] = {"revision": revision} if revision else {}
         try:
-            self._tokenizer: Any = CLIPTokenizer.from_pretrained(
-                place, subfolder="tokenizer", **pinned
-            )
-            self._encoder: Any = CLIPTextModel.from_pretrained(
-                place, subfolder="text_encoder", use_safetensors=True, **pinned
-            ).eval()
+            with intact(source):
+                self._tokenizer: Any = CLIPTokenizer.from_pretrained(
+                    place, subfolder="tokenizer", **pinned
+                )
+                self._encoder: Any = CLIPTextModel.from_pretrained(
+                    place, subfolder="text_encoder", use_safetensors=True, **pinned
+                ).eval()
         except OSError as error:
             raise ResourceError(
                 f"{source}: its text encoder is not here ({str(error).splitlines()[0]})",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ddoq.errors import IntegrityError
+from ddoq.plugin import expect, expect_tensor
 from ddoq.quantize import functional
 from ddoq.quantize.shrinkage import Towards, shrink
 from ddoq.quantize.solver import Counting, Solver
@@ -91,9 +92,15 @@ def _solved(
     flat: Tensor, solver: Solver, num_points: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor | None]:
     """Return points, and the solver's own masses where it wants to be judged by them."""
+    masses = None
     if isinstance(solver, Counting) and solver.streaming_counts:
-        return solver.with_counts(flat, num_points, generator=generator)
-    return solver(flat, num_points, generator=generator), None
+        points, masses = solver.with_counts(flat, num_points, generator=generator)
+    else:
+        points = solver(flat, num_points, generator=generator)
+    num = len(points) if getattr(points, "ndim", 0) else 0
+    expect(0 < num <= num_points, solver, "the solver", f"1 to {num_points} points", points)
+    expect_tensor(points, (num, flat.shape[1]), solver, "the solver")
+    return points, masses
 
 
 def _cells(flat: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,8 @@
 Coordinates are added as int64 multiples of 2^-24. Every finite float16 is one, and so is every
 float32 of magnitude 1 and more; smaller ones are rounded by at most 2^-25. Magnitudes stay below
 2^16, so that 2^23 latents of the worst size, or 2^39 / max |z| in general, cannot overflow.
-Integers can be added in any order: shards, chunks and ranks merge bit for bit.
+Integers can be added in any order: shards, chunks and ranks merge bit for bit, on a CPU. On a GPU
+it may depend on a chunk's size which of two points as near a latent is counted to.
 """
 
 from typing import Any

@@ -109,8 +109,9 @@ def polish(
 ) -> Float[Tensor, "k dim"]:
     """Move points to the means of their cells, once a pass, while the distortion falls.
 
-    The result is the same bit for bit for any chunks, in any order, and if `shared` for any number
-    of ranks that begin with the same points. A point whose cell is empty stays where it is.
+    On a CPU the result is the same bit for bit for any chunks, in any order, and if `shared` for
+    any number of ranks that begin with the same points. A point whose cell is empty stays where
+    it is.
     """
     cells, before = Cells(*points.shape, sync_on_compute=shared), torch.tensor(torch.inf)
     for chunks in passes:

@@ -1,13 +1,13 @@
 """What does a run leave behind? The set, every result, a summary, and one page for people."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq.artifacts import StageRecord
 from ddoq.evaluation.score import Result
-from ddoq.recipe import Recipe
+from ddoq.recipe import Recipe, from_plain
 from ddoq.report import measures
 from ddoq.report.files import summary, write_results, write_summary
 from ddoq.report.heat import HeatMap, heat_maps
@@ -90,10 +90,20 @@ def _about(synthetic: SyntheticSet) -> dict[str, Any]:
 
 def _without_places(recipe: Recipe) -> Recipe:
     """Return the recipe without what is only true on this machine."""
-    data = {**recipe.data}
-    if "root" in data:
-        data["root"] = Path(data["root"]).name
-    return replace(recipe, data=data)
+    plain = _shortened(asdict(recipe))
+    if "root" in plain["data"]:
+        plain["data"]["root"] = Path(plain["data"]["root"]).name
+    return from_plain(plain)
+
+
+def _shortened(value: Any) -> Any:
+    """Return plain data with the last part of every path that begins at this machine's root."""
+    if isinstance(value, dict):
+        return {k: _shortened(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_shortened(v) for v in value]
+    is_place = isinstance(value, str) and (Path(value).is_absolute() or value.startswith("~"))
+    return Path(value).name if is_place else value
 
 
 def _per_class(results: Sequence[Result]) -> str:

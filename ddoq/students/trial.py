@@ -2,11 +2,13 @@
 
 from itertools import chain
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from ddoq.errors import UsageError
+from ddoq.plugin import blamed, expect_tensor
 
 
 def try_on(net: nn.Module, name: str, image: Float[Tensor, "1 c h w"]) -> None:
@@ -23,6 +25,14 @@ def try_on(net: nn.Module, name: str, image: Float[Tensor, "1 c h w"]) -> None:
             "use larger images, or a network with fewer poolings and strides",
         ) from error
     net.train()
+
+
+@torch.no_grad()
+def try_logits(net: nn.Module, target: str, shape: tuple[int, int, int], num_classes: int) -> None:
+    """Refuse a user's network that does not return one logit for each class of each image."""
+    with blamed(target, net):
+        logits = net.eval()(torch.zeros(2, *shape))
+    expect_tensor(logits, (2, num_classes), net, f"{target} given 2 images")
 
 
 def _first_line(error: Exception) -> str:

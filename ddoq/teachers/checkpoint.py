@@ -17,6 +17,7 @@ from ddoq.teachers.trained import make_net
 # Under these keys training programs keep the weights beside other things.
 _WITHIN = ("state_dict", "model", "model_state_dict")
 _PREFIXES = ("module.", "net.", "model.")
+_DAMAGED = (RuntimeError, EOFError, ValueError, TypeError)
 
 
 def checkpoint_teacher(
@@ -83,8 +84,9 @@ def _tensors(file: Path) -> Any:
 def _unpickled(file: Path) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except (pickle.UnpicklingError, LookupError, AttributeError, *_DAMAGED) as error:
+        said = str(error).partition("\n")[0][:80] or type(error).__name__
         raise IntegrityError(
-            f"{file} holds more than weights, or is damaged: {str(error).splitlines()[0][:80]}",
+            f"{file} holds more than weights, or is damaged: {said}",
             "save model.state_dict() by torch.save or safetensors; code is never run",
         ) from error

@@ -9,6 +9,7 @@ from ddoq import shipped
 from ddoq.artifacts import read_json, read_tensors, verify, write_json, write_tensors
 from ddoq.component import build
 from ddoq.errors import ResourceError, UsageError
+from ddoq.given import intact
 from ddoq.kinds import KINDS
 from ddoq.students import STUDENTS
 from ddoq.teachers.teacher import Teacher
@@ -17,21 +18,19 @@ from ddoq.teachers.teacher import Teacher
 def trained_teacher(*, source: str = "pretrain") -> Teacher:
     """Load a teacher from `source`, a folder; `pretrain` trains one on the recipe's images."""
     folder = shipped.locate(source)
-    if not (folder / "teacher.json").is_file():
+    if not all((folder / name).is_file() for name in ("teacher.json", "model.safetensors")):
         raise ResourceError(
             f"there is no teacher at {source}", "give a folder that pretrain wrote, or pretrain"
         )
     verify(folder, needs_manifest=False)
-    described = read_json(folder / "teacher.json")
-    net = make_net(described["student"], described)
-    net.load_state_dict(read_tensors(folder / "model.safetensors"))
-    return Teacher(
-        net,
-        class_ids=tuple(described["class_ids"]),
-        mean=tuple(described["mean"]),
-        std=tuple(described["std"]),
-        image_size=described["image_size"],
-    )
+    with intact(folder / "teacher.json"):
+        described = read_json(folder / "teacher.json")
+        net = make_net(described["student"], described)
+        about: dict[str, Any] = {k: tuple(described[k]) for k in ("class_ids", "mean", "std")}
+        about["image_size"] = described["image_size"]
+    with intact(folder / "model.safetensors"):
+        net.load_state_dict(read_tensors(folder / "model.safetensors"))
+    return Teacher(net, **about)
 
 
 def make_net(block: dict[str, Any], described: dict[str, Any]) -> nn.Module:

@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import warnings
 from itertools import chain
 
 import pytest
@@ -270,3 +272,53 @@ def test_a_folder_is_a_source_of_images(root):
     images = Images(ImageFolder(root=str(root), image_size=4))
     assert images.pixels("test").shape == (4, 3, 4, 4)
     assert images.mean == (0.485, 0.456, 0.406)
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_that_is_called_a_picture_is_not_waited_for(root):
+    os.mkfifo(root / "cat" / "a.png")
+    with pytest.raises(DataError, match=r"cat/a\.png: it is a pipe"):
+        ImageFolder(root=str(root))
+    with pytest.warns(UserWarning, match="left out 1"):
+        assert ImageFolder(root=str(root), on_bad="skip").skipped == ("cat/a.png",)
+
+
+@pytest.mark.parametrize("target", ["..", ".", "../dog", "../../photos/dog"])
+def test_a_link_that_would_count_pictures_twice_is_refused(root, target):
+    (root / "cat" / "more").symlink_to(target)
+    with pytest.raises(DataError, match="pictures would count twice"):
+        ImageFolder(root=str(root))
+
+
+def test_a_link_to_pictures_elsewhere_is_followed(root, tmp_path):
+    _fill(tmp_path / "elsewhere", ["x"], num=3)
+    (root / "cat" / "more").symlink_to(tmp_path / "elsewhere" / "x")
+    source = ImageFolder(root=str(root))
+    assert sum(len(split) for split in (source.train, source.val, source.test)) == 23
+
+
+def test_a_class_folder_whose_name_is_not_utf_8_is_refused_before_the_survey(root, monkeypatch):
+    os.rename(root / "dog", os.fsencode(root) + b"/d\xf6g")
+    monkeypatch.setattr(survey_module, "_looked_through", None)
+    with pytest.raises(DataError, match=r"the class name .* is not UTF-8"):
+        ImageFolder(root=str(root))
+
+
+def test_a_readable_name_that_is_not_utf_8_is_refused(root, tmp_path):
+    (tmp_path / "names.json").write_text('{"cat": "\\ud800", "dog": "Canis"}')
+    with pytest.raises(DataError, match="is not UTF-8"):
+        ImageFolder(root=str(root), class_names=str(tmp_path / "names.json"))
+
+
+def test_a_root_one_level_too_high_is_warned_of(tmp_path):
+    for part in ("training", "testing"):
+        _fill(tmp_path / "x" / part, ["cat", "dog", "emu"])
+    with pytest.warns(UserWarning, match=r"testing/cat, .* the 2 classes are testing, training"):
+        assert len(ImageFolder(root=str(tmp_path / "x")).class_ids) == 2
+
+
+def test_folders_within_a_class_that_has_pictures_of_its_own_are_fine(root):
+    _fill(root / "cat", ["more", "others"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ImageFolder(root=str(root)).class_ids == ("cat", "dog")

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from ddoq.data.digits import Digits
-from ddoq.data.images import Images, Split, as_bytes, as_floats, carve, resized
+from ddoq.data.images import Images, Split, as_bytes, as_floats, carve, describe, resized
 from ddoq.errors import DataError
 
 
@@ -139,3 +139,19 @@ def test_an_image_of_the_right_size_is_not_touched():
 
 def test_the_digits_are_a_source_of_images():
     assert Images(Digits()).num_classes == 10
+
+
+def test_classes_counts_and_splits_are_said():
+    assert describe(Images(_Tiny())) == [
+        "images: 7 train, 2 val, 3 test",
+        "2 classes of train: cat (3), dog (4)",
+    ]
+
+
+def test_of_many_classes_the_first_are_named():
+    source = _Tiny()
+    source.train = _numbered([*range(30), 29])
+    source.class_names = source.class_ids = tuple(f"c{i}" for i in range(30))
+    said = describe(Images(source))[1]
+    assert said.startswith("30 classes of train: c0 (1), c1 (1)")
+    assert said.endswith("c19 (1), and 10 more (1 to 2)")

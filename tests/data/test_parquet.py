@@ -206,3 +206,26 @@ def test_cifar_is_read():
     # Airplanes fly in the blue.
     red, _, blue = images.test.read(images.test.of_class(0)[:100], 32).float().mean((0, 2, 3))
     assert blue > red
+
+
+def test_a_part_is_a_word_of_its_own(tmp_path):
+    for i, name in enumerate(["train-latest", "cifar_testing", "Validation2"]):
+        _write(tmp_path / f"{name}.parquet", [2 * i, 2 * i + 1], [0, 1])
+    source = Parquet(root=str(tmp_path))
+    assert [_values(s) for s in (source.train, source.test, source.val)] == [[0, 1], [2, 3], [4, 5]]
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_is_not_waited_for(file, tmp_path):
+    os.mkfifo(tmp_path / "train-1.parquet")
+    with pytest.raises(DataError, match=r"train-1\.parquet: it is a pipe"):
+        Parquet(root=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"classes": b"\xff,\xfe"}, {"huggingface": "{"}, {"huggingface": "[1]"}]
+)
+def test_metadata_that_cannot_be_read_is_a_data_error(tmp_path, metadata):
+    _write(tmp_path / "set.parquet", range(20), [i % 2 for i in range(20)], metadata=metadata)
+    with pytest.raises(DataError, match="its metadata cannot be read as class names"):
+        Parquet(root=str(tmp_path / "set.parquet"))

@@ -6,7 +6,7 @@ import pytest
 
 from ddoq import recipe
 from ddoq.errors import UsageError
-from ddoq.evaluation.grid import draw, quoted, tables
+from ddoq.evaluation.grid import draw, quoted, size_of, tables
 from ddoq.evaluation.presets import PRESETS
 from ddoq.evaluation.rows import entries
 from ddoq.recipe import Recipe
@@ -60,3 +60,23 @@ def test_a_teacher_that_is_named_twice_has_one_table() -> None:
     run = Run(digits(f"evaluation.teachers=[{own}, {other}, {other}]"))
     found = [t.teacher and t.teacher["source"] for t in tables(run)]
     assert found == [None, "pretrain"]
+
+
+def test_a_row_says_no_more_images_per_class_than_there_are() -> None:
+    wanted = digits("distiller=random", "distiller.images_per_class=500", "decoder=plain")
+    run = Run(wanted)
+    [row, _] = entries(wanted)
+    labels = run.images.train.labels
+    largest = int(labels.bincount().max())
+    whole = draw(run, row, 0)
+    assert size_of(row, whole, labels) == largest < 500
+    few = draw(run, entries(digits("distiller=random"))[0], 0)
+    assert size_of(row, few, labels) == largest
+
+
+def test_where_only_some_classes_are_smaller_a_row_says_what_was_asked_for() -> None:
+    wanted = digits("distiller=random", "distiller.images_per_class=112", "decoder=plain")
+    run = Run(wanted)
+    labels = run.images.train.labels
+    assert int(labels.bincount().min()) < 112
+    assert size_of(entries(wanted)[0], draw(run, entries(wanted)[0], 0), labels) == 112

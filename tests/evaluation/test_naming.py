@@ -60,6 +60,19 @@ def test_where_a_folder_lies_is_not_told():
     assert names == ["trained(source=a)", "trained(source=pretrain)"]
 
 
+def test_of_two_folders_of_one_name_enough_is_told_to_tell_them_apart():
+    places = ["/home/me/first/teacher", "/home/me/second/teacher", "/home/me/second/other"]
+    blocks = [{"name": "trained", "source": s} for s in places]
+    names = [told_apart("teacher", b, blocks) for b in blocks]
+    assert names == [f"trained(source={s})" for s in ("first/teacher", "second/teacher", "other")]
+
+
+def test_where_a_folder_within_a_component_lies_is_not_told():
+    members = [[{"name": "trained", "source": f"/home/me/{s}"}] for s in "ab"]
+    blocks = [{"name": "ensemble", "teachers": m} for m in members]
+    assert "/home" not in told_apart("teacher", blocks[0], blocks)
+
+
 def test_a_setting_with_a_name_in_it_need_not_be_a_component():
     blocks = [{"name": "mine:Net", "head": {"name": n}} for n in "ab"]
     assert told_apart("student", blocks[0], blocks) == "mine:Net(head={'name': 'a'})"

@@ -130,3 +130,14 @@ def test_a_method_that_is_the_same_for_all_seeds_says_so() -> None:
 def test_the_full_data_say_how_long_they_are_trained_on(name: str, note: str) -> None:
     row, wanted = entries(digits())[-1], PRESETS[name]
     assert row.note(wanted, wanted.on(1300, 10)) == note
+
+
+def test_a_method_without_a_size_leaves_random_images_without_one(tmp_path, monkeypatch) -> None:
+    (tmp_path / "sizeless.py").write_text("class Mine:\n    def distill(self, images, run): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match="so random cannot be given its size"):
+        entries(digits("distiller=sizeless:Mine"))
+    told = entries(digits("distiller=sizeless:Mine", "evaluation.images_per_class=[3]"))
+    assert [e.distiller.get("images_per_class") for e in told] == [None, 3, None]
+    alone = entries(digits("distiller=sizeless:Mine", "evaluation.baselines=[full]"))
+    assert [e.name for e in alone] == ["sizeless:Mine", ""]

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from ddoq.evaluation.score import Result
-from ddoq.report.folder import _per_class
+from ddoq.recipe import read
+from ddoq.report.folder import _per_class, _without_places
 
 RESULT = Result(
     distiller="ddoq",
@@ -32,3 +33,23 @@ RESULT = Result(
 )
 def test_a_page_is_titled_by_the_sizes_of_its_sets(sizes: list[int], title: str) -> None:
     assert _per_class([replace(RESULT, images_per_class=n) for n in sizes]) == title
+
+
+def test_the_recipe_on_the_page_does_not_say_where_folders_lie() -> None:
+    recipe = read(
+        [
+            "recipe=digits",
+            "data={name: imagefolder, root: /home/me/photos, class_names: /home/me/names.json}",
+            "teacher={name: ensemble, teachers: [{name: trained, source: /home/me/a}, trained]}",
+            "autoencoder.source=~/weights",
+            "evaluation.teachers=[{name: trained, source: /home/me/b}]",
+            "trainer.default_root_dir=/home/me/logs",
+            "cache=/home/me/cache",
+            "out=/home/me/out",
+        ]
+    ).recipe
+    shown = _without_places(recipe).yaml()
+    assert "/home" not in shown
+    assert "~" not in shown
+    assert "source: weights" in shown
+    assert recipe.data["root"] == "/home/me/photos"
