@@ -42,22 +42,11 @@ _WHOLE_SHARE, _PART = Range(0, 1, is_low_open=True), Range(0, 1, is_high_open=Tr
 RANGES: dict[str, Range] = {
     **dict.fromkeys(
         (
-            *(
-                "attention",
-                "batch_size",
-                "block",
-                "blocks",
-                "budget",
-                "chunk",
-                "depth",
-                "epochs",
-                "expand",
-                "full_seeds",
-            ),
-            *("full_students", "head_size", "heads", "image_size", "images_per_class"),
-            *("iterations", "label_top_k", "latent_channels", "layers", "max_iterations"),
-            *("multipliers",),
-            *("passes", "patches", "restarts", "seeds", "steps", "studied_classes", "width"),
+            *("attention", "batch_size", "block", "blocks", "budget", "chunk", "depth", "epochs"),
+            *("expand", "full_seeds", "full_students", "head_size", "heads", "image_size"),
+            *("images_per_class", "iterations", "label_top_k", "latent_channels", "layers"),
+            *("max_iterations", "multipliers", "passes", "patches", "restarts", "seeds", "steps"),
+            *("studied_classes", "width"),
         ),
         _COUNT,
     ),

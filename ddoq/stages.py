@@ -10,7 +10,7 @@ STAGE_VERSIONS = {
     "study": 3,
     "quantization": 4,
     "certificates": 3,
-    "decoded": 1,
+    "decoded": 2,
     "labels": 3,
     "cell": 5,
 }

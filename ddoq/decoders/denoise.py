@@ -55,14 +55,22 @@ def _begin(
     """Return what denoising starts from, and the times that remain."""
     if strength is None:
         return block.points * scheduler.init_noise_sigma, scheduler.timesteps
-    first = (steps - round(steps * strength)) * scheduler.order
+    first = first_step(steps, strength) * scheduler.order
     times = scheduler.timesteps[first:]
-    if strength == 0:
-        return block.points, times[:0]
+    if len(times) == 0:
+        return block.points, times
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)
     noise = as_noise(block, seed).points
     return scheduler.add_noise(block.points, noise, times[:1].expand(len(noise))), times
+
+
+def first_step(steps: int, strength: float) -> int:
+    """Return the step at which denoising begins: cut off as in diffusers' pipelines, not rounded.
+
+    A strength too small for one step leaves the point as it is.
+    """
+    return steps - int(steps * strength)
 
 
 def as_noise(block: Block, seed: int) -> Block:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ddoq import keyed
 from ddoq.data.images import Images
 from ddoq.decoders.blocks import Block
-from ddoq.decoders.denoise import refuse_settings
+from ddoq.decoders.denoise import first_step, refuse_settings
 from ddoq.decoders.integrate import INTEGRATORS
 from ddoq.priors.unet import Space
 
@@ -71,8 +71,7 @@ class UNet:
         self._labels, self._seed = prior.labels_of(images.class_ids), seed
         self._is_raw, self._integrate = start == "noise", INTEGRATORS[scheduler]
         self._levels = prior.levels(steps)
-        # As diffusers' pipelines do, cut off and not rounded.
-        self._first = 0 if self._is_raw else steps - int(steps * strength)
+        self._first = 0 if self._is_raw else first_step(steps, strength)
 
     def decode(self, block: Block) -> Float[Tensor, "block c h w"]:
         """Return the denoised image of each point."""

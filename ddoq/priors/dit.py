@@ -60,8 +60,10 @@ class DiTPrior:
         from diffusers.schedulers.scheduling_ddim import DDIMScheduler
         from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
-        kinds: dict[str, Any] = {"ddim": DDIMScheduler, "dpm": DPMSolverMultistepScheduler}
-        return kinds[name].from_config(self._schedule)
+        if name == "dpm":
+            return DPMSolverMultistepScheduler.from_config(self._schedule)
+        # Its own default would clip latents to [-1, 1], where the folder's scheduler says nothing.
+        return DDIMScheduler.from_config({"clip_sample": False, **self._schedule})
 
     def labels_of(self, class_ids: tuple[str, ...]) -> Int[Tensor, " classes"]:
         """Return this prior's label for each class id."""
@@ -74,9 +76,16 @@ class DiTPrior:
         labels: Int[Tensor, " n"],
         guidance: float,
     ) -> Float[Tensor, "n c h w"]:
-        """Predict the noise with classifier-free guidance, both halves in one doubled batch."""
-        null = torch.full_like(labels, self.null_label)
-        times = time.to(x.device).expand(2 * len(x))
-        both = self.network(torch.cat([x, x]), times, class_labels=torch.cat([labels, null]))
+        """Predict the noise with classifier-free guidance.
+
+        Both halves are one doubled batch; up to 1 there is no guidance, as in DiTPipeline.
+        """
+        if guidance <= 1:
+            return self._noise(x, time, labels)
+        both = torch.cat([labels, torch.full_like(labels, self.null_label)])
+        return guided(self._noise(torch.cat([x, x]), time, both), guidance)
+
+    def _noise(self, x: Tensor, time: Tensor, labels: Tensor) -> Tensor:
+        times = time.to(x.device).expand(len(x))
         # A learned variance, where there is one, fills the second half of the channels.
-        return guided(both[:, : x.shape[1]], guidance)
+        return self.network(x, times, class_labels=labels)[:, : x.shape[1]]

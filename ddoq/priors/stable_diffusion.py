@@ -82,7 +82,12 @@ class StableDiffusionPrior:
         negative: Float[Tensor, "n tokens dim"],
         guidance: float,
     ) -> Float[Tensor, "n c h w"]:
-        """Predict the noise with classifier-free guidance, both halves in one doubled batch."""
+        """Predict the noise with classifier-free guidance.
+
+        Both halves are one doubled batch; up to 1 there is no guidance, as in diffusers' pipelines.
+        """
+        if guidance <= 1:
+            return self.unet(x, time, encoder_hidden_states=prompts).sample
         both = self.unet(
             torch.cat([x, x]), time, encoder_hidden_states=torch.cat([prompts, negative])
         ).sample

@@ -93,9 +93,9 @@ class UNetPrior:
     ) -> Float[Tensor, "n c h w"]:
         """Return the clean images it sees, with classifier-free guidance.
 
-        Both halves are one doubled batch; guidance 1 needs but one.
+        Both halves are one doubled batch; up to 1 there is no guidance, and but one half.
         """
-        if guidance == 1:
+        if guidance <= 1:
             return self._clean(x, level, labels)
         both = torch.cat([labels, torch.full_like(labels, self.null_label)])
         return guided(self._clean(torch.cat([x, x]), level, both), guidance)

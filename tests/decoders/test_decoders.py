@@ -4,11 +4,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
+from diffusers.pipelines.dit import pipeline_dit
+from diffusers.pipelines.dit.pipeline_dit import DiTPipeline
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
 from ddoq import recipe
+from ddoq.artifacts import read_json, write_json
 from ddoq.autoencoders.identity import Identity
 from ddoq.data.images import as_bytes
-from ddoq.decoders.blocks import decode, layout, read_images
+from ddoq.decoders.blocks import Block, decode, layout, read_images
+from ddoq.decoders.denoise import first_step
 from ddoq.decoders.plain import Plain
 from ddoq.errors import UsageError
 from ddoq.quantize.quantization import Quantization
@@ -132,3 +140,72 @@ def test_direct_takes_the_point_for_pure_noise(
     with run.seeded(5):
         again = decoded(run, points, tmp_path / "b", start="direct")
     assert torch.equal(direct, again)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random pipeline, its schedule saved by another scheduler than DDIM's."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    torch.manual_seed(0)
+    DiTTransformer2DModel(
+        num_attention_heads=2,
+        attention_head_dim=4,
+        in_channels=4,
+        out_channels=8,
+        num_layers=2,
+        sample_size=4,
+        patch_size=1,
+        num_embeds_ada_norm=1000,
+    ).save_pretrained(folder / "transformer")
+    DDPMScheduler(clip_sample=False).save_pretrained(folder / "scheduler")
+    file = folder / "scheduler" / "scheduler_config.json"
+    config = {k: v for k, v in read_json(file).items() if k != "clip_sample"}
+    write_json(file, config)
+    write_json(folder / "classes.json", [str(i) for i in range(10)])
+    return folder
+
+
+# Diffusers' DPM scheduler hands tensors to numpy in an old way.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("guidance", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("scheduler", ["ddim", "dpm"])
+def test_latents_are_those_of_diffusers_own_pipeline(
+    run: Run, pipeline: Path, monkeypatch: pytest.MonkeyPatch, guidance: float, scheduler: str
+) -> None:
+    source = {"name": "dit", "source": str(pipeline)}
+    prior = run.make("prior", source)
+    config = read_json(pipeline / "scheduler" / "scheduler_config.json")
+    kinds = {"ddim": DDIMScheduler, "dpm": DPMSolverMultistepScheduler}
+    off = {"clip_sample": False} if scheduler == "ddim" else {}
+    stock = kinds[scheduler].from_config({**config, **off})
+    network = DiTTransformer2DModel.from_pretrained(
+        pipeline, subfolder="transformer", low_cpu_mem_usage=False
+    )
+    theirs = DiTPipeline(network, run.autoencoder.model, stock)
+    theirs.set_progress_bar_config(disable=True)
+    labels, noise = torch.tensor([3, 8, 3]), 2 * torch.randn(3, 4, 4, 4)
+    monkeypatch.setattr(pipeline_dit, "randn_tensor", lambda **_: noise)
+    images = theirs(
+        labels.tolist(), guidance_scale=guidance, num_inference_steps=7, output_type="pt"
+    ).images
+    settings = {"steps": 7, "guidance": guidance, "scheduler": scheduler, "start": "direct"}
+    decoder = run.make("decoder", {"name": "dit", **settings}, prior=prior)
+    with torch.inference_mode():
+        ours = decoder.decode(Block(noise, labels, torch.arange(3))).clamp(0, 1)
+    assert torch.allclose(ours, images, atol=1e-5)
+
+
+@pytest.mark.parametrize(("strength", "steps_made"), [(0.7, 17), (0.02, 0), (1.0, 25), (0.12, 3)])
+def test_strength_is_cut_off_to_whole_steps_as_diffusers_does(
+    strength: float, steps_made: int
+) -> None:
+    assert 25 - first_step(25, strength) == steps_made
+
+
+def test_a_strength_too_small_for_a_step_leaves_the_point(
+    run: Run, points: Quantization, tmp_path: Path
+) -> None:
+    small, none = (
+        decoded(run, points, tmp_path / f"{s}", steps=20, strength=s) for s in (0.02, 0.0)
+    )
+    assert torch.equal(small, none)

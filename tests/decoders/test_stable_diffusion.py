@@ -8,6 +8,7 @@ import torch
 
 from ddoq import recipe
 from ddoq.decoders.blocks import Block
+from ddoq.decoders.denoise import as_noise
 from ddoq.run import Run
 
 transformers = pytest.importorskip("transformers", reason="needs the extra stable-diffusion")
@@ -81,3 +82,54 @@ def test_the_prompt_guides(run: Run) -> None:
         run.make("decoder", {**settings, "guidance": g}).decode(block([0])) for g in (1.0, 20.0)
     )
     assert not torch.allclose(weak, strong)
+
+
+class Latents:
+    """An autoencoder that leaves latents as they are."""
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents
+
+
+@pytest.mark.parametrize("guidance", [0.5, 1.0, 8.0])
+@pytest.mark.parametrize(("steps", "strength"), [(10, 0.7), (25, 0.7), (10, 1.0)])
+def test_latents_are_those_of_diffusers_own_pipeline(
+    run: Run,
+    source: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    guidance: float,
+    steps: int,
+    strength: float,
+) -> None:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_img2img as img2img
+
+    prior, points = run.prior, 3 * torch.randn(2, 4, 4, 4)
+    theirs = img2img.StableDiffusionImg2ImgPipeline(
+        vae=AutoencoderKL(block_out_channels=(32,), latent_channels=4),
+        text_encoder=prior._encoder,
+        tokenizer=prior._tokenizer,
+        unet=prior.unet,
+        scheduler=prior.scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    theirs.set_progress_bar_config(disable=True)
+    own = Block(points, torch.tensor([4, 7]), torch.tensor([0, 5]))
+    monkeypatch.setattr(img2img, "randn_tensor", lambda *_, **__: as_noise(own, 0).points)
+    words = {"negative_prompt": ["bad"] * 2, "prompt": ["4", "7"]}
+    settings = {"strength": strength, "guidance": guidance, "steps": steps}
+    expected = theirs(
+        image=points,
+        strength=strength,
+        guidance_scale=guidance,
+        num_inference_steps=steps,
+        output_type="latent",
+        **words,
+    ).images
+    block = {"name": "stable_diffusion", "negative_prompt": "bad", **settings}
+    decoder = run.make("decoder", block, autoencoder=Latents())
+    with torch.inference_mode():
+        ours = decoder.decode(own)
+    assert torch.allclose(ours, expected, atol=1e-5)
