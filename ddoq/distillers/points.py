@@ -194,13 +194,13 @@ class Points:
                     world=run.world,
                     shrinkage=shrinkage,
                     advance=bar.advance,
-                    **_at_once(latents, max(numbers), run.world),
+                    **at_once(latents, max(numbers), run.world),
                 )
 
         return Quantization.load(run.stage("quantization", self.key(), work))
 
 
-def _at_once(store: LatentStore, num_points: int, world: World) -> dict[str, int]:
+def at_once(store: LatentStore, num_points: int, world: World) -> dict[str, int]:
     """Say how many classes to solve at once on a GPU, or side by side on the cores of a CPU."""
     num, dim = max(store.counts), torch.Size(store.shape).numel()
     # In half precision, padded, centered; the Gram matrix twice where classes are ragged.
