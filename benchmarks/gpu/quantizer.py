@@ -15,7 +15,7 @@ from benchmarks.gpu.device import forget_peak, peak_gib, seconds_of, world
 from benchmarks.gpu.part import Options
 from benchmarks.quantizer.generated import first_classes, generate
 from ddoq.data.latents import LatentStore
-from ddoq.distillers.points import at_once
+from ddoq.distillers import points
 from ddoq.quantize import quantizer
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.trainers import new_trainer
@@ -88,7 +88,7 @@ def _measure(
 ) -> None:
     """Quantize the store into the last row, noting how far it is while it goes on."""
     row, folder = rows[-1], asked.folder
-    at_once = at_once(store, row["points"], ranks)
+    at_once = points.at_once(store, row["points"], ranks)
     few = first_classes(store, min(_WARM_UP, len(store.counts)))
     for _ in range(2):
         begun = time.perf_counter()
