@@ -40,7 +40,7 @@ def main(asked: Options) -> None:
     print(f"read to {ranks.device.type} alone: {reading:.2f} s, {size / reading / 1e9:.2f} GB/s")
     few = min(store.counts) // 6
     rows: list[dict[str, Any]] = []
-    for number in (min(points, few) for points in _POINTS):
+    for number in (min(most, few) for most in _POINTS):
         rows.append({"points": number})
         _measure(asked, store, rows, reading, ranks)
 
