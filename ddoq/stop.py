@@ -18,6 +18,8 @@ from typing import Any, NoReturn
 
 # From the first signal to the end, whatever the main thread is doing.
 SECONDS = 30.0
+# What it has to come out of a library where it has no state to save.
+_REACTING_SECONDS = 3.0
 # Launchers and `timeout` send a signal twice, to a process and to its group: that is one.
 _SAME_SECONDS = 0.3
 
@@ -80,20 +82,29 @@ class _Watch:
     def _listen(self) -> None:
         first: float | None = None
         while True:
-            left = None if first is None else max(0.0, first + SECONDS - time.monotonic())
+            left = None if first is None else max(0.0, self._left(first))
             if not select.select([self._end], [], [], left)[0]:
-                self.end(self.asked or signal.SIGTERM)
+                if first is not None and self._left(first) <= 0:
+                    self.end(self.asked or signal.SIGTERM)
+                continue
             received = self._end.recv(1)
             if not received:
                 return  # given up
             number, now = received[0], time.monotonic()
-            is_second = first is not None and now - first > _SAME_SECONDS and number in _NUMBERS
             if number % _NOT_COUNTED not in _NUMBERS:
                 continue
             self.asked = self.asked or number % _NOT_COUNTED
+            is_second = first is not None and now - first > _SAME_SECONDS and number in _NUMBERS
             first = first or now
             if is_second or self.is_finishing:
                 self.end(self.asked)
+
+    def _left(self, first: float) -> float:
+        """Return the seconds that are left since a first signal."""
+        is_saving = self.deferrals or self.is_raised
+        return (
+            first + (SECONDS if is_saving else min(SECONDS, _REACTING_SECONDS)) - time.monotonic()
+        )
 
     def give_up(self) -> None:
         """Give the signals back to whoever had them."""

@@ -164,8 +164,15 @@ def _code() -> int | None:
 
 
 def _watch_others() -> None:
-    """End this rank soon after one that it started has ended."""
+    """End this rank soon after one that it started has ended.
+
+    Lightning's own thread does so too, by killing this one without a word: it is left nothing to
+    watch.
+    """
     while (code := _code()) is None:
+        for thread in threading.enumerate() if _started() else []:
+            if thread.name == "child-process-observer":
+                thread._child_processes = []  # type: ignore[attr-defined] # of Lightning's class
         time.sleep(_LAST_LOOK)
     if code in (130, 143):
         # As if the signal had come here. One that has come already is not followed by another.
@@ -231,11 +238,10 @@ def _launch(settings: dict[str, Any]) -> World:
         raise UsageError(
             f"trainer: {str(error).splitlines()[0]}", "see Lightning's Trainer for what fits"
         ) from error
+    threading.Thread(target=_watch_others, daemon=True, name="ranks").start()
     fabric.launch()
     if fabric.world_size > 1:
         atexit.register(_leave)
-    if _started():
-        _watch_instead_of_lightning()
     return World(fabric, settings if fabric.world_size > 1 else None)
 
 
@@ -246,14 +252,6 @@ def _follow_launcher() -> None:
     is_started = int(os.environ.get("LOCAL_RANK", "0")) > 0 or "TORCHELASTIC_RUN_ID" in os.environ
     if is_started:
         follow(os.getppid())
-
-
-def _watch_instead_of_lightning() -> None:
-    """Watch the ranks that were started; Lightning's thread would kill this one without a word."""
-    for thread in threading.enumerate():
-        if thread.name == "child-process-observer":
-            thread._child_processes = []  # type: ignore[attr-defined] # of Lightning's class
-    threading.Thread(target=_watch_others, daemon=True, name="ranks").start()
 
 
 def _meeting_place(fabric: Any) -> Any:
