@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from ddoq import stop, world
+from ddoq import ranks, stop
 from ddoq.errors import DdoqError, ResourceError
 
 Body = Callable[[list[str]], None]
@@ -54,7 +54,7 @@ def _prepare() -> None:
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
     os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
-    stop.install(world.kill)
+    stop.install(ranks.kill)
 
 
 def _end_stopped(number: int) -> NoReturn:
@@ -71,7 +71,7 @@ def _end_if_stopped() -> None:
 
 def _end_if_lost(error: Exception) -> None:
     """End as another rank did, if that is the error."""
-    code = world.lost(error)
+    code = ranks.lost(error)
     if code in (130, 143):
         _end_stopped(code - 128)
     if code:
@@ -102,7 +102,7 @@ def _end(code: int, message: str, *, show: bool = False) -> NoReturn:
     if is_first or not stop.asked():
         sys.stderr.write(message + "\n")
         sys.stderr.flush()
-    world.abort(_SAVING_SECONDS if stop.asked() else 0.0)
+    ranks.abort(_SAVING_SECONDS if stop.asked() else 0.0)
     # Other ranks may never answer: waiting for them at exit would hang.
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         os._exit(code)

@@ -89,6 +89,7 @@ class _Watch:
                 continue
             received = self._end.recv(1)
             if not received:
+                self._end.close()
                 return  # given up
             number, now = received[0], time.monotonic()
             if number % _NOT_COUNTED not in _NUMBERS:
@@ -106,13 +107,15 @@ class _Watch:
             first + (SECONDS if is_saving else min(SECONDS, _REACTING_SECONDS)) - time.monotonic()
         )
 
-    def give_up(self) -> None:
+    def give_up(self, *, in_fork: bool) -> None:
         """Give the signals back to whoever had them."""
         with contextlib.suppress(ValueError):
             signal.set_wakeup_fd(-1)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._begin.close()
+        if in_fork:  # the thread, which would close it, is not here
+            self._end.close()
 
 
 _watch: _Watch | None = None
@@ -130,16 +133,16 @@ def install(before_end: Callable[[], None] = lambda: None, *, raises: bool = Tru
     _watch = _Watch(before_end, raises=raises)
 
 
-def forget() -> None:
+def forget(*, in_fork: bool = False) -> None:
     """Answer no more signals."""
     global _watch
     if _watch is not None:
-        _watch.give_up()
+        _watch.give_up(in_fork=in_fork)
     _watch = None
 
 
 # A fork has its parent's handlers, and would write to its parent's thread.
-os.register_at_fork(after_in_child=forget)
+os.register_at_fork(after_in_child=lambda: forget(in_fork=True))
 
 
 def asked() -> int | None:
