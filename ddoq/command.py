@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ddoq import stop, world
+from ddoq import ranks, stop
 from ddoq.errors import DdoqError, ResourceError, refused_by_the_machine
 from ddoq.outlet import Outlet
 from ddoq.plugin import blamed
@@ -58,7 +58,7 @@ def _prepare() -> None:
     os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
     # What a terminal cannot show is lost, but not the result.
     sys.stdout, sys.stderr = _outlet(sys.stdout), _outlet(sys.stderr)
-    stop.install(world.kill)
+    stop.install(ranks.kill)
 
 
 def _outlet(stream: Any) -> Any:
@@ -85,7 +85,7 @@ def _end_if_stopped() -> None:
 
 def _end_if_lost(error: Exception) -> None:
     """End as another rank did, if that is the error."""
-    code = world.lost(error)
+    code = ranks.lost(error)
     if code in (130, 143):
         _end_stopped(code - 128)
     if code:
@@ -109,7 +109,7 @@ def _end(code: int, message: str, *, show: bool = False) -> NoReturn:
     if is_first or not stop.asked():
         sys.stderr.write(message + "\n")
     _leave_outlets()
-    world.abort(_SAVING_SECONDS if stop.asked() else 0.0)
+    ranks.abort(_SAVING_SECONDS if stop.asked() else 0.0)
     # Other ranks may never answer: waiting for them at exit would hang.
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         os._exit(code)

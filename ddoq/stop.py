@@ -18,6 +18,8 @@ from typing import Any, NoReturn
 
 # From the first signal to the end, whatever the main thread is doing.
 SECONDS = 30.0
+# What it has to come out of a library where it has no state to save.
+_REACTING_SECONDS = 3.0
 # Launchers and `timeout` send a signal twice, to a process and to its group: that is one.
 _SAME_SECONDS = 0.3
 
@@ -80,28 +82,40 @@ class _Watch:
     def _listen(self) -> None:
         first: float | None = None
         while True:
-            left = None if first is None else max(0.0, first + SECONDS - time.monotonic())
+            left = None if first is None else max(0.0, self._left(first))
             if not select.select([self._end], [], [], left)[0]:
-                self.end(self.asked or signal.SIGTERM)
+                if first is not None and self._left(first) <= 0:
+                    self.end(self.asked or signal.SIGTERM)
+                continue
             received = self._end.recv(1)
             if not received:
+                self._end.close()
                 return  # given up
             number, now = received[0], time.monotonic()
-            is_second = first is not None and now - first > _SAME_SECONDS and number in _NUMBERS
             if number % _NOT_COUNTED not in _NUMBERS:
                 continue
             self.asked = self.asked or number % _NOT_COUNTED
+            is_second = first is not None and now - first > _SAME_SECONDS and number in _NUMBERS
             first = first or now
             if is_second or self.is_finishing:
                 self.end(self.asked)
 
-    def give_up(self) -> None:
+    def _left(self, first: float) -> float:
+        """Return the seconds that are left since a first signal."""
+        is_saving = self.deferrals or self.is_raised
+        return (
+            first + (SECONDS if is_saving else min(SECONDS, _REACTING_SECONDS)) - time.monotonic()
+        )
+
+    def give_up(self, *, in_fork: bool) -> None:
         """Give the signals back to whoever had them."""
         with contextlib.suppress(ValueError):
             signal.set_wakeup_fd(-1)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._begin.close()
+        if in_fork:  # the thread, which would close it, is not here
+            self._end.close()
 
 
 _watch: _Watch | None = None
@@ -119,16 +133,16 @@ def install(before_end: Callable[[], None] = lambda: None, *, raises: bool = Tru
     _watch = _Watch(before_end, raises=raises)
 
 
-def forget() -> None:
+def forget(*, in_fork: bool = False) -> None:
     """Answer no more signals."""
     global _watch
     if _watch is not None:
-        _watch.give_up()
+        _watch.give_up(in_fork=in_fork)
     _watch = None
 
 
 # A fork has its parent's handlers, and would write to its parent's thread.
-os.register_at_fork(after_in_child=forget)
+os.register_at_fork(after_in_child=lambda: forget(in_fork=True))
 
 
 def asked() -> int | None:

@@ -1,17 +1,14 @@
 """Which of how many processes is this one, and how do they agree?"""
 
 import atexit
-import contextlib
 import datetime
 import os
 import re
-import signal
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ddoq import stop
+from ddoq import ranks
 from ddoq.errors import DdoqError, ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -29,8 +26,6 @@ _OF_A_LAUNCHER = ("TORCHELASTIC_", "SLURM_")
 
 # Ranks that wait look this often whether the others are there: soon at first, then now and then.
 _FIRST_LOOK, _LAST_LOOK = 0.0005, 0.25
-# A rank whose neighbor ended has this long to say itself what is wrong.
-_GRACE_SECONDS = 5.0
 
 
 class World:
@@ -111,72 +106,6 @@ class World:
 
 _world: World | None = None
 _settings: dict[str, Any] = {}
-_fabric: Any = None
-
-
-def _started() -> list[Any]:
-    """Return the processes of the ranks that this one started."""
-    launcher = getattr(getattr(_fabric, "strategy", None), "launcher", None)
-    return list(getattr(launcher, "procs", []))
-
-
-def abort(seconds: float = 0.0) -> None:
-    """Take down the ranks that this process started, which have some time to save their state."""
-    for process in _started():
-        process.send_signal(signal.SIGTERM)
-    until = time.monotonic() + seconds
-    for process in _started() if seconds else []:
-        with contextlib.suppress(Exception):
-            process.wait(max(0.0, until - time.monotonic()))
-    if seconds:
-        kill()
-
-
-def kill() -> None:
-    """End the ranks that this process started, at once."""
-    for process in _started():
-        process.kill()
-
-
-def lost(error: Exception) -> int | None:
-    """Return the exit code for an error that says that another rank has ended; None for others."""
-    if _world is None or _world.size == 1:
-        return None
-    import torch.distributed as dist
-
-    signs = ("by peer", "gloo", "nccl", "broken pipe", "timed out", "socket")
-    is_sign = any(sign in str(error).lower() for sign in signs)
-    if not isinstance(error, dist.DistError) and not (type(error) is RuntimeError and is_sign):
-        return None
-    until = time.monotonic() + _GRACE_SECONDS
-    while _started() and _code() is None and time.monotonic() < until:
-        time.sleep(_LAST_LOOK)
-    return _code() or 4
-
-
-def _code() -> int | None:
-    """Return the exit code of a rank that ended before its time, as this one should end too."""
-    codes = [c for c in (process.poll() for process in _started()) if c]
-    if not codes:
-        return None
-    # A negative one is the signal that ended it.
-    code = 128 - codes[0] if codes[0] < 0 else codes[0]
-    return code if code in (2, 3, 4, 5, 130, 143) else 4
-
-
-def _watch_others() -> None:
-    """End this rank soon after one that it started has ended."""
-    while (code := _code()) is None:
-        time.sleep(_LAST_LOOK)
-    if code in (130, 143):
-        # As if the signal had come here. One that has come already is not followed by another.
-        if not stop.asked():
-            os.kill(os.getpid(), code - 128)
-        return
-    time.sleep(_GRACE_SECONDS)
-    os.write(2, b"error: another rank ended\n  remedy: see its own message; then run it again\n")
-    kill()
-    os._exit(code)
 
 
 def launch(trainer: Mapping[str, Any]) -> World:
@@ -224,38 +153,19 @@ def _launch(settings: dict[str, Any]) -> World:
         return World()
     from lightning.fabric import Fabric
 
-    global _fabric
-    _follow_launcher()
+    ranks.follow_launcher()
     try:
-        _fabric = fabric = Fabric(**settings)
+        fabric = Fabric(**settings)
     except Exception as error:  # Lightning raises errors of many kinds, its own among them.
         raise refused(error) from error
+    ranks.watch(fabric)
     try:
         fabric.launch()
     except TypeError as error:  # a strategy whose processes begin in a function, such as ddp_spawn
         raise refused(error) from error
     if fabric.world_size > 1:
         atexit.register(_leave)
-    if _started():
-        _watch_instead_of_lightning()
     return World(fabric, settings if fabric.world_size > 1 else None)
-
-
-def _follow_launcher() -> None:
-    """End a rank that another process started when that one is gone."""
-    from ddoq.processes import follow
-
-    is_started = int(os.environ.get("LOCAL_RANK", "0")) > 0 or "TORCHELASTIC_RUN_ID" in os.environ
-    if is_started:
-        follow(os.getppid())
-
-
-def _watch_instead_of_lightning() -> None:
-    """Watch the ranks that were started; Lightning's thread would kill this one without a word."""
-    for thread in threading.enumerate():
-        if thread.name == "child-process-observer":
-            thread._child_processes = []  # type: ignore[attr-defined] # of Lightning's class
-    threading.Thread(target=_watch_others, daemon=True, name="ranks").start()
 
 
 def _meeting_place(fabric: Any) -> Any:

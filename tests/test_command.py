@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ddoq import command
+from ddoq import command, stop
 from ddoq.errors import DataError, IntegrityError, ResourceError, UsageError
 from ddoq.world import World, launch
 
@@ -19,12 +19,11 @@ def started(environment: dict[str, str], *arguments: str) -> subprocess.Complete
 
 def ended(body, arguments: list[str] | None = None) -> int:
     """Run a body as a command and return its exit code."""
-    before = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.raises(SystemExit) as caught:
             command.run(body, arguments or [])
     finally:
-        signal.signal(signal.SIGTERM, before)
+        stop.forget()
     return caught.value.code
 
 
@@ -71,7 +70,7 @@ def test_the_recipes_are_listed_with_their_headlines(environment):
 
 _WAITING = """
 import sys, time
-from ddoq import command
+from ddoq import command, stop
 def body(arguments):
     try:
         print("ready", flush=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ddoq import stop
 from ddoq.errors import DataError, ResourceError
 from ddoq.processes import cores, side_by_side
 
@@ -77,6 +78,25 @@ def test_a_process_that_is_killed_is_an_error_and_no_hang():
 
     with pytest.raises(ResourceError, match="a worker process died"):
         list(side_by_side(die, range(4), processes=2))
+
+
+@linux
+def test_processes_have_time_to_save_their_state_when_the_others_end(tmp_path: Path):
+    def work(number: int) -> None:
+        if number:
+            stop.install()
+            (tmp_path / "began").touch()
+            try:
+                time.sleep(60)
+            except stop.Stopped:
+                (tmp_path / "saved").touch()
+        while not (tmp_path / "began").exists():
+            time.sleep(0.01)
+        raise DataError("item 0 is bad", "leave it out")
+
+    with pytest.raises(DataError):
+        list(side_by_side(work, range(2), processes=2))
+    assert (tmp_path / "saved").exists()
 
 
 ORPHANS = """

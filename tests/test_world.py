@@ -1,8 +1,12 @@
-"""Do ranks agree, and is a second world refused?"""
+"""Do ranks agree, wait for each other, and end together? And is a second world refused?"""
 
 import os
+import signal
 import subprocess
 import sys
+import textwrap
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,3 +54,174 @@ def test_one_process_is_a_world_of_its_own() -> None:
     assert (world.rank, world.size, world.is_first) == (0, 1, True)
     assert World().gather("x") == ["x"]
     assert World().share([3, 4]) == [3, 4]
+
+
+Start = Callable[[str], subprocess.Popen[str]]
+
+TWO = """
+import os, signal, sys, time, warnings
+from datetime import timedelta
+from pathlib import Path
+from filelock import FileLock
+from torch.distributed import distributed_c10d
+from ddoq import command
+from ddoq.artifacts import Cache
+from ddoq.errors import DataError
+from ddoq.trainers import silence
+from ddoq.world import launch
+
+def body(_):
+    silence()
+    warnings.simplefilter("ignore")
+    world = launch({"accelerator": "cpu", "devices": 2, "strategy": "ddp"})
+    # Collective calls give up after five seconds, instead of 30 minutes.
+    distributed_c10d._set_pg_timeout(timedelta(seconds=5))
+"""
+
+
+@pytest.fixture
+def two(tmp_path: Path):
+    """Return what starts a program on two ranks, in a group of processes of its own."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(body: str) -> subprocess.Popen[str]:
+        program = TWO + textwrap.indent(textwrap.dedent(body), "    ") + "\ncommand.run(body)\n"
+        (tmp_path / "two.py").write_text(program)
+        process = subprocess.Popen(
+            [sys.executable, "two.py"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if of_session(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def of_session(pid: int) -> list[int]:
+    """Return the processes of a session that still run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = stat.read_text().rsplit(")", 1)[1].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        found += [int(stat.parent.name)] if int(session) == pid and state != "Z" else []
+    return found
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait until nothing of a program is left; return its code and what it said."""
+    _, said = process.communicate(timeout=60)
+    until = time.monotonic() + 30
+    while of_session(process.pid):
+        assert time.monotonic() < until, "a process is left"
+        time.sleep(0.1)
+    return process.returncode, said
+
+
+@pytest.mark.slow
+def test_ranks_wait_for_the_first_longer_than_a_collective_call_would(two: Start):
+    process = two("""
+        if world.is_first:
+            time.sleep(8)
+        world.barrier()
+        assert world.broadcast(world.rank) == 0
+        if world.is_first:
+            time.sleep(8)
+        assert world.gather(world.rank) == [0, 1]
+    """)
+    assert end(process)[0] == 0
+
+
+@pytest.mark.slow
+def test_ranks_wait_while_the_first_waits_for_a_lock(two: Start, tmp_path: Path):
+    process = two("""
+        cache = Cache(Path("cache"), world)
+        final = cache.place("stage", {})
+        if world.is_first:
+            final.parent.mkdir(parents=True)
+            import subprocess
+            lock = final.with_name(f".{final.name}.lock")
+            other = f"import filelock, time; filelock.FileLock({str(lock)!r}).acquire(); " \\
+                "open('held', 'w'); time.sleep(8)"
+            subprocess.Popen([sys.executable, "-c", other])
+            while not Path("held").exists():
+                time.sleep(0.01)
+        cache.stage("stage", {}, lambda work: (work / f"of {world.rank}").touch())
+    """)
+    assert end(process)[0] == 0
+    [manifest] = tmp_path.glob("cache/stage/*/manifest.json")
+    assert sorted(f.name for f in manifest.parent.glob("of *")) == ["of 0", "of 1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("waiting", ["world.barrier()", "time.sleep(600)", "dist.barrier()"])
+def test_a_rank_that_was_killed_is_no_bug_but_ends_the_others(two: Start, waiting: str):
+    process = two(f"""
+        import torch.distributed as dist
+        if not world.is_first:
+            time.sleep(1)
+            os.kill(os.getpid(), signal.SIGKILL)
+        {waiting}
+    """)
+    assert end(process) == (
+        4,
+        "error: another rank ended\n  remedy: see its own message; then run it again\n",
+    )
+
+
+@pytest.mark.slow
+def test_an_error_of_one_rank_is_the_code_of_all(two: Start):
+    code, said = end(
+        two("""
+        if not world.is_first:
+            raise DataError("a bad image", "leave it out")
+        world.barrier()
+    """)
+    )
+    assert code == 3
+    assert said.startswith("error: a bad image\n  remedy: leave it out\nerror: another rank ended")
+
+
+@pytest.mark.slow
+def test_nothing_is_left_of_a_program_whose_first_rank_was_killed(two: Start):
+    process = two("""
+        if world.is_first:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(600)
+    """)
+    assert end(process)[0] == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("target", [0, 1, "group"])
+@pytest.mark.parametrize("first", ["world.barrier()", "time.sleep(600)", "dist.barrier()"])
+def test_a_signal_outside_of_trainings_ends_all_ranks(
+    two: Start, tmp_path: Path, number: int, code: int, target: int | str, first: str
+):
+    # The first rank waits for the others or works; the other works.
+    process = two(f"""
+        import torch.distributed as dist
+        Path(f"pid {{world.rank}}").write_text(str(os.getpid()))
+        {first} if world.is_first else time.sleep(600)
+    """)
+    files = [tmp_path / f"pid {rank}" for rank in range(2)]
+    while not all(f.exists() and f.read_text() for f in files):
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)
+    if isinstance(target, int):
+        os.kill(int(files[target].read_text()), number)
+    else:
+        os.killpg(process.pid, number)
+    assert end(process) == (code, "stopped; run it again to go on\n")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Generator
 from dataclasses import asdict
 from pathlib import Path
@@ -175,10 +176,20 @@ def test_a_state_of_another_lightning_is_left(tmp_path, stopped_at, resumed_at):
     assert resumed_at == []
 
 
-def test_a_state_with_a_loss_that_is_no_number_is_not_kept(tmp_path, make_trainer):
-    kept, alone = resume.Resume(tmp_path / "state"), make_trainer()
-    assert kept._is_due(alone, torch.tensor(1.0))
-    assert not kept._is_due(alone, torch.tensor(float("nan")))
+@pytest.mark.parametrize("loss", [1.0, float("nan"), float("inf")])
+def test_a_state_with_a_loss_that_is_no_number_is_not_kept(tmp_path, make_trainer, loss):
+    class Constant(LightningModule):
+        def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+            return torch.tensor(loss, requires_grad=True)
+
+        def configure_optimizers(self) -> None:
+            return None
+
+    trainer = make_trainer(callbacks=[resume.Resume(tmp_path / "state")])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*configure_optimizers.*")
+        trainer.fit(Constant(), torch.zeros(2, 1))
+    assert (tmp_path / "state").exists() == (loss == 1.0)
 
 
 def test_a_short_training_leaves_no_state(tmp_path, monkeypatch):
@@ -211,30 +222,38 @@ def test_pretraining_goes_on_too(tmp_path, stopped_at, resumed_at, part, chosen)
 
 SCRIPT = """
     import sys
-    from ddoq import recipe
+    import torch
+    from ddoq import command, recipe
     from ddoq.callbacks import resume
+    from ddoq.callbacks.curve import Curve
     from ddoq.evaluation.cell import Cell
     from ddoq.evaluation.measure import measure
     from ddoq.evaluation.protocols import Protocol
     from ddoq.run import Run
-    import torch
     from ddoq.steps import Steps
-    resume.EVERY_SECONDS = 0.0
-    load = Steps.load_state_dict
+    folder, steps, seconds = sys.argv[1:]
+    resume.EVERY_SECONDS = float(seconds)
+    load, end = Steps.load_state_dict, Curve.on_train_batch_end
     def noted(self, state):
         print("went on at", state["next"], flush=True)
         load(self, state)
-    Steps.load_state_dict = noted
-    run = Run(recipe.read(["recipe=digits", f"cache={sys.argv[1]}", f"out={sys.argv[1]}"]).recipe)
-    protocol = Protocol.preset("small_hard", steps=int(sys.argv[2]), evaluations=2)
-    student = {"name": "convnet", "depth": 2, "width": 8}
-    measure(run, Cell(run.images.subset(torch.arange(60)), student, protocol, 0))
+    def told(self, trainer, *rest):
+        end(self, trainer, *rest)
+        print("step", trainer.global_step, flush=True)
+    Steps.load_state_dict, Curve.on_train_batch_end = noted, told
+    def body(_):
+        run = Run(recipe.read(["recipe=digits", f"cache={folder}", f"out={folder}"]).recipe)
+        protocol = Protocol.preset("small_hard", steps=int(steps), evaluations=2)
+        student = {"name": "convnet", "depth": 2, "width": 8}
+        measure(run, Cell(run.images.subset(torch.arange(60)), student, protocol, 0))
+    command.run(body)
 """
 
 
 def test_a_process_that_is_killed_is_taken_up_by_the_next(tmp_path, environment):
     def start(place: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path / place), "200"]
+        words = [str(tmp_path / place), "200", "0.0"]
+        command = [sys.executable, "-c", textwrap.dedent(SCRIPT), *words]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
 
     start("whole").communicate()
@@ -255,6 +274,20 @@ def test_a_process_that_is_killed_is_taken_up_by_the_next(tmp_path, environment)
     curves = [f.with_name("losses.safetensors").read_bytes() for f in (whole, killed)]
     assert curves[0] == curves[1]
     assert not list(killed.parent.glob("*.resume"))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_a_state_that_is_less_than_a_minute_old(tmp_path, environment, number, code):
+    command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path), "100000", "60"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        while process.stdout.readline() != "step 5\n":
+            assert process.poll() is None
+        process.send_signal(number)
+        last = ["5", *process.stdout.read().split()][-1]
+    assert process.returncode == code
+    # It ended after the step that it was at.
+    [state] = tmp_path.rglob("training.resume")
+    assert torch.load(state, weights_only=True)["global_step"] == int(last)
 
 
 @pytest.mark.gpu
