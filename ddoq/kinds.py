@@ -39,12 +39,12 @@ KINDS: dict[str, Kind] = {
     "teacher": Kind(
         TEACHERS,
         supplies=("num_classes", "channels", "image_size", "images", "make", "model"),
-        offers=("for_classes", "forward", "to"),
+        offers=("for_classes", "forward", "parameters", "to"),
     ),
     "student": Kind(
         STUDENTS,
         supplies=("num_classes", "channels", "image_size", "model"),
-        offers=("forward", "named_parameters"),
+        offers=("forward", "parameters"),
     ),
     "protocol": Kind(
         PROTOCOLS,

@@ -19,7 +19,6 @@ def refuse_run(run: "Run") -> None:
     """Refuse what only timm, the images and the constructors can tell, before any stage."""
     from ddoq.data.seen import refuse_seen
     from ddoq.students import timm, torchvision
-    from ddoq.students.trial import try_logits
 
     checks = {"timm": timm.check_model, "torchvision": torchvision.check_model}
     teachers = [run.recipe.teacher, *run.recipe.evaluation.teachers]
@@ -32,8 +31,7 @@ def refuse_run(run: "Run") -> None:
     for block in run.recipe.students:
         net = run.make("student", block)
         if is_code(block["name"]):
-            shape = run.channels, run.image_size, run.image_size
-            try_logits(net, block["name"], shape, run.num_classes)
+            run.try_own(net, block["name"])
     settings = run.recipe.evaluation
     splits = [settings.split, *(["val"] if settings.choose else [])]
     for part in PRETRAINERS:

@@ -15,7 +15,6 @@ from ddoq.component import SEVERAL, Block, Kind, build, is_code
 from ddoq.console import Console
 from ddoq.kinds import KINDS, LIBRARIES, PRETRAINERS
 from ddoq.memory import keep_freed
-from ddoq.plugin import blamed
 from ddoq.recipe import Recipe
 from ddoq.refusals import refuse_places
 from ddoq.revisions import commit_of, is_moving, known_commit
@@ -294,22 +293,21 @@ class Run:
 
     def teacher_of(self, block: Block | None) -> "Teacher":
         """Return a teacher of this run's classes, on this rank's device; None is the recipe's."""
-        key = fingerprint(block or self.recipe.teacher)
+        block = block or self.recipe.teacher
+        key = fingerprint(block)
         if key not in self._teachers:
-            teacher = self.make("teacher", block)
-            self._refuse_teacher(teacher, block or self.recipe.teacher)
-            on_device = teacher.for_classes(self.images.class_ids).to(self.world.device)
-            self._teachers[key] = on_device
+            teacher = self.make("teacher", block).for_classes(self.images.class_ids)
+            if is_code(block["name"]):
+                self.try_own(teacher, block["name"])
+            self._teachers[key] = teacher.to(self.world.device)
         return self._teachers[key]
 
-    def _refuse_teacher(self, teacher: Any, block: Block) -> None:
-        if is_code(block["name"]):
-            from ddoq.students.trial import try_logits
+    def try_own(self, net: Any, target: str) -> None:
+        """Refuse a user's own network that does not give every class of these images a logit."""
+        from ddoq.students.trial import try_logits
 
-            with blamed(block["name"], teacher):
-                teacher.for_classes(self.images.class_ids)
-            shape = self.channels, self.image_size, self.image_size
-            try_logits(teacher, block["name"], shape, self.num_classes)
+        shape = self.channels, self.image_size, self.image_size
+        try_logits(net, target, shape, self.num_classes)
 
     def release(self) -> None:
         """Forget the networks that lie on a GPU; they are made again when they are asked for."""

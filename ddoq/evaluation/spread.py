@@ -58,7 +58,8 @@ def cell_of(run: "Run", job: Job) -> Cell:
 def origin_of(run: "Run") -> Origin:
     """Return what the workers of a run need."""
     plain = dataclasses.asdict(run.recipe)
-    plain["cache"] = str(Path(run.recipe.cache).resolve())
+    # They write to the cache alone.
+    plain["cache"], plain["out"] = str(Path(run.recipe.cache).resolve()), None
     # Each worker sees one device.
     alone = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
     settings = run.recipe.trainer

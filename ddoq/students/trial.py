@@ -31,7 +31,11 @@ def try_on(net: nn.Module, name: str, image: Float[Tensor, "1 c h w"]) -> None:
 def try_logits(net: nn.Module, target: str, shape: tuple[int, int, int], num_classes: int) -> None:
     """Refuse a user's network that does not return one logit for each class of each image."""
     with blamed(target, net):
-        logits = net.eval()(torch.zeros(2, *shape))
+        was_training = net.training
+        blank = torch.zeros(2, *shape)
+        net.eval()
+        logits = net(blank.to(next(net.parameters(), blank).device))
+        net.train(was_training)
     expect_tensor(logits, (2, num_classes), net, f"{target} given 2 images")
 
 
