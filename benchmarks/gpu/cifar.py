@@ -21,7 +21,7 @@ def open_run(asked: Options, *overrides: str) -> Run:
     sizes = [f"pretrain.{k}={asked.scaled(n // 8) * 8}" for k, n, _ in _SIZES]
     sizes += [f"pretrain.{k}={asked.scaled(n, least=least)}" for k, n, least in _BATCHES]
     if asked.scale < 1:
-        sizes.append("pretrain.prior.samples=1")
+        sizes.append("pretrain.prior.samples=2")
     places = [f"cache={asked.folder_of('cache')}", f"out={asked.folder_of('run')}"]
     chosen = ["recipe=cifar10", *data, *sizes, "pretrain.prior.minutes=null", *places, *overrides]
     return Run(recipe.read(chosen).recipe)
