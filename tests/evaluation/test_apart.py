@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 from itertools import chain
 from pathlib import Path
 
@@ -175,3 +176,39 @@ def test_torchruns_ranks_train_apart_by_the_teacher_that_they_trained(
     ]
     # Each is trained once, by some rank, and read once for the table.
     assert costs["runs"] - costs["cache_hits"] == 3
+
+
+SMALL_STEPS = """
+    import sys
+    import torch
+    from ddoq import command, recipe
+    from ddoq.evaluation.cell import Cell
+    from ddoq.evaluation.measure import measure
+    from ddoq.evaluation.protocols import Protocol
+    from ddoq.run import Run
+    def body(_):
+        three = "trainer={accelerator: cpu, devices: 3, strategy: ddp}"
+        run = Run(recipe.read(["recipe=digits", "cache=cache", three]).recipe)
+        # 14 images in steps of 4, 4, 4 and 2.
+        protocol = Protocol.preset("small_hard", steps=40, batch_size=4)
+        student = {"name": "convnet", "depth": 1, "width": 8, "norm": "batch"}
+        measured = measure(run, Cell(run.images.subset(torch.arange(14)), student, protocol, 0))
+        assert measured.top1 > 0.2
+    command.run(body)
+"""
+
+
+@pytest.mark.slow
+def test_three_ranks_train_on_steps_of_two_images(tmp_path: Path, environment) -> None:
+    program = tmp_path / "small_steps.py"
+    program.write_text(textwrap.dedent(SMALL_STEPS))
+    done = subprocess.run(
+        [sys.executable, program.name],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
