@@ -20,6 +20,8 @@ def pretrain(invocation: recipe.Invocation) -> None:
         block = getattr(wanted, part)
         if "source" in block:
             block["source"] = "pretrain"
+    # What is trained must be what the recipe's components can read.
+    wanted = recipe.change(wanted, {})
 
     from ddoq.artifacts import publish, refuse_foreign
     from ddoq.run import Run

@@ -203,12 +203,14 @@ class Run:
     def _settings(self, part: str) -> Block:
         """Return how a part is trained; minutes become steps, in the recipe too."""
         settings: Block = self.recipe.pretrain[part]
-        if settings.get("minutes") is not None and self._measures:
-            from ddoq.priors.pretrain import PriorPretraining
-            from ddoq.priors.throughput import steps_within
+        if settings.get("minutes") is None:
+            return settings
+        from ddoq.priors.pretrain import PriorPretraining
+        from ddoq.priors.throughput import is_measured, steps_within
 
-            steps = steps_within(self, PriorPretraining(**settings))
-            settings = {**settings, "minutes": None, "steps": steps}
+        how = PriorPretraining(**settings)
+        if self._measures or is_measured(self, how):
+            settings = {**settings, "minutes": None, "steps": steps_within(self, how)}
             self.recipe.pretrain[part] = settings
         return settings
 

@@ -40,6 +40,11 @@ def steps_within(run: "Run", settings: PriorPretraining) -> int:
     return int(read_json(folder / "throughput.json")["steps"])
 
 
+def is_measured(run: "Run", settings: PriorPretraining) -> bool:
+    """Say whether it is known how many steps fit into the settings' minutes."""
+    return run.is_done("throughput", _key(run, settings))
+
+
 def _key(run: "Run", settings: PriorPretraining) -> dict[str, Any]:
     device = run.world.device
     is_card = device.type == "cuda"

@@ -44,3 +44,8 @@ def test_a_plan_measures_nothing_and_says_minutes(timed, tmp_path: Path):
     [needs] = [s.needs for s in steps if s.what == "pretrain prior"]
     assert needs.startswith("0.05 minutes of 8 images")
     assert not (tmp_path / "throughput").exists()
+
+
+def test_a_plan_knows_what_was_measured(timed, tmp_path: Path):
+    measured = Run(recipe.change(timed, {})).pretrain_key("prior")
+    assert Run(timed, measures=False).pretrain_key("prior") == measured
