@@ -11,7 +11,6 @@ import importlib.metadata
 import json
 import os
 import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -22,13 +21,11 @@ from typing import Any
 from filelock import FileLock
 from torch import Tensor
 
-from ddoq.errors import IntegrityError, ResourceError, UsageError, refused_by_the_machine
+from ddoq.errors import IntegrityError, ResourceError, refused_by_the_machine
 from ddoq.world import World
 
 SCHEMA = 1
-_MANIFEST = "manifest.json"
-RUN_LOG = "log.jsonl"
-_RUN_FILES = ("recipe.yaml", "results.csv", "summary.json", "report.html", RUN_LOG)
+MANIFEST = "manifest.json"
 
 
 def fingerprint(value: Any) -> str:
@@ -172,16 +169,16 @@ def commit(work: Path, final: Path, about: Mapping[str, Any] | None = None) -> N
     """
     for left in (*work.rglob(".*.tmp"), *work.rglob("*.resume")):
         left.unlink()  # a write that was killed, a state to go on from
-    files = sorted(f for f in work.rglob("*") if f.is_file() and f.name != _MANIFEST)
+    files = sorted(f for f in work.rglob("*") if f.is_file() and f.name != MANIFEST)
     listing = {
         f.relative_to(work).as_posix(): {"sha256": sha256(f), "bytes": f.stat().st_size}
         for f in files
     }
     for file in files:
         _sync(file)
-    own = read_json(work / _MANIFEST) if (work / _MANIFEST).exists() else {}
+    own = read_json(work / MANIFEST) if (work / MANIFEST).exists() else {}
     manifest = {**own, "schema": SCHEMA, **(about or {}), "files": listing}
-    write_json(work / _MANIFEST, {**manifest, "checksum": _checksum(manifest)})
+    write_json(work / MANIFEST, {**manifest, "checksum": _checksum(manifest)})
     final.parent.mkdir(parents=True, exist_ok=True)
     if final.exists():
         aside = final.with_name(f".{final.name}.{os.getpid()}.old")
@@ -193,67 +190,6 @@ def commit(work: Path, final: Path, about: Mapping[str, Any] | None = None) -> N
     _sync(final.parent)
 
 
-def publish(folder: Path, kind: str, fill: Callable[[Path], object]) -> None:
-    """Publish what `fill` writes into a workspace under a name that the user chose."""
-    refuse_foreign(folder, kind)
-    folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
-        work = Path(place) / folder.name
-        work.mkdir()
-        fill(work)
-        commit(work, folder, {"kind": kind})
-
-
-def refuse_foreign(folder: Path, kind: str) -> None:
-    """Refuse to replace anything but an empty folder or what was published as the same kind."""
-    wrong = _foreign(folder, kind)
-    if wrong:
-        raise UsageError(
-            f"{folder} {wrong}; it would be replaced by {kind}",
-            "give a folder that is empty or not there yet, or move away what is in it",
-        )
-
-
-def _foreign(folder: Path, kind: str) -> str | None:
-    """Say what of a folder's content would be lost if it was replaced."""
-    if not folder.is_dir():
-        return "is no folder" if folder.exists() or folder.is_symlink() else None
-    if not any(folder.iterdir()):
-        return None
-    try:
-        manifest = read_json(folder / _MANIFEST)
-        listed, own = [Path(name) for name in manifest["files"]], manifest.get("kind")
-        own = own or manifest["stage"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "holds what ddoq did not publish"
-    if own != kind:
-        return f"holds {own}"
-    known = {Path(_MANIFEST), *listed, *(place for name in listed for place in name.parents)}
-    strange = sorted({f.relative_to(folder) for f in folder.rglob("*")} - known)
-    return f"holds {strange[0]}, which ddoq did not publish" if strange else None
-
-
-def refuse_foreign_run(folder: Path) -> None:
-    """Refuse to write a run's files over those of somebody else."""
-    refuse_foreign(folder / "synthetic", "synthetic set")
-    present = [name for name in _RUN_FILES if (folder / name).exists()]
-    if present and not _is_run(folder):
-        raise UsageError(
-            f"{folder / present[0]} is not from a run of ddoq; it would be replaced",
-            "choose another out=, or move it away",
-        )
-
-
-def _is_run(folder: Path) -> bool:
-    """Say whether a run was opened in a folder: its log tells."""
-    try:
-        with (folder / RUN_LOG).open(encoding="utf-8") as stream:
-            return "event" in json.loads(stream.readline())
-    except (OSError, ValueError, TypeError):
-        return False
-
-
 def _checksum(manifest: Mapping[str, Any]) -> str:
     """Hash a manifest as it will be read back, but for the checksum in it."""
     value = json.loads(json.dumps(manifest))
@@ -262,7 +198,7 @@ def _checksum(manifest: Mapping[str, Any]) -> str:
 
 def is_finished(folder: Path) -> bool:
     """Say whether a folder was published, without checking its bytes."""
-    return (folder / _MANIFEST).is_file()
+    return (folder / MANIFEST).is_file()
 
 
 def damage(folder: Path, *, is_entry: bool = False) -> str | None:
@@ -271,7 +207,7 @@ def damage(folder: Path, *, is_entry: bool = False) -> str | None:
     An entry of a cache must bear the name of its key, too.
     """
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         listing = manifest["files"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"its manifest is unreadable ({type(error).__name__})"
@@ -298,7 +234,7 @@ def _name_of(manifest: Mapping[str, Any]) -> str:
 
 def verify(folder: Path, *, needs_manifest: bool = True) -> None:
     """Refuse a published folder that the user gave and that is damaged."""
-    if not needs_manifest and not (folder / _MANIFEST).is_file():
+    if not needs_manifest and not (folder / MANIFEST).is_file():
         return
     wrong = damage(folder)
     if wrong:

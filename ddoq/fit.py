@@ -11,10 +11,10 @@ from ddoq import command, recipe
 def fit(invocation: recipe.Invocation, *, says_hours: bool = False) -> Path:
     """Run a recipe and return its folder: the set, the results, the report."""
     from ddoq import plan
-    from ddoq.artifacts import refuse_foreign_run
     from ddoq.evaluation.grid import draw, fill, tables
     from ddoq.evaluation.rows import entries
     from ddoq.evaluation.workers import say_hours, train_in_parallel
+    from ddoq.outputs import refuse_foreign_run
     from ddoq.refusals import refuse_run
     from ddoq.report.folder import write_report
     from ddoq.run import Run

@@ -23,7 +23,7 @@ def pretrain(invocation: recipe.Invocation) -> None:
     # What is trained must be what the recipe's components can read.
     wanted = recipe.change(wanted, {})
 
-    from ddoq.artifacts import publish, refuse_foreign
+    from ddoq.outputs import publish, refuse_foreign
     from ddoq.run import Run
 
     out = Path(wanted.out or f"checkpoints/{wanted.name}")

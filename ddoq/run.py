@@ -10,11 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddoq.artifacts import RUN_LOG, Cache, StageRecord, fingerprint, sha256, versions
+from ddoq.artifacts import Cache, StageRecord, fingerprint, sha256, versions
 from ddoq.component import SEVERAL, Block, Kind, build, is_code
 from ddoq.console import Console
 from ddoq.kinds import KINDS, LIBRARIES, PRETRAINERS
 from ddoq.memory import keep_freed
+from ddoq.outputs import RUN_LOG
 from ddoq.recipe import Recipe
 from ddoq.refusals import refuse_places
 from ddoq.revisions import commit_of, is_moving, known_commit

@@ -105,29 +105,10 @@ def unet(
         sigma_data: The standard deviation of the samples: about 0.5 in pixels, 1 in scaled latents.
         label_dropout: How often a label is left out in training.
     """
-    from diffusers.models.unets.unet_2d import UNet2DModel
     from diffusers.schedulers.scheduling_edm_euler import EDMEulerScheduler
 
-    sides = [shape[1] // 2**i for i in range(len(multipliers))]
-    if sides[-1] * 2 ** (len(multipliers) - 1) != shape[1]:
-        raise UsageError(
-            f"pretrain.prior.net: {shape[1]} cannot be halved {len(multipliers) - 1} times",
-            "give fewer multipliers",
-        )
-    attends = [side in attention for side in sides]
-    model = UNet2DModel(
-        sample_size=shape[1],
-        in_channels=shape[0],
-        out_channels=shape[0],
-        block_out_channels=tuple(width * m for m in multipliers),
-        down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends),
-        up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attends)),
-        layers_per_block=blocks,
-        dropout=dropout,
-        attention_head_dim=min(_HEAD_SIZE, width),
-        norm_num_groups=math.gcd(_MOST_GROUPS, width),
-        num_class_embeds=num_classes + 1,
-    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
+    levels = _levels(shape[1], width, multipliers, attention)
+    model = _new_unet(shape, levels, blocks=blocks, dropout=dropout, num_labels=num_classes + 1)
 
     def losses(forward: Forward, clean: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         labels = dropped(labels, draws, share=label_dropout, null_label=num_classes)
@@ -141,6 +122,46 @@ def unet(
 
     schedule = EDMEulerScheduler(sigma_data=sigma_data)
     return Net(model, "unet", "denoising as EDM", schedule, losses)
+
+
+def _levels(
+    side: int, width: int, multipliers: tuple[int, ...], attention: tuple[int, ...]
+) -> list[tuple[int, bool]]:
+    """Return the channels of each level, and whether it attends."""
+    sides = [side // 2**i for i in range(len(multipliers))]
+    if sides[-1] * 2 ** (len(multipliers) - 1) != side:
+        raise UsageError(
+            f"pretrain.prior.net: {side} cannot be halved {len(multipliers) - 1} times",
+            "give fewer multipliers",
+        )
+    return [(width * m, s in attention) for m, s in zip(multipliers, sides, strict=True)]
+
+
+def _new_unet(
+    shape: tuple[int, ...],
+    levels: list[tuple[int, bool]],
+    *,
+    blocks: int,
+    dropout: float,
+    num_labels: int,
+) -> Any:
+    from diffusers.models.unets.unet_2d import UNet2DModel
+
+    channels, attends = zip(*levels, strict=True)
+    model: Any = UNet2DModel(
+        sample_size=shape[1],
+        in_channels=shape[0],
+        out_channels=shape[0],
+        block_out_channels=channels,
+        down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends),
+        up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attends)),
+        layers_per_block=blocks,
+        dropout=dropout,
+        attention_head_dim=min(_HEAD_SIZE, *channels),
+        norm_num_groups=math.gcd(_MOST_GROUPS, *channels),
+        num_class_embeds=num_labels,
+    )
+    return model.to(memory_format=torch.channels_last)
 
 
 def dropped(
