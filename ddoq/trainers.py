@@ -43,8 +43,10 @@ def new_trainer(world: World, wanted: dict[str, Any], settings: dict[str, Any]) 
     # A rank's part of a step is too small for batch statistics of its own.
     quiet["sync_batchnorm"] = world.size > 1 and world.device.type == "cuda"
     trainer = Trainer(**{**quiet, **wanted, **world.settings, **settings})
-    # Its handler of SIGTERM broadcasts, in the middle of another collective call: `stop` has ours.
+    # Its handler of SIGTERM broadcasts, in the middle of another collective call, and every step
+    # broadcasts whether it did: `stop` and `agreement` are ours.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     return trainer
 
 

@@ -1,6 +1,7 @@
 """Which of how many processes is this one, and how do they agree?"""
 
 import atexit
+import contextlib
 import datetime
 import os
 import re
@@ -26,6 +27,8 @@ _OF_A_LAUNCHER = ("TORCHELASTIC_", "SLURM_")
 
 # Ranks that wait look this often whether the others are there: soon at first, then now and then.
 _FIRST_LOOK, _LAST_LOOK = 0.0005, 0.25
+# The first rank, which has what the others look at, stays so long for them when all is done.
+_LEAVING_SECONDS = 60.0
 
 
 class World:
@@ -43,7 +46,7 @@ class World:
         self.rank: int = fabric.global_rank if fabric else 0
         self.size: int = fabric.world_size if fabric else 1
         self._device: torch.device | None = fabric.device if fabric else None
-        self._store = _meeting_place(fabric) if self.size > 1 else None
+        self._store: Any = _meeting_place(fabric) if self.size > 1 else None
         self._meetings = 0
         self.on_host = _host_group(fabric) if self.size > 1 else None
         """The ranks' connections for tensors of the host; None are the usual ones."""
@@ -65,15 +68,23 @@ class World:
         if self._store is None:
             return
         self._meetings += 1
-        here, seconds = f"meeting {self._meetings}", _FIRST_LOOK
-        arrived = self._store.add(here, 1)
-        while arrived < self.size:
-            time.sleep(seconds)
-            seconds = min(2 * seconds, _LAST_LOOK)
-            arrived = self._store.add(here, 0)
+        self._meet(f"meeting {self._meetings}")
         if self.is_first:
             # All have left the one before.
             self._store.delete_key(f"meeting {self._meetings - 1}")
+
+    def _meet(self, where: str, most: float = float("inf")) -> None:
+        seconds, until = _FIRST_LOOK, time.monotonic() + most
+        arrived = self._store.add(where, 1)
+        while arrived < self.size and time.monotonic() < until:
+            time.sleep(seconds)
+            seconds = min(2 * seconds, _LAST_LOOK)
+            arrived = self._store.add(where, 0)
+
+    def leave(self) -> None:
+        """Say that nothing more is asked of the others; the first rank goes last."""
+        if self._store is not None:
+            self._meet("left", _LEAVING_SECONDS if self.is_first else 0.0)
 
     def broadcast(self, value: T) -> T:
         """Return rank 0's value on every rank."""
@@ -163,9 +174,11 @@ def _launch(settings: dict[str, Any]) -> World:
         fabric.launch()
     except TypeError as error:  # a strategy whose processes begin in a function, such as ddp_spawn
         raise refused(error) from error
-    if fabric.world_size > 1:
-        atexit.register(_leave)
-    return World(fabric, settings if fabric.world_size > 1 else None)
+    if fabric.world_size == 1:
+        return World(fabric)
+    world = World(fabric, settings)
+    atexit.register(_leave, world)
+    return world
 
 
 def _meeting_place(fabric: Any) -> Any:
@@ -198,10 +211,12 @@ def refused(error: Exception) -> DdoqError:
     return UsageError(cause, "see Lightning's Trainer for what fits")
 
 
-def _leave() -> None:
+def _leave(world: World) -> None:
     """Close the connections of the ranks: threads of gloo that still wait would abort the exit."""
     import torch.distributed as dist
 
+    with contextlib.suppress(Exception):
+        world.leave()
     if dist.is_initialized():
         dist.destroy_process_group()
 

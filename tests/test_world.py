@@ -144,6 +144,17 @@ def test_ranks_wait_for_the_first_longer_than_a_collective_call_would(two: Start
 
 
 @pytest.mark.slow
+def test_the_first_rank_does_not_leave_before_the_others_have_seen_it(two: Start):
+    process = two("""
+        from ddoq import world as module
+        module._FIRST_LOOK = module._LAST_LOOK = 0.1 if world.is_first else 3.0
+        time.sleep(1 if world.is_first else 0)
+        world.barrier()
+    """)
+    assert end(process) == (0, "")
+
+
+@pytest.mark.slow
 def test_ranks_wait_while_the_first_waits_for_a_lock(two: Start, tmp_path: Path):
     process = two("""
         cache = Cache(Path("cache"), world)

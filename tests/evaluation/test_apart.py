@@ -89,7 +89,7 @@ def test_the_strategy_of_several_ranks_is_in_the_key_unless_it_is_ddp(make_run) 
 
 
 def test_a_worker_knows_how_its_ranks_pretrained(make_run) -> None:
-    sharded = make_run("trainer.strategy=fsdp", size=1, pretrain_ranks=2)
+    sharded = make_run(size=1, pretrain_ranks=2, strategy="fsdp")
     origin = origin_of(sharded)
     worker = make_run(size=1, pretrain_ranks=origin.pretrain_ranks, strategy=origin.strategy)
     assert worker.pretrain_key("teacher") == sharded.pretrain_key("teacher")
