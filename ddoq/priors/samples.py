@@ -82,7 +82,9 @@ def draw(
     run: "Run", folder: Path, autoencoder: Any
 ) -> tuple[UInt8[Tensor, "n c h w"], Int[Tensor, " n"]]:
     """Draw samples of some classes, a row for each, from a prior that lies in a folder."""
-    prior = run.make("prior", {**run.recipe.prior, "source": str(folder)}).to(run.world.device)
+    # Compiling costs more than these few samples gain.
+    block = {**run.recipe.prior, "source": str(folder), "compile": False}
+    prior = run.make("prior", block).to(run.world.device)
     own = run.recipe.decoder if run.recipe.decoder["name"] == run.recipe.prior["name"] else {}
     block = complete(KINDS, "decoder", {"name": run.recipe.prior["name"], **own, "start": "noise"})
     decoder = run.make("decoder", block, prior=prior, autoencoder=autoencoder)
