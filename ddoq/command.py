@@ -54,7 +54,18 @@ def _prepare() -> None:
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
     os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
-    stop.install(ranks.kill)
+    stop.install(_before_end)
+
+
+def _before_end() -> None:
+    """Leave nothing behind where a second signal, or the time, ends the process at once."""
+    ranks.kill()
+    if _is_first():
+        os.write(2, b"stopped at once; run it again to go on\n")
+
+
+def _is_first() -> bool:
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def _end_stopped(number: int) -> NoReturn:
@@ -96,10 +107,9 @@ def _end(code: int, message: str, *, show: bool = False) -> NoReturn:
     stop.finish()
     if show:
         traceback.print_exc()
-    is_first = int(os.environ.get("LOCAL_RANK", "0")) == 0
-    if not is_first and not stop.asked():
+    if not _is_first() and not stop.asked():
         time.sleep(_GRACE_SECONDS)
-    if is_first or not stop.asked():
+    if _is_first() or not stop.asked():
         sys.stderr.write(message + "\n")
         sys.stderr.flush()
     ranks.abort(_SAVING_SECONDS if stop.asked() else 0.0)
