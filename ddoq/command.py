@@ -58,7 +58,18 @@ def _prepare() -> None:
     os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
     # What a terminal cannot show is lost, but not the result.
     sys.stdout, sys.stderr = _outlet(sys.stdout), _outlet(sys.stderr)
-    stop.install(ranks.kill)
+    stop.install(_before_end)
+
+
+def _before_end() -> None:
+    """Leave nothing behind where a second signal, or the time, ends the process at once."""
+    ranks.kill()
+    if _is_first():
+        os.write(2, b"stopped at once; run it again to go on\n")
+
+
+def _is_first() -> bool:
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def _outlet(stream: Any) -> Any:
@@ -103,10 +114,9 @@ def _end(code: int, message: str, *, show: bool = False) -> NoReturn:
     stop.finish()
     if show:
         traceback.print_exc()
-    is_first = int(os.environ.get("LOCAL_RANK", "0")) == 0
-    if not is_first and not stop.asked():
+    if not _is_first() and not stop.asked():
         time.sleep(_GRACE_SECONDS)
-    if is_first or not stop.asked():
+    if _is_first() or not stop.asked():
         sys.stderr.write(message + "\n")
     _leave_outlets()
     ranks.abort(_SAVING_SECONDS if stop.asked() else 0.0)

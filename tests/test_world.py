@@ -244,4 +244,6 @@ def test_a_signal_outside_of_trainings_ends_all_ranks(
         os.kill(int(files[target].read_text()), number)
     else:
         os.killpg(process.pid, number)
-    assert end(process) == (code, "stopped; run it again to go on\n")
+    # A rank that waits in a library cannot end in order.
+    at_once = " at once" if first == "dist.barrier()" and target == 0 else ""
+    assert end(process) == (code, f"stopped{at_once}; run it again to go on\n")
