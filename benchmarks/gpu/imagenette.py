@@ -24,6 +24,7 @@ from ddoq import recipe
 from ddoq.artifacts import write_tensors
 from ddoq.report.files import read_results
 from ddoq.synthetic import SyntheticSet
+from ddoq.teachers.trained import make_net
 
 _RECIPE = "recipe=imagenette/dit"
 _TRAIN, _VAL, _POINTS = 24, 4, 2
@@ -44,7 +45,7 @@ def main(asked: Options) -> None:
     classes = recipe.read([_RECIPE, "data.root=none"]).recipe.data["classes"]
     _make_pictures(asked.folder / "pictures", classes, pixels)
     pipeline = random_pipeline(asked, device)
-    teacher = _make_teacher(asked.folder / "teacher.safetensors", classes)
+    teacher = _make_teacher(asked.folder / "teacher.safetensors", classes, pixels)
     if device.type == "cuda":
         # The run needs the memory that was only kept for later.
         torch.cuda.empty_cache()
@@ -78,11 +79,11 @@ def _make_pictures(folder: Path, classes: list[str], pixels: int) -> None:
                 Image.fromarray(image.permute(1, 2, 0).numpy()).save(place / f"{number}.jpg")
 
 
-def _make_teacher(file: Path, classes: list[str]) -> str:
+def _make_teacher(file: Path, classes: list[str], pixels: int) -> str:
     """Write a random ResNet-18, and return the teacher that it is."""
-    from torchvision.models import resnet18
-
-    write_tensors(file, resnet18(num_classes=len(classes)).state_dict())
+    described = {"class_ids": classes, "mean": [0.0] * 3, "image_size": pixels}
+    net = make_net({"name": "torchvision/resnet18"}, described)
+    write_tensors(file, net.state_dict())
     ids = ", ".join(classes)
     return (
         f"teacher={{name: checkpoint, source: {file}, student: {{name: torchvision/resnet18}}, "
