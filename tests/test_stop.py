@@ -139,9 +139,12 @@ def test_what_another_rank_was_asked_for_raises_once(start):
 
 def test_a_fork_answers_signals_as_any_process(start):
     process = start("""
+        came, goes = os.pipe()
         pid = os.fork()
         if not pid:
+            os.write(goes, b"x")
             time.sleep(60)
+        os.read(came, 1)
         print("ready", flush=True)
         os.kill(pid, signal.SIGTERM)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), stop.asked(), flush=True)
