@@ -1,6 +1,7 @@
 """What is published under a name that a user chose, and what may be replaced there."""
 
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,10 @@ def publish(folder: Path, kind: str, fill: Callable[[Path], object]) -> None:
 
 def refuse_foreign(folder: Path, kind: str) -> None:
     """Refuse to replace anything but an empty folder or what was published as the same kind."""
-    wrong = _foreign(folder, kind)
+    try:
+        wrong = _foreign(folder, kind)
+    except OSError:
+        return  # A place that cannot be looked at is refused where it is to be written to.
     if wrong:
         raise UsageError(
             f"{folder} {wrong}; it would be replaced by {kind}",
@@ -56,7 +60,7 @@ def _foreign(folder: Path, kind: str) -> str | None:
 def refuse_foreign_run(folder: Path) -> None:
     """Refuse to write a run's files over those of somebody else."""
     refuse_foreign(folder / "synthetic", "synthetic set")
-    present = [name for name in _RUN_FILES if (folder / name).exists()]
+    present = [name for name in _RUN_FILES if os.path.exists(folder / name)]
     if present and not _is_run(folder):
         raise UsageError(
             f"{folder / present[0]} is not from a run of ddoq; it would be replaced",

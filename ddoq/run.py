@@ -267,12 +267,12 @@ class Run:
         # Rank 0 first: where data are downloaded or surveyed, the others find it done.
         if not self.world.is_first:
             self.world.barrier()
-        block = self.recipe.data
-        # What a user's own source says of its content may leave out its code and settings.
-        made_by = self.key("data") if is_code(block["name"]) else None
-        images = Images(self.make("data"), made_by=made_by)
+        block, source, made_by = self.recipe.data, self.make("data"), None
         if is_code(block["name"]):
-            refuse_source(images, block["name"])
+            refuse_source(source, block["name"])
+            # What a user's own source says of its content may leave out its code and settings.
+            made_by = self.key("data")
+        images = Images(source, made_by=made_by)
         if self.world.is_first:
             self.world.barrier()
         for line in describe(images):
