@@ -142,7 +142,8 @@ def forget(*, in_fork: bool = False) -> None:
 
 
 # A fork has its parent's handlers, and would write to its parent's thread.
-os.register_at_fork(after_in_child=lambda: forget(in_fork=True))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: forget(in_fork=True))
 
 
 def asked() -> int | None:
