@@ -45,6 +45,9 @@ class Options:
 def main(argv: list[str]) -> None:
     """Try every signal so many times, say what happened, and fail if one try went wrong."""
     asked = arguments.read(Options, argv, "signals")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # So it is in a shell's background, and what is started would ignore it, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name:
         seconds, tries = _tried(Path(name), asked, random.Random(asked.seed))
     write_json(asked.out, {"ranks": asked.ranks, "seconds": seconds, "tries": tries})
