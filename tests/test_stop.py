@@ -216,7 +216,7 @@ def test_lightning_leaves_the_signals_alone():
 @pytest.mark.skipif(not (ROOT / "benchmarks").exists(), reason="benchmarks are not in the sdist")
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_trainings_end_at_signals_with_their_state_and_go_on(tmp_path: Path, ranks: int):
-    count = os.environ.get("DDOQ_SIGNALS", "2")
+    count = os.environ.get("DDOQ_SIGNALS", "1")
     words = [f"count={count}", f"ranks={ranks}", f"out={tmp_path / 'signals.json'}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
