@@ -20,6 +20,8 @@ _GRACE_SECONDS = 3.0
 # What other ranks have to save their state, when a signal ends this one.
 _SAVING_SECONDS = 10.0
 
+_has_said_why = False
+
 
 def run(body: Body, argv: list[str] | None = None) -> NoReturn:
     """Run a command's body and exit with its code; errors are two lines, not a traceback."""
@@ -64,7 +66,7 @@ def _prepare() -> None:
 def _before_end() -> None:
     """Leave nothing behind where a second signal, or the time, ends the process at once."""
     ranks.kill()
-    if _is_first():
+    if _is_first() and not _has_said_why:
         os.write(2, b"stopped at once; run it again to go on\n")
 
 
@@ -111,12 +113,14 @@ def _as_ddoq(error: Exception) -> DdoqError | None:
 
 
 def _end(code: int, message: str, *, show: bool = False) -> NoReturn:
+    global _has_said_why
     stop.finish()
     if show:
         traceback.print_exc()
     if not _is_first() and not stop.asked():
         time.sleep(_GRACE_SECONDS)
     if _is_first() or not stop.asked():
+        _has_said_why = True
         sys.stderr.write(message + "\n")
     _leave_outlets()
     ranks.abort(_SAVING_SECONDS if stop.asked() else 0.0)
