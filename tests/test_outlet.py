@@ -41,7 +41,7 @@ def test_a_table_is_shown_in_an_encoding_without_its_lines():
 def test_a_closed_stream_takes_nothing_and_says_nothing():
     below, outlet = encoded("utf-8")
     below.close()
-    outlet.write("lost")
+    assert outlet.write("lost") == 4
     outlet.flush()
     outlet.leave()
 
@@ -50,6 +50,6 @@ def test_a_closed_stream_takes_nothing_and_says_nothing():
 def test_a_full_disk_takes_nothing_and_says_nothing():
     with open("/dev/full", "w", encoding="utf-8") as stream:
         outlet = Outlet(stream)
-        outlet.write("lost" * 10_000)
+        assert outlet.write("lost" * 10_000) == 40_000
         outlet.flush()
         outlet.leave()
