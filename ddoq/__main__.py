@@ -5,7 +5,7 @@ import sys
 
 from ddoq import command
 from ddoq.errors import UsageError
-from ddoq.signature import nearest
+from ddoq.recipe.signature import nearest
 
 COMMANDS = {
     "fit": "distill, train students, compare: the whole program",
@@ -17,6 +17,9 @@ COMMANDS = {
     "recipes": "list the recipes",
     "students": "list the networks that can be trained, search them, say how large one is",
 }
+
+# Commands that are folders, for what only they need.
+_FOLDERS = ("theory", "ablate", "students")
 
 
 def dispatch(argv: list[str]) -> None:
@@ -32,7 +35,8 @@ def dispatch(argv: list[str]) -> None:
         raise UsageError(
             f"there is no command {name!r}{nearest(name, COMMANDS)}", f"use {', '.join(COMMANDS)}"
         )
-    importlib.import_module(f"ddoq.{name}").main(argv[1:])
+    home = f"{name}.command" if name in _FOLDERS else name
+    importlib.import_module(f"ddoq.{home}").main(argv[1:])
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ from ddoq import recipe as recipes
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
-    from ddoq.component import Block
     from ddoq.console import Console
     from ddoq.evaluation.score import Result
+    from ddoq.recipe.component import Block
 
 
 def distill(recipe: str = "digits", *overrides: str) -> SyntheticSet:

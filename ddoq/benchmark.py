@@ -9,11 +9,10 @@ import dataclasses
 from typing import Any
 
 from ddoq import command, recipe
-from ddoq.component import complete
 from ddoq.errors import UsageError
 from ddoq.evaluation.rows import sized
-from ddoq.fit import fit
-from ddoq.kinds import KINDS
+from ddoq.recipe.component import complete
+from ddoq.recipe.kinds import KINDS
 
 # The axes of the grid, by the names that one types.
 _AXES = (
@@ -49,7 +48,10 @@ def main(argv: list[str]) -> None:
     """Read the axes and the recipe, say how long it will take, and fill the grid."""
     invocation = recipe.read(argv, short={axis: f"evaluation.{axis}" for axis in _AXES})
     asked = with_methods(invocation.recipe)
-    fit(dataclasses.replace(invocation, recipe=asked), says_hours=True)
+
+    from ddoq.experiment import experiment
+
+    experiment(dataclasses.replace(invocation, recipe=asked), says_hours=True)
 
 
 if __name__ == "__main__":

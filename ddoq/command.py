@@ -8,10 +8,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ddoq import ranks, stop
 from ddoq.errors import DdoqError, ResourceError, refused_by_the_machine
 from ddoq.outlet import Outlet
-from ddoq.plugin import blamed
+from ddoq.processes import ranks, stop
+from ddoq.recipe.plugin import blamed
 
 Body = Callable[[list[str]], None]
 

@@ -9,7 +9,7 @@ from ddoq import command, recipe
 
 def encode(invocation: recipe.Invocation) -> Path:
     """Return the folder of the store: `out`, or its place in the cache."""
-    from ddoq.outputs import publish, refuse_foreign
+    from ddoq.files.outputs import publish, refuse_foreign
     from ddoq.run import Run
 
     out = invocation.recipe.out

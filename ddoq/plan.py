@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table as Shown
 
-from ddoq import shipped
-from ddoq.component import is_code, sources
 from ddoq.distillers.planned import Planned
 from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.grid import Table, draw, set_seed, tables
 from ddoq.evaluation.rows import Entry, entries
-from ddoq.kinds import PRETRAINERS
+from ddoq.recipe import shipped
+from ddoq.recipe.component import is_code, sources
+from ddoq.recipe.kinds import PRETRAINERS
 
 if TYPE_CHECKING:
     from ddoq.run import Run

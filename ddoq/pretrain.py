@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ddoq import command, recipe
-from ddoq.kinds import PRETRAINERS
+from ddoq.recipe.kinds import PRETRAINERS
 
 
 def pretrain(invocation: recipe.Invocation) -> None:
@@ -23,7 +23,7 @@ def pretrain(invocation: recipe.Invocation) -> None:
     # What is trained must be what the recipe's components can read.
     wanted = recipe.change(wanted, {})
 
-    from ddoq.outputs import publish, refuse_foreign
+    from ddoq.files.outputs import publish, refuse_foreign
     from ddoq.run import Run
 
     out = Path(wanted.out or f"checkpoints/{wanted.name}")

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddoq.artifacts import read_json, read_tensors, verify, write_json, write_tensors
 from ddoq.errors import DataError
-from ddoq.outputs import publish
+from ddoq.files.artifacts import read_json, read_tensors, verify, write_json, write_tensors
+from ddoq.files.outputs import publish
 
 _OPTIONAL = ("targets", "latents")
 

@@ -1,6 +1,6 @@
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -10,11 +10,12 @@ from lightning import Trainer
 
 import ddoq
 from ddoq import keyed
-from ddoq.artifacts import write_json, write_tensors
 from ddoq.data.images import Images, Split, as_bytes, resized
 from ddoq.data.latents import LatentStore
-from ddoq.evaluation.presets import PRESETS
-from ddoq.evaluation.protocols import Protocol
+from ddoq.files.artifacts import write_json, write_tensors
+from ddoq.processes import stop
+from ddoq.protocols.presets import PRESETS
+from ddoq.protocols.protocol import Protocol
 from ddoq.synthetic import SyntheticSet
 
 torch.set_num_threads(1)
@@ -46,6 +47,13 @@ def _blobs(labels: torch.Tensor, seed: int) -> Split:
     rows = torch.tensor([1.0, -1.0]).repeat_interleave(4)[:, None]
     pixels = as_bytes(0.5 + 0.2 * sign * rows + 0.1 * noise)
     return Split(labels, lambda i, size: resized(pixels[i], size))
+
+
+@pytest.fixture(autouse=True)
+def signals_are_the_runners() -> Generator[None]:
+    """Give signals back after a test that ran a command in this process."""
+    yield
+    stop.forget()
 
 
 @pytest.fixture

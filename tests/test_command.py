@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from ddoq import command, stop
+from ddoq import command
 from ddoq.errors import DataError, IntegrityError, ResourceError, UsageError
-from ddoq.world import World, launch
+from ddoq.processes import stop
+from ddoq.processes.world import World, launch
 
 
 def started(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -70,7 +71,8 @@ def test_the_recipes_are_listed_with_their_headlines(environment):
 
 _WAITING = """
 import sys, time
-from ddoq import command, stop
+from ddoq import command
+from ddoq.processes import stop
 def body(arguments):
     try:
         print("ready", flush=True)

@@ -12,9 +12,9 @@ import pytest
 
 import ddoq
 from ddoq import recipe
-from ddoq.artifacts import sha256
 from ddoq.errors import UsageError
-from ddoq.fit import fit
+from ddoq.experiment import experiment
+from ddoq.files.artifacts import sha256
 from ddoq.report.files import read_results
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ def test_files_of_the_users_are_refused_before_any_work(tmp_path: Path, name: st
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
     with pytest.raises(UsageError, match="replaced"):
-        fit(recipe.read([*QUICK, f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}"]))
+        experiment(recipe.read([*QUICK, f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}"]))
     assert mine.read_text() == "mine"
     assert [f.name for f in tmp_path.iterdir()] == ["out"]
 
@@ -204,7 +204,7 @@ def test_a_students_own_class_is_plugged_in_from_a_scratch_folder(
     student = "student=[{name: mynets:WideNet, width: 8}]"
     only = ["evaluation.seeds=1", "evaluation.baselines=[]", "evaluation.decoders=[]"]
     wanted = recipe.read([*QUICK, student, "decoder=plain", *only, f"out={tmp_path / 'out'}"])
-    [result] = read_results(fit(wanted))
+    [result] = read_results(experiment(wanted))
     assert result.student == "mynets:WideNet"
     assert result.top1 > 0.5
 

@@ -10,17 +10,17 @@ from PIL import Image
 
 import ddoq
 from ddoq import recipe
-from ddoq.artifacts import commit, fingerprint
 from ddoq.data.imagefolder import ImageFolder
 from ddoq.errors import IntegrityError, UsageError
 from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.grid import draw
 from ddoq.evaluation.measure import train_and_test
 from ddoq.evaluation.rows import entries
+from ddoq.files.artifacts import commit, fingerprint
 from ddoq.recipe import Recipe
-from ddoq.refusals import refuse_run
+from ddoq.recipe.shipped import ROOT
 from ddoq.run import Run
-from ddoq.shipped import ROOT
+from ddoq.run.refusals import refuse_run
 
 STUDENT = {"name": "convnet", "depth": 2, "width": 8}
 
@@ -215,7 +215,7 @@ def test_equality_bit_for_bit_is_promised_of_cpus_alone() -> None:
 
 
 def test_students_trained_in_processes_are_those_trained_one_by_one(tmp_path: Path) -> None:
-    from ddoq.fit import fit
+    from ddoq.experiment import experiment
     from ddoq.report.files import read_results
 
     small = [
@@ -231,7 +231,7 @@ def test_students_trained_in_processes_are_those_trained_one_by_one(tmp_path: Pa
     for workers in (1, 2):
         places = [f"out={tmp_path / str(workers)}", f"cache={tmp_path / 'cache'}{workers}"]
         wanted = recipe.read([*small, *places, f"evaluation.workers={workers}"])
-        found.append(read_results(fit(wanted)))
+        found.append(read_results(experiment(wanted)))
     timeless = [[replace(r, seconds=0.0, peak_memory_mb=0.0) for r in rs] for rs in found]
     assert timeless[0] == timeless[1]
     assert len(timeless[0]) == 4

@@ -17,5 +17,5 @@ What it has noted and left by then stays:
 - `asked.scaled(1000, least=10)` is a size at the scale that was asked for.
 
 An exception is a failure, with the last lines of the output as the reason. What is printed goes to
-`out/log.txt`, too. Without CUDA a part runs on the CPU: `ddoq.world.launch({}).device`.
+`out/log.txt`, too. Without CUDA a part runs on the CPU: `ddoq.processes.world.launch({}).device`.
 """

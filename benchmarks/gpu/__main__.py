@@ -12,7 +12,8 @@ done and 1 otherwise; none of them keeps another from its turn.
 import sys
 
 from benchmarks.gpu.program import Options, run
-from ddoq import arguments, command
+from ddoq import command
+from ddoq.recipe import arguments
 
 
 def main(argv: list[str]) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.part import Options
-from ddoq import recipe, shipped
-from ddoq.artifacts import commit, read_tensors, write_tensors
+from ddoq import recipe
 from ddoq.errors import ResourceError
+from ddoq.files.artifacts import commit, read_tensors, write_tensors
+from ddoq.recipe import shipped
 from ddoq.run import Run
 
 _SIZES = ("prior.net.width", 64, 8), ("teacher.student.width", 40, 8)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import torch
 
-from ddoq.memory import keep_freed
-from ddoq.trainers import silence
-from ddoq.world import World, launch
+from ddoq.processes.memory import keep_freed
+from ddoq.processes.world import World, launch
+from ddoq.run.trainers import silence
 
 GIB = 2**30
 

@@ -18,10 +18,10 @@ from benchmarks.gpu.part import Options
 from benchmarks.gpu.pipeline import random_pipeline
 from ddoq.autoencoders.kl import KL
 from ddoq.data.imagenet import imagenet_ids
-from ddoq.decoders.blocks import Block
 from ddoq.decoders.dit import DiT
 from ddoq.priors.dit import DiTPrior
 from ddoq.priors.network import Network
+from ddoq.quantize.blocks import PointBlock
 
 _STEPS, _TIMED_STEPS, _WARM_STEPS = 50, 10, 2
 _GUIDANCE = 4.0
@@ -150,7 +150,7 @@ def _measured(bench: _Bench, num: int, setting: Setting) -> dict[str, Any]:
     _set_precision(bench, setting)
     side = bench.model.config.sample_size
     places = torch.arange(num)
-    block = Block(torch.zeros(num, 4, side, side), places % 10, places // 10)
+    block = PointBlock(torch.zeros(num, 4, side, side), places % 10, places // 10)
     forget_peak(bench.device)
     warm = seconds_of(lambda: _decoded(bench, block, _WARM_STEPS), bench.device)
     images: list[torch.Tensor] = []
@@ -184,7 +184,7 @@ def _set_precision(bench: _Bench, setting: Setting) -> None:
     bench.prior.network = Network(model, compile=setting.compile)
 
 
-def _decoded(bench: _Bench, block: Block, steps: int) -> torch.Tensor:
+def _decoded(bench: _Bench, block: PointBlock, steps: int) -> torch.Tensor:
     images: Any = SimpleNamespace(class_ids=imagenet_ids())
     settings: dict[str, Any] = {"steps": steps, "guidance": _GUIDANCE, "start": "noise"}
     decoder = DiT(bench.autoencoder, bench.prior, images, 0, **settings)

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.gpu.part import Options
 from benchmarks.quantizer import measure
-from ddoq.processes import cores
+from ddoq.processes.forks import cores
 
 _PACKAGES = ("torch", "torchvision", "lightning", "diffusers", "timm", "torchmetrics", "numpy")
 _GIB = 2**30

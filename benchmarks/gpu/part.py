@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ddoq import arguments, command
-from ddoq.artifacts import read_json, replacing, write_json
+from ddoq import command
 from ddoq.errors import UsageError
+from ddoq.files.artifacts import read_json, replacing, write_json
+from ddoq.recipe import arguments
 
 # Others are not carried back from a lent machine, nor is what lies deeper.
 _NAME = re.compile(r"([A-Za-z0-9._-]+/){0,2}[A-Za-z0-9._-]+")
@@ -108,7 +109,7 @@ def _told(value: Any) -> Any:
 
 def main(argv: list[str]) -> None:
     """Run the part that the arguments name, for as long as its parent lives."""
-    from ddoq.processes import follow
+    from ddoq.processes.forks import follow
 
     asked = arguments.read(Options, argv, "part")
     follow(os.getppid())

@@ -14,8 +14,8 @@ from benchmarks.gpu.log import Log
 from benchmarks.gpu.part import figures_file, noted
 from benchmarks.gpu.table import PARTS, Entry
 from benchmarks.gpu.watched import GRACE_SECONDS, Ended, watch
-from ddoq.artifacts import write_json
 from ddoq.errors import UsageError
+from ddoq.files.artifacts import write_json
 
 _ROOT = Path(__file__).parents[2]
 _MERGE_SECONDS = 2.0

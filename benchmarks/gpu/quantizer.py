@@ -16,10 +16,10 @@ from benchmarks.gpu.part import Options
 from benchmarks.quantizer.generated import first_classes, generate
 from ddoq.data.latents import LatentStore
 from ddoq.distillers import points
+from ddoq.processes.world import World
 from ddoq.quantize import quantizer
 from ddoq.quantize.lloyd import Lloyd
-from ddoq.trainers import new_trainer
-from ddoq.world import World
+from ddoq.run.trainers import new_trainer
 
 _CLASSES, _COUNT, _DIM = 1000, 1281, 4096
 _POINTS = (10, 200)

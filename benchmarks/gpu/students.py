@@ -11,8 +11,8 @@ from benchmarks.gpu.device import forget_peak, peak_gib
 from benchmarks.gpu.part import Options
 from benchmarks.pipeline import rates, together
 from ddoq import recipe
-from ddoq.component import Block
-from ddoq.evaluation.protocols import Protocol
+from ddoq.protocols.presets import preset
+from ddoq.recipe.component import Block
 from ddoq.run import Run
 
 _IMAGES, _BATCH, _AT_ONCE = 1000, 128, 8
@@ -28,9 +28,7 @@ def main(asked: Options) -> None:
     last = len(run.images.train) - 1
     synthetic = run.images.subset(torch.linspace(0, last, min(_IMAGES, last + 1)).long())
     batch = max(8, round(_BATCH * asked.scale**0.5))
-    protocol = Protocol.preset(
-        "small_hard", steps=10**6, batch_size=batch, crop=[0.08, 1.0], flip=True
-    )
+    protocol = preset("small_hard", steps=10**6, batch_size=batch, crop=[0.08, 1.0], flip=True)
     seconds = max(0.1, _SECONDS * asked.scale**0.5)
     asked.note({"data": run.recipe.data["name"], "image_size": run.image_size, "batch": batch})
     alone = rates.Options(batch_size=batch, student_seconds=seconds, runs=_RUNS)

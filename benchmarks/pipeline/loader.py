@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from ddoq.evaluation.protocols import Protocol
+from ddoq.protocols.protocol import Protocol
 from ddoq.synthetic import SyntheticSet
 
 

@@ -5,7 +5,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from benchmarks.quantizer import measure
-from ddoq import arguments, recipe
+from ddoq import recipe
+from ddoq.recipe import arguments
 from ddoq.run import Run
 
 

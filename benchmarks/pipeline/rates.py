@@ -17,11 +17,12 @@ import torch
 
 from benchmarks.pipeline.loader import endless, make_loader, write_pictures
 from benchmarks.pipeline.opened import opened
-from ddoq.artifacts import write_json
-from ddoq.component import Block
 from ddoq.evaluation.cell import Cell, feed_of
 from ddoq.evaluation.measure import student_of
-from ddoq.evaluation.protocols import Protocol
+from ddoq.files.artifacts import write_json
+from ddoq.protocols.presets import preset
+from ddoq.protocols.protocol import Protocol
+from ddoq.recipe.component import Block
 from ddoq.run import Run
 from ddoq.synthetic import SyntheticSet
 
@@ -50,7 +51,7 @@ class Options:
 def main(argv: list[str]) -> None:
     """Measure, print the rates and ratios, and save every value."""
     run, asked, about = opened(argv, Options, "rates", ("torch", "torchvision", "pillow"))
-    protocol = Protocol.preset(
+    protocol = preset(
         "small_hard", steps=10**6, batch_size=asked.batch_size, crop=[0.08, 1.0], flip=True
     )
     synthetic = run.images.subset(torch.randperm(len(run.images.train))[: asked.images])

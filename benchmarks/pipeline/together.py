@@ -21,8 +21,8 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from benchmarks.pipeline.opened import opened
 from benchmarks.pipeline.rates import IN_FLIGHT, wait
-from ddoq.artifacts import write_json
-from ddoq.component import Block
+from ddoq.files.artifacts import write_json
+from ddoq.recipe.component import Block
 from ddoq.run import Run
 
 _CHECKED = 5

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from ddoq import command, recipe
-from ddoq.artifacts import write_json
 from ddoq.data.images import as_floats
 from ddoq.evaluation.grid import draw, size_of
 from ddoq.evaluation.rows import entries
 from ddoq.evaluation.score import Result, Row
+from ddoq.files.artifacts import write_json
 from ddoq.quantize import functional
 from ddoq.quantize.transport import transport
 from ddoq.report.comparisons import QUOTED

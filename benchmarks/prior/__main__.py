@@ -16,9 +16,10 @@ import torch
 from benchmarks.prior.drawing import Drawn
 from benchmarks.prior.judge import Judge, line, teacher_features
 from benchmarks.quantizer import measure
-from ddoq import arguments, command, recipe
-from ddoq.artifacts import write_json
+from ddoq import command, recipe
+from ddoq.files.artifacts import write_json
 from ddoq.priors.quality import features_of, fid
+from ddoq.recipe import arguments
 from ddoq.run import Run
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ddoq.component import complete
 from ddoq.data.images import as_bytes, resized
-from ddoq.decoders.blocks import Block, Decoder
-from ddoq.kinds import KINDS
+from ddoq.decoders.decoding import Decoder
+from ddoq.quantize.blocks import PointBlock
+from ddoq.recipe.component import complete
+from ddoq.recipe.kinds import KINDS
 from ddoq.run import Run
 
 
@@ -53,6 +54,6 @@ def draw(run: Run, labels: Tensor, numbers: Tensor, *, guidance: float, block: i
     parts: list[Tensor] = []
     for y, k in zip(labels.split(block), numbers.split(block), strict=True):
         with torch.inference_mode():
-            drawn = decoder.decode(Block(torch.zeros(len(y), *shape), y, k))
+            drawn = decoder.decode(PointBlock(torch.zeros(len(y), *shape), y, k))
         parts.append(resized(as_bytes(drawn).cpu(), run.image_size))
     return torch.cat(parts)

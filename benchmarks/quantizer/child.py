@@ -13,12 +13,13 @@ from lightning import Trainer
 
 from benchmarks.quantizer.generated import first_classes
 from benchmarks.quantizer.memory import read_memory
-from ddoq import arguments, command
-from ddoq.artifacts import write_json
+from ddoq import command
 from ddoq.data.latents import LatentStore
+from ddoq.files.artifacts import write_json
+from ddoq.processes.world import World
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.quantizer import quantize
-from ddoq.world import World
+from ddoq.recipe import arguments
 
 
 @dataclass(frozen=True)

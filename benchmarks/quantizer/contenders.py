@@ -13,7 +13,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.processes import side_by_side
+from ddoq.processes.forks import side_by_side
 from ddoq.quantize.cell import Shrinkage, quantize_class
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.shrinkage import Towards

@@ -36,11 +36,11 @@ from benchmarks.quantizer.contenders import (
     ours,
     set_threads,
 )
-from ddoq import arguments
-from ddoq.artifacts import read_tensors, write_json
 from ddoq.data.latents import LatentStore
 from ddoq.errors import UsageError
-from ddoq.memory import keep_freed
+from ddoq.files.artifacts import read_tensors, write_json
+from ddoq.processes.memory import keep_freed
+from ddoq.recipe import arguments
 
 _HEADER = (
     "method",

@@ -17,9 +17,9 @@ import numpy as np
 from benchmarks.quantizer import measure
 from benchmarks.quantizer.generated import buffer_for, generate, stream
 from benchmarks.quantizer.memory import run_watched
-from ddoq import arguments
-from ddoq.artifacts import read_json, write_json
 from ddoq.errors import UsageError
+from ddoq.files.artifacts import read_json, write_json
+from ddoq.recipe import arguments
 
 _MIB = 2**20
 _HEADER = (

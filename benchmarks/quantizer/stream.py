@@ -20,10 +20,10 @@ import torch
 
 from benchmarks.quantizer import measure
 from benchmarks.quantizer.generated import buffer_for, first_classes, stream
-from ddoq import arguments
-from ddoq.artifacts import replacing, write_json
 from ddoq.data.latents import LatentStore
 from ddoq.errors import IntegrityError, ResourceError
+from ddoq.files.artifacts import replacing, write_json
+from ddoq.recipe import arguments
 
 Reader = Callable[[], None]
 _OURS, _MEMMAP, _WEB = "ddoq store", "numpy.memmap", "webdataset"

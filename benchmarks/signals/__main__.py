@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ddoq import arguments, command
-from ddoq.artifacts import read_json, write_json
+from ddoq import command
 from ddoq.errors import IntegrityError
+from ddoq.files.artifacts import read_json, write_json
+from ddoq.recipe import arguments
 
 SIGNALS = {signal.SIGTERM: 143, signal.SIGINT: 130}
 # One of the ranks, or all of them at once, as a terminal does it.

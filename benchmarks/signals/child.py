@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from ddoq import command, recipe
-from ddoq.artifacts import write_json
 from ddoq.evaluation.cell import Cell
 from ddoq.evaluation.measure import measure
-from ddoq.evaluation.protocols import Protocol
+from ddoq.files.artifacts import write_json
+from ddoq.protocols.presets import preset
 from ddoq.run import Run
 
 STUDENT = {"name": "convnet", "depth": 2, "width": 8, "norm": "batch"}
@@ -22,7 +22,7 @@ def main(argv: list[str]) -> None:
     trainer = f"trainer={{accelerator: cpu, devices: {ranks}, strategy: ddp}}"
     places = [f"cache={folder}/cache", f"out={folder}/out"]
     run = Run(recipe.read(["recipe=digits", *places, *([trainer] if ranks != "1" else [])]).recipe)
-    protocol = Protocol.preset("small_hard", steps=int(steps), batch_size=20, evaluations=3)
+    protocol = preset("small_hard", steps=int(steps), batch_size=20, evaluations=3)
     cell = Cell(run.images.subset(torch.arange(60)), STUDENT, protocol, 0)
     (Path(folder) / "begun").touch()
     measured = asdict(measure(run, cell))

@@ -1,7 +1,7 @@
 """Run as `python -m ddoq.ablate`."""
 
 from ddoq import command
-from ddoq.ablate import main
+from ddoq.ablate.command import main
 
 if __name__ == "__main__":
     command.run(main)

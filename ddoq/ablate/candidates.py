@@ -4,7 +4,7 @@ import importlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ddoq.quantize import SOLVERS
+from ddoq.recipe.tables import SOLVERS
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddoq import arguments
 from ddoq.ablate.candidates import CANDIDATES
 from ddoq.errors import UsageError
-from ddoq.signature import nearest
+from ddoq.recipe import arguments
+from ddoq.recipe.signature import nearest
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from ddoq.ablate.invocation import Invocation
 from ddoq.ablate.means import Means, means
 from ddoq.ablate.spectrum import Spectrum, average
 from ddoq.ablate.table import points_grid, spectrum_grid
-from ddoq.artifacts import replacing, write_json
 from ddoq.console import Console
+from ddoq.files.artifacts import replacing, write_json
 
 _LIBRARIES = ("torch", "scikit-learn", "POT")
 

@@ -13,9 +13,9 @@ from ddoq.ablate.case import Case, Row, measure, warm_up
 from ddoq.ablate.classes import ClassSource, digest, halves, open_classes
 from ddoq.ablate.invocation import Invocation
 from ddoq.ablate.spectrum import Spectrum, spectrum
-from ddoq.artifacts import fingerprint, read_json, versions, write_json
 from ddoq.console import Console, Stage
 from ddoq.errors import UsageError
+from ddoq.files.artifacts import fingerprint, read_json, versions, write_json
 
 
 def sweep(invocation: Invocation, console: Console) -> list[Row]:

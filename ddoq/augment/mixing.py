@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.evaluation.protocols import Protocol
+from ddoq.protocols.protocol import Protocol
 
 
 @dataclass(frozen=True)

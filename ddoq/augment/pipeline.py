@@ -8,7 +8,7 @@ from ddoq import keyed
 from ddoq.augment import crop, dsa, pil
 from ddoq.augment.color import jitter, lighting
 from ddoq.augment.patches import shuffle_patches
-from ddoq.evaluation.protocols import Protocol
+from ddoq.protocols.protocol import Protocol
 
 
 def augment(

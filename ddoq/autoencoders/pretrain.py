@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
 from ddoq import keyed
-from ddoq.card import write_card
 from ddoq.data.images import Images, as_floats
 from ddoq.errors import UsageError
+from ddoq.files.card import write_card
 from ddoq.students.feed import Batch
-from ddoq.training import hard_protocol, train_on_images
+from ddoq.students.lessons import hard_protocol, train_on_images
 
 if TYPE_CHECKING:
     from ddoq.run import Run

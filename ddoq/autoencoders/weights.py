@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from ddoq import shipped
-from ddoq.artifacts import verify
 from ddoq.errors import IntegrityError, ResourceError, UsageError
-from ddoq.given import intact
+from ddoq.files.artifacts import verify
+from ddoq.files.given import intact
+from ddoq.recipe import shipped
 
 
 def load_diffusers(

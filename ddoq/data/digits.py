@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from ddoq.artifacts import fingerprint
 from ddoq.data.images import Split, carve, resized
+from ddoq.files.artifacts import fingerprint
 
 
 class Digits:

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.artifacts import write_json, write_tensors
 from ddoq.data.images import Images, as_floats
 from ddoq.errors import IntegrityError
-from ddoq.plugin import expect_tensor
-from ddoq.world import World
+from ddoq.files.artifacts import write_json, write_tensors
+from ddoq.processes.world import World
+from ddoq.recipe.plugin import expect_tensor
 
 _DTYPES = {"float16": torch.float16, "float32": torch.float32}
 

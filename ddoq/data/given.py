@@ -6,7 +6,7 @@ import torch
 
 from ddoq.data.images import Source, Split
 from ddoq.errors import DataError
-from ddoq.plugin import blamed, described
+from ddoq.recipe.plugin import blamed, described
 
 _LABELS = "labels must be a one-dimensional tensor of int64, from 0 to the number of classes - 1"
 

@@ -10,13 +10,13 @@ from typing import Literal
 
 import torch
 
-from ddoq.artifacts import fingerprint, read_json, versions
 from ddoq.data.imagenet import imagenet_names
 from ddoq.data.images import Split
 from ddoq.data.pictures import NORMALIZATION, SUFFIXES, Fit, pictures
 from ddoq.data.survey import divided, natural_order, refuse_unwritable, stamp, survey
 from ddoq.errors import DataError
-from ddoq.signature import nearest
+from ddoq.files.artifacts import fingerprint, read_json, versions
+from ddoq.recipe.signature import nearest
 
 _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 

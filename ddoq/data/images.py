@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ddoq import keyed
-from ddoq.artifacts import fingerprint
 from ddoq.errors import DataError, ResourceError, UsageError
+from ddoq.files.artifacts import fingerprint
 from ddoq.synthetic import SyntheticSet
 
 _IN_MEMORY_BYTES = 4 * 2**30

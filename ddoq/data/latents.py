@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.artifacts import read_json, read_tensors, verify
 from ddoq.errors import DataError, IntegrityError
-from ddoq.given import intact
+from ddoq.files.artifacts import read_json, read_tensors, verify
+from ddoq.files.given import intact
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ddoq.artifacts import fingerprint, versions
 from ddoq.data.images import Split
 from ddoq.data.pictures import NORMALIZATION, Fit, pictures
 from ddoq.data.survey import divided, natural_order, stamp, survey
 from ddoq.errors import DataError
-from ddoq.signature import nearest
+from ddoq.files.artifacts import fingerprint, versions
+from ddoq.recipe.signature import nearest
 
 _IMAGE_COLUMNS = ("image", "img")
 _LABEL_COLUMNS = ("label", "labels", "fine_label")

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from ddoq.artifacts import read_tensors, write_tensors
 from ddoq.data.images import Images
 from ddoq.errors import UsageError
-from ddoq.given import intact
+from ddoq.files.artifacts import read_tensors, write_tensors
+from ddoq.files.given import intact
 
 _FILE = "trained_on.safetensors"
 # Public data sets hold a few pictures twice.

@@ -15,10 +15,10 @@ from jaxtyping import Int
 from PIL import __version__ as pillow_version
 from torch import Tensor
 
-from ddoq.artifacts import fingerprint, read_json, write_json
 from ddoq.data.images import Split, carve
 from ddoq.data.pictures import REMEDY, converted, in_order, opened, reason
 from ddoq.errors import DataError
+from ddoq.files.artifacts import fingerprint, read_json, write_json
 
 _SMALL = 20_000
 

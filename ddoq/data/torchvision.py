@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from ddoq.artifacts import fingerprint
 from ddoq.data.images import Split, carve, resized
 from ddoq.errors import DataError
+from ddoq.files.artifacts import fingerprint
 
 # The mean and standard deviation of each channel over the training pixels.
 _NORMALIZATION: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {

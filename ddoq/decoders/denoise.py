@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.decoders.blocks import Block
 from ddoq.errors import UsageError
+from ddoq.quantize.blocks import PointBlock
 
 # (latents, time) -> predicted noise.
 PredictNoise = Callable[[Tensor, Tensor], Tensor]
@@ -26,7 +26,7 @@ def refuse_settings(*, steps: int, strength: float) -> None:
 
 
 def denoise(
-    block: Block,
+    block: PointBlock,
     predict: PredictNoise,
     scheduler: Any,
     *,
@@ -50,7 +50,7 @@ def denoise(
 
 
 def _begin(
-    block: Block, scheduler: Any, *, steps: int, strength: float | None, seed: int
+    block: PointBlock, scheduler: Any, *, steps: int, strength: float | None, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Return what denoising starts from, and the times that remain."""
     if strength is None:
@@ -73,7 +73,7 @@ def first_step(steps: int, strength: float) -> int:
     return steps - int(steps * strength)
 
 
-def as_noise(block: Block, seed: int) -> Block:
+def as_noise(block: PointBlock, seed: int) -> PointBlock:
     """Replace each point by its noise, a function of (seed, class, k)."""
     shape = tuple(block.points.shape[1:])
     return replace(block, points=keyed.normal(keyed.seed_of("decode", seed), block.keys, shape))

@@ -6,9 +6,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddoq.data.images import Images
-from ddoq.decoders.blocks import Block
 from ddoq.decoders.denoise import as_noise, denoise, refuse_settings
 from ddoq.priors.dit import DiTPrior
+from ddoq.quantize.blocks import PointBlock
 
 
 class DiT:
@@ -45,7 +45,7 @@ class DiT:
         }
         self._guidance, self._scheduler = guidance, scheduler
 
-    def decode(self, block: Block) -> Float[Tensor, "block c h w"]:
+    def decode(self, block: PointBlock) -> Float[Tensor, "block c h w"]:
         """Return the decoded, denoised image of each point."""
         device = self._prior.device
         labels = self._labels[block.labels].to(device)

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from ddoq.data.images import Images, as_floats
 from ddoq.data.latents import LatentStore
-from ddoq.decoders.blocks import Block
 from ddoq.quantize import functional
+from ddoq.quantize.blocks import PointBlock
 
 
 class Nearest:
@@ -20,7 +20,7 @@ class Nearest:
         self.block = block
         self._images, self._latents = images, latents
 
-    def decode(self, block: Block) -> Float[Tensor, "block c h w"]:
+    def decode(self, block: PointBlock) -> Float[Tensor, "block c h w"]:
         """Return the nearest real image of each point."""
         chosen = torch.empty(len(block.labels), dtype=torch.int64)
         for label in block.labels.unique().tolist():

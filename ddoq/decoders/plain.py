@@ -5,7 +5,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from ddoq.decoders.blocks import Block
+from ddoq.quantize.blocks import PointBlock
 
 
 class Plain:
@@ -15,7 +15,7 @@ class Plain:
         self.block = block
         self._autoencoder = autoencoder
 
-    def decode(self, block: Block) -> Float[Tensor, "block c h w"]:
+    def decode(self, block: PointBlock) -> Float[Tensor, "block c h w"]:
         """Return the autoencoder's image of each point."""
         device = next(iter(self._autoencoder.parameters()), block.points).device
         return self._autoencoder.decode(block.points.to(device))

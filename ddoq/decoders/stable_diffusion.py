@@ -6,9 +6,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddoq.data.images import Images
-from ddoq.decoders.blocks import Block
 from ddoq.decoders.denoise import denoise, refuse_settings
 from ddoq.priors.stable_diffusion import StableDiffusionPrior
+from ddoq.quantize.blocks import PointBlock
 
 
 class StableDiffusion:
@@ -38,7 +38,7 @@ class StableDiffusion:
         self._negative = prior.embed((negative_prompt,))
         self._settings: dict[str, Any] = {"steps": steps, "strength": strength, "seed": seed}
 
-    def decode(self, block: Block) -> Float[Tensor, "block c h w"]:
+    def decode(self, block: PointBlock) -> Float[Tensor, "block c h w"]:
         """Return the decoded, denoised image of each point."""
         prompts = self._prompts[block.labels]
         negative = self._negative.expand_as(prompts)

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ddoq import keyed
 from ddoq.data.images import Images
-from ddoq.decoders.blocks import Block
 from ddoq.decoders.denoise import first_step, refuse_settings
 from ddoq.decoders.integrate import INTEGRATORS
 from ddoq.priors.unet import Space
+from ddoq.quantize.blocks import PointBlock
 
 
 @runtime_checkable
@@ -73,7 +73,7 @@ class UNet:
         self._levels = prior.levels(steps)
         self._first = 0 if self._is_raw else first_step(steps, strength)
 
-    def decode(self, block: Block) -> Float[Tensor, "block c h w"]:
+    def decode(self, block: PointBlock) -> Float[Tensor, "block c h w"]:
         """Return the denoised image of each point."""
         prior = self._prior
         labels = self._labels[block.labels].to(prior.device)
@@ -84,7 +84,7 @@ class UNet:
         )
         return x / 2 + 0.5 if prior.space == "pixels" else self._autoencoder.decode(x)
 
-    def _begin(self, block: Block) -> Float[Tensor, "block c h w"]:
+    def _begin(self, block: PointBlock) -> Float[Tensor, "block c h w"]:
         """Return what denoising starts from; the noise of a point is keyed by (seed, class, k)."""
         clean = torch.zeros(1) if self._is_raw else self._clean(block)
         is_latent = self._is_raw and self._prior.space == "latents"
@@ -95,7 +95,7 @@ class UNet:
             self._prior.device
         )
 
-    def _clean(self, block: Block) -> Float[Tensor, "block c h w"]:
+    def _clean(self, block: PointBlock) -> Float[Tensor, "block c h w"]:
         """Return the points where the prior works."""
         points = block.points.to(self._prior.device)
         if self._prior.space == "latents":

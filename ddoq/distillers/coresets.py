@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from ddoq.artifacts import join_tensors, read_tensors, write_tensors
 from ddoq.data.images import Images, as_floats
 from ddoq.distillers.spread import numbers
+from ddoq.files.artifacts import join_tensors, read_tensors, write_tensors
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:

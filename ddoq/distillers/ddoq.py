@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ddoq.artifacts import read_json, write_json
-from ddoq.component import Block
 from ddoq.data.images import Images
-from ddoq.decoders.blocks import decode, read_images
+from ddoq.decoders.decoding import decode, read_images
 from ddoq.distillers.points import Points, PointSettings
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
-from ddoq.plugin import expect_tensor
+from ddoq.files.artifacts import read_json, write_json
 from ddoq.quantize.certificates import certify
 from ddoq.quantize.quantization import Quantization
+from ddoq.recipe.component import Block
+from ddoq.recipe.plugin import expect_tensor
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ddoq.component import Block
 from ddoq.data.latents import LatentStore
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
+from ddoq.processes.world import World
 from ddoq.quantize.allocation import Rule, allocate
 from ddoq.quantize.cell import Shrinkage
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.quantizer import quantize
 from ddoq.quantize.shrinkage import STRENGTHS, Towards
 from ddoq.quantize.study import Study, chosen, grid, study
-from ddoq.world import World
+from ddoq.recipe.component import Block
 
 if TYPE_CHECKING:
     from ddoq.run import Run

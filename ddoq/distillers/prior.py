@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from ddoq.component import Block, complete
 from ddoq.data.images import Images
-from ddoq.decoders.blocks import decode, read_images
+from ddoq.decoders.decoding import decode, read_images
 from ddoq.distillers.spread import numbers
 from ddoq.distillers.weighting import class_priors, uniform
 from ddoq.errors import UsageError
-from ddoq.kinds import KINDS
 from ddoq.quantize.quantization import Quantization
+from ddoq.recipe.component import Block, complete
+from ddoq.recipe.kinds import KINDS
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:

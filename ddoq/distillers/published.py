@@ -1,8 +1,8 @@
 """Rivals that are the method with settings fixed: D4M, DDOQ as published, real images."""
 
-from ddoq.component import Block, complete
 from ddoq.distillers.ddoq import DDOQ
-from ddoq.kinds import KINDS
+from ddoq.recipe.component import Block, complete
+from ddoq.recipe.kinds import KINDS
 
 
 def d4m(decoder: Block, *, images_per_class: int = 10) -> DDOQ:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddoq.artifacts import damage, is_finished
 from ddoq.evaluation.spread import Job, gpus_of, origin_of, over_processes
-from ddoq.world import World
+from ddoq.files.artifacts import damage, is_finished
+from ddoq.processes.world import World
 
 if TYPE_CHECKING:
     from ddoq.run import Run

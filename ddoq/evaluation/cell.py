@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ddoq.artifacts import versions
-from ddoq.component import Block
-from ddoq.evaluation.protocols import Protocol
+from ddoq.files.artifacts import versions
+from ddoq.protocols.protocol import Protocol
+from ddoq.recipe.component import Block
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ def _library(protocol: Protocol) -> dict[str, Any]:
 
 def feed_of(run: "Run", cell: Cell, labels: "LabelTable | None" = None) -> "Feed":
     """Return the steps of a cell's training."""
-    from ddoq import training
+    from ddoq.students.lessons import feed_of as steps_of
 
     world = run.student_world
-    return training.feed_of(run, cell.synthetic, cell.protocol, cell.seed, labels, world=world)
+    return steps_of(run, cell.synthetic, cell.protocol, cell.seed, labels, world=world)
 
 
 def label_of(run: "Run", cell: Cell) -> Callable[[Tensor], Tensor]:

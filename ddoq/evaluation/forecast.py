@@ -9,7 +9,7 @@ import torch
 
 from ddoq.evaluation.cell import Cell, feed_of, label_of
 from ddoq.evaluation.measure import measured, student_of
-from ddoq.refusals import refuse_set
+from ddoq.run.refusals import refuse_set
 
 if TYPE_CHECKING:
     from ddoq.run import Run

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Int
 from torch import Tensor
 
-from ddoq.component import Block
 from ddoq.console import Stage
 from ddoq.evaluation.cell import Cell, stored_bytes, stores_labels
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.naming import told_apart
-from ddoq.evaluation.protocols import Protocol
 from ddoq.evaluation.rows import Entry, student_name
 from ddoq.evaluation.score import ABSENT, Result
-from ddoq.plugin import expect
+from ddoq.protocols.protocol import Protocol
 from ddoq.recipe import Recipe
+from ddoq.recipe.component import Block
+from ddoq.recipe.plugin import expect
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:

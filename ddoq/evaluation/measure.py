@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.artifacts import peak_memory_mb, read_json, write_json, write_tensors
 from ddoq.errors import IntegrityError
 from ddoq.evaluation.cell import Cell, cell_key, feed_of, label_of, labels_of
-from ddoq.evaluation.protocols import Protocol
-from ddoq.refusals import refuse_set
-from ddoq.steps import Steps
-from ddoq.training import train
+from ddoq.files.artifacts import peak_memory_mb, read_json, write_json, write_tensors
+from ddoq.protocols.protocol import Protocol
+from ddoq.run.refusals import refuse_set
+from ddoq.training.loop import train
+from ddoq.training.steps import Steps
 
 if TYPE_CHECKING:
     from lightning import Trainer
 
-    from ddoq.callbacks.evaluations import Evaluations
+    from ddoq.evaluation.evaluations import Evaluations
     from ddoq.labels.table import LabelTable
     from ddoq.run import Run
     from ddoq.students.feed import Feed
@@ -81,7 +81,7 @@ def train_and_test(
 
     A workspace gets the loss of every step, and lets a training that was stopped go on.
     """
-    from ddoq.callbacks.evaluations import Evaluations, evaluation_steps
+    from ddoq.evaluation.evaluations import Evaluations, evaluation_steps
 
     start = time.perf_counter()
     protocol = cell.protocol
@@ -141,7 +141,7 @@ def _tested(
     run: "Run", trainer: "Trainer", student: "Student", evaluations: "Evaluations"
 ) -> dict[str, Any]:
     """Measure the last state, and the one that the protocol reports."""
-    from ddoq.callbacks.evaluations import share_buffers
+    from ddoq.evaluation.evaluations import share_buffers
 
     share_buffers(student)
     test = partial(trainer.test, student, measured(run, student.protocol), verbose=False)

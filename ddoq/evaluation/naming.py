@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ddoq.component import Block, complete
-from ddoq.kinds import KINDS
+from ddoq.recipe.component import Block, complete
+from ddoq.recipe.kinds import KINDS
 
 
 def told_apart(kind: str, block: Block, blocks: Sequence[Block]) -> str:

@@ -3,15 +3,17 @@
 from dataclasses import dataclass, replace
 from itertools import product
 
-from ddoq.component import Block
-from ddoq.distillers import FIXED
 from ddoq.errors import UsageError
 from ddoq.evaluation.naming import told_apart
-from ddoq.evaluation.protocols import Protocol
-from ddoq.kinds import KINDS
+from ddoq.protocols.protocol import Protocol
 from ddoq.recipe import Recipe
-from ddoq.signature import signature
+from ddoq.recipe.component import Block
+from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.signature import signature
 from ddoq.synthetic import SyntheticSet
+
+# They make the same set for every seed.
+FIXED = ("herding", "k_center")
 
 _NONE: Block = {"name": "-"}
 _UNIFORM: Block = {"name": "uniform"}

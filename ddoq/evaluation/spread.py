@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddoq import stop, world
-from ddoq.artifacts import StageRecord
 from ddoq.console import Console
 from ddoq.errors import ResourceError
 from ddoq.evaluation.cell import Cell
 from ddoq.evaluation.grid import draw, tables
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.rows import entries
-from ddoq.plugin import blamed
-from ddoq.processes import finished, follow
+from ddoq.files.artifacts import StageRecord
+from ddoq.processes import stop, world
+from ddoq.processes.forks import finished, follow
+from ddoq.recipe.plugin import blamed
 
 if TYPE_CHECKING:
     from ddoq.run import Run

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddoq.artifacts import damage, is_finished
 from ddoq.evaluation.apart import train_apart
 from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.grid import draw, tables
 from ddoq.evaluation.rows import entries
 from ddoq.evaluation.spread import Job, gpus_of, origin_of, over_processes, over_ray
-from ddoq.processes import cores
+from ddoq.files.artifacts import damage, is_finished
+from ddoq.processes.forks import cores
 
 if TYPE_CHECKING:
     from ddoq.run import Run

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddoq.evaluation.protocols import Protocol
+from ddoq.protocols.protocol import Protocol
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16}
 

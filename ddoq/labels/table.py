@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddoq.artifacts import read_json, read_tensors, write_json, write_tensors
+from ddoq.files.artifacts import read_json, read_tensors, write_json, write_tensors
 from ddoq.labels.packing import pack, unpack
+from ddoq.processes.world import World
 from ddoq.students.feed import Feed
-from ddoq.world import World
 
 # Steps are kept in files of about this size.
 _FILE_BYTES = 32 * 2**20

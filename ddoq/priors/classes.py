@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ddoq import shipped
-from ddoq.artifacts import read_json, write_json
 from ddoq.data.imagenet import imagenet_ids
 from ddoq.errors import DataError
-from ddoq.given import intact
+from ddoq.files.artifacts import read_json, write_json
+from ddoq.files.given import intact
+from ddoq.recipe import shipped
 
 _FILE = "classes.json"
 

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from ddoq import keyed
-from ddoq.callbacks.progress import Progress
-from ddoq.card import write_card
-from ddoq.component import Block, build
 from ddoq.errors import UsageError
-from ddoq.kinds import KINDS
-from ddoq.priors import NETS, examples
+from ddoq.files.card import write_card
+from ddoq.priors import examples
 from ddoq.priors.classes import Classes
 from ddoq.priors.nets import Net
 from ddoq.priors.samples import Samples
 from ddoq.priors.training import PriorTraining
 from ddoq.priors.unet import Space, save_space
-from ddoq.steps import Steps
-from ddoq.training import Trained, train
+from ddoq.recipe.component import Block, build
+from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.tables import NETS
+from ddoq.training.loop import Trained, train
+from ddoq.training.progress import Progress
+from ddoq.training.steps import Steps
 
 if TYPE_CHECKING:
     from lightning import Callback

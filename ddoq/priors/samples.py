@@ -9,13 +9,13 @@ from jaxtyping import Float, Int, UInt8
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from ddoq.artifacts import replacing
-from ddoq.component import complete
 from ddoq.data.images import as_bytes, as_floats
-from ddoq.decoders.blocks import Block
 from ddoq.errors import DdoqError
-from ddoq.kinds import KINDS
+from ddoq.files.artifacts import replacing
 from ddoq.priors.unet import Space
+from ddoq.quantize.blocks import PointBlock
+from ddoq.recipe.component import complete
+from ddoq.recipe.kinds import KINDS
 from ddoq.teachers.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def draw(
     size = autoencoder.image_size or run.image_size
     shape = autoencoder.latent_shape(run.channels, size)
     with torch.inference_mode():
-        drawn = decoder.decode(Block(torch.zeros(len(labels), *shape), labels, numbers))
+        drawn = decoder.decode(PointBlock(torch.zeros(len(labels), *shape), labels, numbers))
     return as_bytes(drawn.cpu()), labels
 
 

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddoq import shipped
 from ddoq.autoencoders.weights import load_diffusers, load_schedule
 from ddoq.errors import ResourceError
-from ddoq.given import intact
+from ddoq.files.given import intact
 from ddoq.priors.network import guided
+from ddoq.recipe import shipped
 
 
 class StableDiffusionPrior:

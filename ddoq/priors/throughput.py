@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from ddoq.artifacts import read_json, write_json
+from ddoq.files.artifacts import read_json, write_json
 from ddoq.priors.pretrain import PriorPretraining
-from ddoq.steps import Steps
-from ddoq.training import train
+from ddoq.training.loop import train
+from ddoq.training.steps import Steps
 
 if TYPE_CHECKING:
     from ddoq.run import Run

@@ -7,13 +7,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddoq import shipped
-from ddoq.artifacts import read_json, write_json
 from ddoq.autoencoders.weights import load_diffusers, load_schedule
 from ddoq.errors import DataError
+from ddoq.files.artifacts import read_json, write_json
 from ddoq.priors import edm
 from ddoq.priors.classes import Classes
 from ddoq.priors.network import Network, guided
+from ddoq.recipe import shipped
 
 Space = Literal["pixels", "latents"]
 

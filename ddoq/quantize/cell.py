@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ddoq.errors import IntegrityError
-from ddoq.plugin import expect, expect_tensor
 from ddoq.quantize import functional
 from ddoq.quantize.shrinkage import Towards, shrink
 from ddoq.quantize.solver import Counting, Solver
+from ddoq.recipe.plugin import expect, expect_tensor
 
 _CHUNK = 8192
 

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddoq.errors import UsageError
+from ddoq.processes.world import World
 from ddoq.quantize import functional
 from ddoq.quantize.cells import Cells
-from ddoq.world import World
 
 Chunks = Callable[[int], Iterable[Tensor]]
 """From the number of a pass over the latents to their chunks `[n, dim]`, in any order."""

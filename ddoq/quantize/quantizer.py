@@ -10,10 +10,11 @@ from lightning import LightningModule, Trainer
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.artifacts import write_tensors
 from ddoq.data.latents import ClassLatents, Latents, LatentStore
 from ddoq.errors import IntegrityError
-from ddoq.processes import side_by_side
+from ddoq.files.artifacts import write_tensors
+from ddoq.processes.forks import side_by_side
+from ddoq.processes.world import World
 from ddoq.quantize.cell import (
     NO_SHRINKAGE,
     Shrinkage,
@@ -25,7 +26,6 @@ from ddoq.quantize.cell import (
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.solver import Solver
-from ddoq.world import World
 
 # Starting a process costs as much as about three classes; after so many it is started anew.
 _LEAST_PER_PROCESS, _MOST_PER_PROCESS = 8, 32

@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ddoq import keyed
-from ddoq.artifacts import read_json, write_json
 from ddoq.data.latents import LatentStore, deal
 from ddoq.errors import UsageError
+from ddoq.files.artifacts import read_json, write_json
+from ddoq.processes.world import World
 from ddoq.quantize.allocation import Curve
 from ddoq.quantize.cell import named, refuse_not_finite
 from ddoq.quantize.shrinkage import STRENGTHS, Towards
 from ddoq.quantize.solver import Solver
 from ddoq.quantize.validation import Trial, cross_validate
-from ddoq.world import World
 
 _SERIES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 # The grid of numbers of points goes this far beyond the number that is asked for, and so far at

@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from ddoq.artifacts import replacing, write_json
 from ddoq.errors import DataError
 from ddoq.evaluation.score import ABSENT, Comparison, Result, Row, Score, summarize_means
+from ddoq.files.artifacts import replacing, write_json
 from ddoq.report.comparisons import QUOTED, in_words
 from ddoq.report.table import Sheet, sheets
 

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddoq.artifacts import StageRecord
 from ddoq.evaluation.score import Result
+from ddoq.files.artifacts import StageRecord
 from ddoq.recipe import Recipe, from_plain
 from ddoq.report import measures
 from ddoq.report.files import summary, write_results, write_summary

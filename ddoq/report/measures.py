@@ -18,8 +18,8 @@ from ddoq.evaluation.metrics import (
     label_robust_score,
     over_seeds,
 )
-from ddoq.evaluation.protocols import Protocol
 from ddoq.evaluation.score import ABSENT, Result, Row, Score, paired_means, summarize
+from ddoq.protocols.protocol import Protocol
 from ddoq.report.comparisons import FULL, QUOTED, RANDOM
 
 

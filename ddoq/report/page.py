@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from ddoq.artifacts import replacing
 from ddoq.data.images import as_bytes
 from ddoq.evaluation.score import Score
+from ddoq.files.artifacts import replacing
 from ddoq.report.comparisons import in_words, p_text
 from ddoq.report.heat import HeatMap
 from ddoq.report.table import Line, Sheet

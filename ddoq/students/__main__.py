@@ -1,7 +1,7 @@
 """Run as `python -m ddoq.students`."""
 
 from ddoq import command
-from ddoq.students import main
+from ddoq.students.command import main
 
 if __name__ == "__main__":
     command.run(main)

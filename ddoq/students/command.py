@@ -10,8 +10,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from ddoq import arguments
 from ddoq.errors import UsageError
+from ddoq.recipe import arguments
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> None:
     """Read the command line, and list, search or measure."""
     invocation, settings = read(argv)
 
-    from ddoq.kinds import KINDS
+    from ddoq.recipe.kinds import KINDS
     from ddoq.students.listing import described, matching, names
 
     kind = KINDS["student"]
@@ -69,9 +69,9 @@ def main(argv: list[str]) -> None:
 
 
 def _measured(invocation: Invocation, settings: dict[str, Any]) -> str:
-    from ddoq.component import build, complete, required
-    from ddoq.kinds import KINDS
-    from ddoq.signature import signature
+    from ddoq.recipe.component import build, complete, required
+    from ddoq.recipe.kinds import KINDS
+    from ddoq.recipe.signature import signature
 
     name = invocation.name
     block = complete(KINDS, "student", {"name": name, **settings})

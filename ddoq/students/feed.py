@@ -15,7 +15,7 @@ from ddoq.augment.mixing import draw_mixing, mix
 from ddoq.augment.pipeline import augment
 from ddoq.data.images import as_floats
 from ddoq.errors import UsageError
-from ddoq.evaluation.protocols import Protocol
+from ddoq.protocols.protocol import Protocol
 from ddoq.synthetic import SyntheticSet
 
 # A last step with fewer images than this, shared by ranks, is no step to learn from.

@@ -4,9 +4,9 @@ import ast
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-from ddoq.component import Kind
 from ddoq.errors import UsageError
-from ddoq.signature import REQUIRED, find_source, nearest, signature
+from ddoq.recipe.component import Kind
+from ddoq.recipe.signature import REQUIRED, find_source, nearest, signature
 
 _OTHERS = """\
 timm/NAME         any model of timm, such as timm/resnet18

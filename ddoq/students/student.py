@@ -14,9 +14,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError
 
-from ddoq.evaluation.protocols import Protocol
-from ddoq.losses import hard_losses, single, soft_losses, weighted_mean
+from ddoq.protocols.protocol import Protocol
 from ddoq.students.feed import Batch
+from ddoq.students.losses import hard_losses, single, soft_losses, weighted_mean
 
 
 class Student(LightningModule):

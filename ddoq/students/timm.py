@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from ddoq.errors import UsageError
-from ddoq.signature import nearest
+from ddoq.recipe.signature import nearest
 from ddoq.students.stem import SMALL_IMAGE, suit_stem
 
 _REFUSED = ("checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay")

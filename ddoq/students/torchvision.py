@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ddoq.errors import UsageError
-from ddoq.signature import nearest
+from ddoq.recipe.signature import nearest
 from ddoq.students.stem import read_channels, suit_stem
 from ddoq.students.trial import try_on
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ddoq.errors import UsageError
-from ddoq.plugin import blamed, expect_tensor
+from ddoq.recipe.plugin import blamed, expect_tensor
 
 
 def try_on(net: nn.Module, name: str, image: Float[Tensor, "1 c h w"]) -> None:

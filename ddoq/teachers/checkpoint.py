@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddoq.artifacts import read_tensors
-from ddoq.component import Block
 from ddoq.data.images import Images
 from ddoq.errors import IntegrityError, ResourceError, UsageError
+from ddoq.files.artifacts import read_tensors
+from ddoq.recipe.component import Block
 from ddoq.teachers.teacher import Teacher
 from ddoq.teachers.trained import make_net
 

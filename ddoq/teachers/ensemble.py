@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ddoq.component import Block
 from ddoq.errors import UsageError
+from ddoq.recipe.component import Block
 from ddoq.teachers.teacher import Teacher
 
 

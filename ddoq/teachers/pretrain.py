@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from ddoq import keyed
-from ddoq.card import write_card
+from ddoq.files.card import write_card
+from ddoq.students.lessons import hard_protocol, train_on_images
 from ddoq.students.student import Student
 from ddoq.teachers.trained import make_net, save_teacher
-from ddoq.training import hard_protocol, train_on_images
 
 if TYPE_CHECKING:
     from lightning import Trainer
 
     from ddoq.data.images import Images
-    from ddoq.evaluation.protocols import Protocol
+    from ddoq.protocols.protocol import Protocol
     from ddoq.run import Run
 
 

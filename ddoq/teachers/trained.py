@@ -5,13 +5,13 @@ from typing import Any
 
 from torch import nn
 
-from ddoq import shipped
-from ddoq.artifacts import read_json, read_tensors, verify, write_json, write_tensors
-from ddoq.component import build
 from ddoq.errors import ResourceError, UsageError
-from ddoq.given import intact
-from ddoq.kinds import KINDS
-from ddoq.students import STUDENTS
+from ddoq.files.artifacts import read_json, read_tensors, verify, write_json, write_tensors
+from ddoq.files.given import intact
+from ddoq.recipe import shipped
+from ddoq.recipe.component import build
+from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.tables import STUDENTS
 from ddoq.teachers.teacher import Teacher
 
 

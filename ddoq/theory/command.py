@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddoq import arguments
 from ddoq.errors import DdoqError
+from ddoq.recipe import arguments
 
 if TYPE_CHECKING:
     from ddoq.console import Console
@@ -67,7 +67,7 @@ def _checked(invocation: Invocation, console: "Console") -> "list[Finding]":
 
 
 def _write(invocation: Invocation, findings: "list[Finding]") -> None:
-    from ddoq.artifacts import write_json
+    from ddoq.files.artifacts import write_json
     from ddoq.theory.checks import as_plain, failures
     from ddoq.theory.plots import write_plots
 

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from ddoq.artifacts import replacing
+from ddoq.files.artifacts import replacing
 from ddoq.theory.finding import Finding, Plot
 
 _MARKERS = "osD^"

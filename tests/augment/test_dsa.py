@@ -7,7 +7,7 @@ from scipy.stats import chisquare
 
 from ddoq import keyed
 from ddoq.augment import dsa
-from ddoq.evaluation.presets import PRESETS
+from ddoq.protocols.presets import PRESETS
 
 ALL = "color_crop_cutout_flip_scale_rotate"
 

@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddoq.artifacts import sha256
 from ddoq.autoencoders.identity import Identity
 from ddoq.data import encoding as module
 from ddoq.data.encoding import encode
 from ddoq.data.latents import LatentStore
 from ddoq.errors import IntegrityError
-from ddoq.world import World
+from ddoq.files.artifacts import sha256
+from ddoq.processes.world import World
 
 
 def encoded(images, work: Path, autoencoder=None, world: World | None = None, **settings):

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddoq.artifacts import commit, write_tensors
 from ddoq.data.latents import LatentStore
 from ddoq.errors import DataError, IntegrityError
+from ddoq.files.artifacts import commit, write_tensors
 
 Store = Callable[[list[torch.Tensor]], LatentStore]
 

@@ -12,16 +12,17 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
 from ddoq import recipe
-from ddoq.artifacts import read_json, write_json
 from ddoq.autoencoders.identity import Identity
 from ddoq.data.images import as_bytes
-from ddoq.decoders.blocks import Block, decode, layout, read_images
+from ddoq.decoders.decoding import decode, read_images
 from ddoq.decoders.denoise import first_step
 from ddoq.decoders.plain import Plain
 from ddoq.errors import UsageError
+from ddoq.files.artifacts import read_json, write_json
+from ddoq.processes.world import World
+from ddoq.quantize.blocks import PointBlock, layout
 from ddoq.quantize.quantization import Quantization
 from ddoq.run import Run
-from ddoq.world import World
 
 
 def quantization(points: torch.Tensor, labels: torch.Tensor, classes: int) -> Quantization:
@@ -119,7 +120,7 @@ def test_no_strength_is_the_plain_decoder(run: Run, points: Quantization, tmp_pa
 def test_finished_blocks_are_not_decoded_again(
     run: Run, points: Quantization, tmp_path: Path
 ) -> None:
-    from ddoq.artifacts import write_tensors
+    from ddoq.files.artifacts import write_tensors
 
     marked = torch.full((4, 1, 8, 8), 77, dtype=torch.uint8)
     write_tensors(tmp_path / "block-00000.safetensors", {"images": marked})
@@ -191,7 +192,7 @@ def test_latents_are_those_of_diffusers_own_pipeline(
     settings = {"steps": 7, "guidance": guidance, "scheduler": scheduler, "start": "direct"}
     decoder = run.make("decoder", {"name": "dit", **settings}, prior=prior)
     with torch.inference_mode():
-        ours = decoder.decode(Block(noise, labels, torch.arange(3))).clamp(0, 1)
+        ours = decoder.decode(PointBlock(noise, labels, torch.arange(3))).clamp(0, 1)
     assert torch.allclose(ours, images, atol=1e-5)
 
 

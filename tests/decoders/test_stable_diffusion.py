@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ddoq import recipe
-from ddoq.decoders.blocks import Block
 from ddoq.decoders.denoise import as_noise
+from ddoq.quantize.blocks import PointBlock
 from ddoq.run import Run
 
 transformers = pytest.importorskip("transformers", reason="needs the extra stable-diffusion")
@@ -64,9 +64,9 @@ def run(source: Path) -> Run:
     return Run(recipe.read(["recipe=digits", prior, "decoder=stable_diffusion"]).recipe)
 
 
-def block(ranks: list[int]) -> Block:
+def block(ranks: list[int]) -> PointBlock:
     points = torch.ones(len(ranks), 4, 4, 4)
-    return Block(points, torch.zeros(len(ranks), dtype=torch.int64), torch.tensor(ranks))
+    return PointBlock(points, torch.zeros(len(ranks), dtype=torch.int64), torch.tensor(ranks))
 
 
 def test_images_depend_on_seed_class_and_number(run: Run) -> None:
@@ -116,7 +116,7 @@ def test_latents_are_those_of_diffusers_own_pipeline(
         requires_safety_checker=False,
     )
     theirs.set_progress_bar_config(disable=True)
-    own = Block(points, torch.tensor([4, 7]), torch.tensor([0, 5]))
+    own = PointBlock(points, torch.tensor([4, 7]), torch.tensor([0, 5]))
     monkeypatch.setattr(img2img, "randn_tensor", lambda *_, **__: as_noise(own, 0).points)
     words = {"negative_prompt": ["bad"] * 2, "prompt": ["4", "7"]}
     settings = {"strength": strength, "guidance": guidance, "steps": steps}

@@ -6,11 +6,11 @@ import torch
 from ddoq import keyed
 from ddoq.autoencoders.identity import Identity
 from ddoq.data.images import Images
-from ddoq.decoders.blocks import Block
 from ddoq.decoders.integrate import heun
 from ddoq.decoders.unet import UNet
 from ddoq.errors import UsageError
 from ddoq.priors import edm
+from ddoq.quantize.blocks import PointBlock
 
 
 class Halved:
@@ -47,8 +47,8 @@ def make(tiny_images: Images):
     return made
 
 
-def block(points: torch.Tensor, labels: list[int]) -> Block:
-    return Block(points, torch.tensor(labels), torch.arange(len(labels)))
+def block(points: torch.Tensor, labels: list[int]) -> PointBlock:
+    return PointBlock(points, torch.tensor(labels), torch.arange(len(labels)))
 
 
 def test_raw_samples_are_those_of_their_class(make):
@@ -101,7 +101,7 @@ def test_a_prior_of_latents_denoises_before_the_autoencoder_decodes(make):
 def test_a_sample_depends_on_class_and_number_alone(make, scheduler: str):
     decoder = make(Blobs(), start="noise", scheduler=scheduler)
     whole = decoder.decode(block(torch.zeros(5, 1, 8, 8), [0, 0, 1, 1, 1]))
-    part = Block(torch.zeros(1, 1, 8, 8), torch.tensor([1]), torch.tensor([3]))
+    part = PointBlock(torch.zeros(1, 1, 8, 8), torch.tensor([1]), torch.tensor([3]))
     assert torch.allclose(decoder.decode(part)[0], whole[3], atol=1e-5)
 
 

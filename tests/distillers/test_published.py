@@ -8,11 +8,11 @@ import torch
 
 from ddoq import recipe
 from ddoq.api import distill
-from ddoq.component import build
 from ddoq.errors import UsageError
 from ddoq.evaluation.rows import entries
-from ddoq.kinds import KINDS
 from ddoq.recipe import Recipe
+from ddoq.recipe.component import build
+from ddoq.recipe.kinds import KINDS
 from ddoq.run import Run
 from ddoq.synthetic import SyntheticSet
 

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from ddoq import recipe
-from ddoq.artifacts import read_json
 from ddoq.errors import IntegrityError, UsageError
 from ddoq.evaluation.apart import part_of
 from ddoq.evaluation.cell import Cell, cell_key, feed_of
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.spread import origin_of
-from ddoq.refusals import refuse_run
+from ddoq.files.artifacts import read_json
+from ddoq.processes.world import World, forget
 from ddoq.run import Run
-from ddoq.world import World, forget
+from ddoq.run.refusals import refuse_run
 
 # Two tables, one row, three seeds, two students.
 JOBS = [(table, 0, seed, student) for seed in range(3) for table in (0, 1) for student in (0, 1)]
@@ -184,13 +184,13 @@ SMALL_STEPS = """
     from ddoq import command, recipe
     from ddoq.evaluation.cell import Cell
     from ddoq.evaluation.measure import measure
-    from ddoq.evaluation.protocols import Protocol
+    from ddoq.protocols.protocol import Protocol
     from ddoq.run import Run
     def body(_):
         three = "trainer={accelerator: cpu, devices: 3, strategy: ddp}"
         run = Run(recipe.read(["recipe=digits", "cache=cache", three]).recipe)
         # 14 images in steps of 4, 4, 4 and 2.
-        protocol = Protocol.preset("small_hard", steps=40, batch_size=4)
+        protocol = preset("small_hard", steps=40, batch_size=4)
         student = {"name": "timm/test_vit", "patch_size": 4}
         measure(run, Cell(run.images.subset(torch.arange(14)), student, protocol, 0))
     command.run(body)

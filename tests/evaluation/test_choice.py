@@ -8,10 +8,10 @@ from ddoq import recipe
 from ddoq.errors import UsageError
 from ddoq.evaluation.choice import chosen
 from ddoq.evaluation.score import Result, Row
-from ddoq.refusals import refuse_run
 from ddoq.report.comparisons import compare_all
 from ddoq.report.table import sheets
 from ddoq.run import Run
+from ddoq.run.refusals import refuse_run
 
 SHRUNK, D4M = "ddoq(shrinkage=directions)", "ddoq(solver=d4m)"
 

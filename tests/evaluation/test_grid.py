@@ -7,8 +7,8 @@ import pytest
 from ddoq import recipe
 from ddoq.errors import UsageError
 from ddoq.evaluation.grid import draw, quoted, size_of, tables
-from ddoq.evaluation.presets import PRESETS
 from ddoq.evaluation.rows import entries
+from ddoq.protocols.presets import PRESETS
 from ddoq.recipe import Recipe
 from ddoq.run import Run
 

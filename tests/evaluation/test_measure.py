@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 
 from ddoq import recipe
-from ddoq.artifacts import read_tensors
 from ddoq.data.images import as_floats
 from ddoq.errors import UsageError
 from ddoq.evaluation.cell import Cell, feed_of, labels_of, stored_bytes
 from ddoq.evaluation.measure import Measure, measure, train_and_test
-from ddoq.evaluation.protocols import Protocol
+from ddoq.files.artifacts import read_tensors
+from ddoq.protocols.presets import preset
 from ddoq.run import Run
 from ddoq.students.student import Student
 
@@ -36,7 +36,7 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
 def cell(run: Run, seed: int = 0, **changes: object) -> Cell:
     """Train on 30 real images for a few steps."""
     indices = torch.arange(0, 600, 20)
-    protocol = Protocol.preset("small", **{"steps": 12, "flip": True, **changes})
+    protocol = preset("small", **{"steps": 12, "flip": True, **changes})
     return Cell(run.images.subset(indices), STUDENT, protocol, seed)
 
 

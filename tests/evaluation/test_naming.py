@@ -2,9 +2,9 @@
 
 import pytest
 
-from ddoq.component import complete
 from ddoq.evaluation.naming import told_apart
-from ddoq.kinds import KINDS
+from ddoq.recipe.component import complete
+from ddoq.recipe.kinds import KINDS
 
 
 @pytest.fixture

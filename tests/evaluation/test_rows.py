@@ -4,8 +4,8 @@ import pytest
 
 from ddoq import recipe
 from ddoq.errors import UsageError
-from ddoq.evaluation.presets import PRESETS
 from ddoq.evaluation.rows import entries, student_name
+from ddoq.protocols.presets import PRESETS
 from ddoq.recipe import Recipe
 
 

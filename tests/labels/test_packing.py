@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from ddoq.evaluation.presets import PRESETS
-from ddoq.evaluation.protocols import Protocol
 from ddoq.labels.packing import pack, row_bytes, through, unpack
+from ddoq.protocols.presets import PRESETS
+from ddoq.protocols.protocol import Protocol
 
 VALUES = st.floats(-60, 60, width=32, allow_subnormal=False)
 LOGITS = arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=VALUES).map(

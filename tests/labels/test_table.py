@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import nn
 
-from ddoq.evaluation.protocols import Protocol
 from ddoq.labels import table as tables
 from ddoq.labels.packing import through
 from ddoq.labels.table import LabelTable, write_table
+from ddoq.processes.world import World
+from ddoq.protocols.protocol import Protocol
 from ddoq.students.convnet import ConvNet
 from ddoq.students.feed import Feed
 from ddoq.students.student import Student
-from ddoq.world import World
 
 NUM_CLASSES = 2
 

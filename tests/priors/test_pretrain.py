@@ -7,10 +7,11 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.pipelines.dit.pipeline_dit import DiTPipeline
 
-from ddoq import recipe, shipped
-from ddoq.artifacts import damage
+from ddoq import recipe
+from ddoq.files.artifacts import damage
 from ddoq.pretrain import pretrain
 from ddoq.priors.dit import DiTPrior
+from ddoq.recipe import shipped
 from ddoq.run import Run
 
 SMALL = [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ddoq import recipe
-from ddoq.artifacts import read_json
+from ddoq.files.artifacts import read_json
 from ddoq.plan import plan
 from ddoq.priors import throughput
 from ddoq.run import Run

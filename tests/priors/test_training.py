@@ -11,7 +11,7 @@ from ddoq.priors.examples import Examples
 from ddoq.priors.nets import Net, dit, dropped, unet
 from ddoq.priors.pretrain import PriorPretraining
 from ddoq.priors.training import PriorTraining, ema_decay, lr_factor
-from ddoq.steps import Steps
+from ddoq.training.steps import Steps
 
 SMALL = {"width": 8, "multipliers": (1, 1), "blocks": 1, "attention": ()}
 # Bright on the left and dark on the right, or the other way round in the second class.

@@ -12,9 +12,9 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_edm_euler import EDMEulerScheduler
 
 from ddoq import recipe
-from ddoq.artifacts import damage, read_tensors, write_tensors
 from ddoq.decoders.integrate import heun
 from ddoq.errors import DataError, UsageError
+from ddoq.files.artifacts import damage, read_tensors, write_tensors
 from ddoq.priors.unet import UNetPrior
 from ddoq.run import Run
 

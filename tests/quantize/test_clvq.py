@@ -141,7 +141,7 @@ def test_an_empty_stream_is_refused():
 RANKS = """
 import torch
 from ddoq.quantize.clvq import CLVQ
-from ddoq.world import launch
+from ddoq.processes.world import launch
 
 world = launch({"accelerator": "cpu", "devices": 2, "strategy": "ddp"})
 share = torch.load("x.pt").tensor_split([300])[world.rank]

@@ -9,15 +9,15 @@ import pytest
 import torch
 from lightning import Trainer
 
-from ddoq.artifacts import write_tensors
 from ddoq.data.latents import LatentStore
 from ddoq.errors import IntegrityError
+from ddoq.files.artifacts import write_tensors
+from ddoq.processes.world import World
 from ddoq.quantize.cell import NO_SHRINKAGE, Shrinkage, quantize_class
 from ddoq.quantize.clvq import CLVQ
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.quantizer import part, quantize
-from ddoq.world import World
 
 
 def normals(n: int, *shape: int) -> torch.Tensor:

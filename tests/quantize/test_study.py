@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from ddoq.data.latents import LatentStore
+from ddoq.processes.world import World
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.study import Study, chosen, grid, study
 from ddoq.quantize.validation import Trial
-from ddoq.world import World
 
 
 def normals(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from ddoq.evaluation.metrics import augmentation_robust_score, label_robust_score
-from ddoq.evaluation.protocols import Protocol
 from ddoq.evaluation.score import Result
+from ddoq.protocols.presets import preset
 from ddoq.report.measures import Finding, findings
 
 
@@ -110,9 +110,9 @@ def test_a_gap_needs_all_students_of_a_seed():
 
 
 def test_gains_with_and_without_augmentation_are_joined():
-    augmented = Protocol.preset("small", flip=True)
-    plain = Protocol.preset("small", crop=None)
-    other = Protocol.preset("small", crop=None, lr=0.1)
+    augmented = preset("small", flip=True)
+    plain = preset("small", crop=None)
+    other = preset("small", crop=None, lr=0.1)
     tops = [(augmented, 0.7, 0.6), (plain, 0.8, 0.5), (other, 0.9, 0.1)]
     runs = [
         result(distiller, protocol.id, seed, top1 + 0.01 * seed)

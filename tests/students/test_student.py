@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from lightning import Callback, LightningModule, Trainer
 from torch import nn
 
-from ddoq.evaluation.presets import PRESETS
-from ddoq.evaluation.protocols import Protocol
+from ddoq.protocols.presets import PRESETS
+from ddoq.protocols.protocol import Protocol
 from ddoq.students.convnet import ConvNet
 from ddoq.students.feed import Batch, Feed
 from ddoq.students.student import Student, lr_factor

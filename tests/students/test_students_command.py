@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from ddoq.errors import UsageError
-from ddoq.students import STUDENTS, main
+from ddoq.recipe.tables import STUDENTS
+from ddoq.students.command import main
 from ddoq.students.listing import matching
 from ddoq.students.size import size_of
 
@@ -106,7 +107,7 @@ def test_what_cannot_be_meant_is_refused(arguments: list[str], cause: str):
 _LIGHT = """
 import sys
 from ddoq.errors import UsageError
-from ddoq.students import main
+from ddoq.students.command import main
 for argument in ("image_sizes=8", "name=resnet dpth=20"):
     try:
         main(argument.split())

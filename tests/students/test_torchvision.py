@@ -3,9 +3,9 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from ddoq.component import build, complete
 from ddoq.errors import UsageError
-from ddoq.kinds import KINDS
+from ddoq.recipe.component import build, complete
+from ddoq.recipe.kinds import KINDS
 from ddoq.students.torchvision import models, torchvision_student
 
 

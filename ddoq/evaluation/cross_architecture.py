@@ -1,0 +1,51 @@
+"""Does the set teach other architectures too? Train them when a student's training ends."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from ddoq.protocols.protocol import Protocol
+from ddoq.recipe.component import Block
+from ddoq.synthetic import SyntheticSet
+
+if TYPE_CHECKING:
+    from ddoq.evaluation.measure import Measure
+    from ddoq.run import Run
+
+
+class CrossArchitecture(Callback):
+    """Train further students on the same set, under the same protocol and seed.
+
+    Their accuracies are logged as `cross/<student>/top1` and kept in `measures`; the settings that
+    tell two students of one name apart are part of theirs.
+    """
+
+    def __init__(
+        self,
+        run: "Run",
+        synthetic: SyntheticSet,
+        students: Sequence[Block],
+        protocol: Protocol,
+        *,
+        seed: int = 0,
+    ) -> None:
+        self._run, self._synthetic, self._students = run, synthetic, students
+        self._protocol, self._seed = protocol, seed
+        self.measures: dict[str, Measure] = {}
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Train and measure every architecture, each from the cache if it is there."""
+        from ddoq.evaluation.cell import Cell
+        from ddoq.evaluation.measure import measure
+        from ddoq.evaluation.naming import told_apart
+
+        for block in self._students:
+            cell = Cell(self._synthetic, block, self._protocol, self._seed)
+            name = told_apart("student", block, self._students)
+            result = self.measures[name] = measure(self._run, cell)
+            logged = {f"cross/{name}/top1": result.top1}
+            trainer.callback_metrics.update({k: torch.tensor(v) for k, v in logged.items()})
+            for logger in trainer.loggers:
+                logger.log_metrics(logged, step=trainer.global_step)

@@ -1,0 +1,1 @@
+"""Files: how they are published as a whole, checked, and kept in a cache."""

@@ -1,0 +1,43 @@
+"""What are these weights? A card beside them says how they were made, on what, and how good."""
+
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ddoq.files.artifacts import replacing, versions
+
+if TYPE_CHECKING:
+    from ddoq.data.images import Images
+
+
+def write_card(
+    folder: Path,
+    *,
+    title: str,
+    images: "Images",
+    how: str,
+    seconds: float,
+    quality: dict[str, Any],
+) -> None:
+    """Write `CARD.md` into a folder of weights."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+    shape = f"{images.channels}x{images.image_size}x{images.image_size}"
+    lines = [
+        f"# {title}",
+        "",
+        f"- trained on: {len(images.train)} training images {shape}, {images.num_classes} classes, "
+        f"fingerprint `{images.fingerprint}`",
+        f"- how: {how}",
+        f"- in: {seconds:.0f} s, {torch.get_num_threads()} CPU threads, {device}",
+        f"- with: {', '.join(f'{k} {v}' for k, v in versions().items())}",
+        *(f"- {k}: {_plain(v)}" for k, v in quality.items()),
+        "- format: safetensors; license Apache-2.0",
+    ]
+    with replacing(folder / "CARD.md") as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,77 @@
+"""What is published under a name that a user chose, and what may be replaced there."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ddoq.errors import UsageError
+from ddoq.files.artifacts import MANIFEST, commit, read_json
+
+RUN_LOG = "log.jsonl"
+_RUN_FILES = ("recipe.yaml", "results.csv", "summary.json", "report.html", RUN_LOG)
+
+
+def publish(folder: Path, kind: str, fill: Callable[[Path], object]) -> None:
+    """Publish what `fill` writes into a workspace under a name that the user chose."""
+    refuse_foreign(folder, kind)
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
+        work = Path(place) / folder.name
+        work.mkdir()
+        fill(work)
+        commit(work, folder, {"kind": kind})
+
+
+def refuse_foreign(folder: Path, kind: str) -> None:
+    """Refuse to replace anything but an empty folder or what was published as the same kind."""
+    try:
+        wrong = _foreign(folder, kind)
+    except OSError:
+        return  # A place that cannot be looked at is refused where it is to be written to.
+    if wrong:
+        raise UsageError(
+            f"{folder} {wrong}; it would be replaced by {kind}",
+            "give a folder that is empty or not there yet, or move away what is in it",
+        )
+
+
+def _foreign(folder: Path, kind: str) -> str | None:
+    """Say what of a folder's content would be lost if it was replaced."""
+    if not folder.is_dir():
+        return "is no folder" if folder.exists() or folder.is_symlink() else None
+    if not any(folder.iterdir()):
+        return None
+    try:
+        manifest = read_json(folder / MANIFEST)
+        listed, own = [Path(name) for name in manifest["files"]], manifest.get("kind")
+        own = own or manifest["stage"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "holds what ddoq did not publish"
+    if own != kind:
+        return f"holds {own}"
+    known = {Path(MANIFEST), *listed, *(place for name in listed for place in name.parents)}
+    strange = sorted({f.relative_to(folder) for f in folder.rglob("*")} - known)
+    return f"holds {strange[0]}, which ddoq did not publish" if strange else None
+
+
+def refuse_foreign_run(folder: Path) -> None:
+    """Refuse to write a run's files over those of somebody else."""
+    refuse_foreign(folder / "synthetic", "synthetic set")
+    present = [name for name in _RUN_FILES if os.path.exists(folder / name)]
+    if present and not _is_run(folder):
+        raise UsageError(
+            f"{folder / present[0]} is not from a run of ddoq; it would be replaced",
+            "choose another out=, or move it away",
+        )
+
+
+def _is_run(folder: Path) -> bool:
+    """Say whether a run was opened in a folder: its log tells."""
+    try:
+        with (folder / RUN_LOG).open(encoding="utf-8") as stream:
+            return "event" in json.loads(stream.readline())
+    except (OSError, ValueError, TypeError):
+        return False

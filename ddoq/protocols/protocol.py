@@ -1,0 +1,251 @@
+"""What must be equal in two trainings for their numbers to be comparable?"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ddoq.errors import UsageError
+
+_NOT_SETTINGS = ("id", "source", "deviations", "rules", "origin")
+_DSA = ("color", "crop", "cutout", "flip", "scale", "rotate")
+_AUGMENTATION = (
+    *("patches", "crop", "flip", "jitter", "lighting", "dsa", "mix", "mix_alpha", "mix_per"),
+    "pixels",
+)
+# What the images of a step, and what is kept of their soft labels, depend on.
+_LABELED = (
+    *("steps", "epochs", "batch_size", "weights", "image_size", "patches", "crop", "flip"),
+    *("jitter", "lighting", "dsa", "mix", "mix_alpha", "mix_per", "pixels", "temperature"),
+    *("label_keep", "label_dtype", "label_top_k"),
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Settings that a protocol has for sets of some sizes; of several that apply the last wins."""
+
+    settings: dict[str, Any]
+    images_per_class: tuple[int, int | None] = (0, None)
+    """From and to, both included; null is no limit."""
+    classes: tuple[int, int | None] = (0, None)
+    image_size: tuple[int, int | None] = (0, None)
+    """In pixels."""
+
+    def applies(self, images_per_class: int, num_classes: int, image_size: int) -> bool:
+        """Say whether a set of this size is meant."""
+        found = (
+            (images_per_class, self.images_per_class),
+            (num_classes, self.classes),
+            (image_size, self.image_size),
+        )
+        return all(low <= n and (high is None or n <= high) for n, (low, high) in found)
+
+
+def _ruled(rules: tuple[Rule, ...]) -> set[str]:
+    return {k for rule in rules for k in rule.settings}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Everything about a training that belongs to the measurement, not to the method.
+
+    The length is `steps` (optimizer updates) or `epochs`, exactly one of them. Every result
+    carries `id`: the preset's name and each field that was changed.
+    """
+
+    id: str
+    source: str
+    deviations: str = ""
+    labels: Literal["soft", "hard"]
+    loss: Literal["soft_ce", "kl", "mse_ce", "gift", "ce"]
+    temperature: float = 1.0
+    steps: int | None = None
+    epochs: int | None = None
+    batch_size: int
+    optimizer: Literal["adamw", "sgd"]
+    lr: float
+    lr_of: dict[str, float] = field(default_factory=dict[str, float])
+    """Learning rates of single students, by name."""
+    weight_decay: float
+    decay_vectors: bool = False
+    """Whether biases, the parameters of norms, and embeddings are decayed too."""
+    momentum: float = 0.9
+    schedule: Literal["cosine", "half_cosine", "linear", "step", "constant"] = "cosine"
+    """`half_cosine` ends at half of the rate, where a cosine of twice the length is."""
+    schedule_per: Literal["step", "epoch"] = "step"
+    last_factor: float = 0.0
+    """What `linear` ends at, as a share of the rate."""
+    milestones: list[float] = field(default_factory=lambda: [2 / 3, 5 / 6])
+    decay: float = 0.2
+    warmup: float = 0.0
+    ema: float = 0.0
+    """The decay per step of a running mean of the weights; 0 keeps none."""
+    second_forward: bool = False
+    """Pass the images of a step, mixed as they are, through the training network twice: batch
+    statistics move twice, the gradient is that of one pass."""
+    image_size: int | None = None
+    any_size: bool = False
+    """Take sets whose images are of another size than the test images, and resize them."""
+    test_margin: bool = False
+    """Resize test images to 8/7 of their size and crop the center, as 256 to 224."""
+    patches: int = 1
+    """Cut into this many columns and rows, each dealt anew: RDED's ShufflePatches."""
+    crop: list[float] | None = None
+    flip: bool = False
+    jitter: float = 0.0
+    lighting: float = 0.0
+    dsa: str = ""
+    """Strategies of differentiable siamese augmentation, `color_crop_cutout_...`."""
+    mix: Literal["none", "cutmix", "mixup"] = "none"
+    mix_alpha: float = 1.0
+    mix_per: Literal["sample", "batch"] = "sample"
+    pixels: Literal["batched", "pil"] = "batched"
+    """`pil` crops, resizes and flips image by image as Pillow does, in 8 bits."""
+    weights: Literal["loss", "sampler"] = "loss"
+    label_keep: float = 1.0
+    """Train on this share of the steps, drawn at random and repeated: pruned soft labels."""
+    label_dtype: Literal["float32", "float16", "int8"] = "float32"
+    label_top_k: int | None = None
+    """Keep the largest logits of each label, and the sum of the others' probabilities."""
+    reported: Literal["last", "best", "ema"] = "last"
+    """`best` is the best of the evaluations on the measured images: it selects on them."""
+    evaluations: int = 0
+    """How often the network is measured while it trains, the end not counted."""
+    evaluate_after: float = 0.0
+    """The share of the training after which these evaluations begin."""
+    evaluator: Literal["train"] = "train"
+    rules: tuple[Rule, ...] = ()
+    origin: "Protocol | None" = field(default=None, repr=False, compare=False)
+    """The protocol that this one was changed from, by `change`."""
+
+    def __post_init__(self) -> None:
+        self._refuse_length()
+        if (self.labels == "hard") != (self.loss == "ce"):
+            raise UsageError(
+                f"protocol {self.id}: labels={self.labels} with loss={self.loss}",
+                "hard labels are read by loss=ce, soft labels by soft_ce, kl, mse_ce and gift",
+            )
+        if self.labels == "hard" and self.compresses_labels:
+            raise UsageError(
+                f"protocol {self.id}: label_keep, label_dtype and label_top_k with labels=hard",
+                "they are about a teacher's soft labels: leave them out",
+            )
+        if (self.reported == "ema") != (self.ema > 0) or not 0 <= self.ema < 1:
+            raise UsageError(
+                f"protocol {self.id}: reported={self.reported} with ema={self.ema}",
+                "reported=ema goes with an ema above 0 and below 1, and only with it",
+            )
+        if self.reported == "best" and self.evaluations < 1:
+            raise UsageError(
+                f"protocol {self.id}: reported=best with evaluations={self.evaluations}",
+                "the best of several needs evaluations=1 or more",
+            )
+
+    def _refuse_length(self) -> None:
+        if (self.steps is None) == (self.epochs is None):
+            raise UsageError(
+                f"protocol {self.id}: steps={self.steps} and epochs={self.epochs}",
+                "a protocol's length is given by exactly one of the two",
+            )
+        if self.batch_size < 1 or not 0 <= self.warmup < 1:
+            raise UsageError(
+                f"protocol {self.id}: batch_size={self.batch_size}, warmup={self.warmup}",
+                "a batch has at least one image; the warmup is a share of the steps below 1",
+            )
+        self._refuse_augmentation()
+        if not 0 < self.label_keep <= 1 or not 0 <= self.evaluate_after < 1:
+            raise UsageError(
+                f"protocol {self.id}: label_keep={self.label_keep}, "
+                f"evaluate_after={self.evaluate_after}",
+                "both are shares: label_keep above 0 up to 1, evaluate_after from 0 to below 1",
+            )
+
+    def _refuse_augmentation(self) -> None:
+        unknown = [name for name in self.dsa.split("_") if self.dsa and name not in _DSA]
+        if unknown:
+            raise UsageError(
+                f"protocol {self.id}: dsa={self.dsa} names {unknown[0]!r}",
+                f"join some of {', '.join(_DSA)} by _",
+            )
+        low, high = self.crop or (1.0, 1.0)
+        if not 0 < low <= high <= 1 or self.patches < 1:
+            raise UsageError(
+                f"protocol {self.id}: crop={self.crop}, patches={self.patches}",
+                "a crop is from a share above 0 to one up to 1; patches are at least 1",
+            )
+        keeps_none = self.label_top_k is not None and self.label_top_k < 1
+        if self.temperature <= 0 or keeps_none or self.evaluations < 0:
+            raise UsageError(
+                f"protocol {self.id}: temperature={self.temperature}, "
+                f"label_top_k={self.label_top_k}, evaluations={self.evaluations}",
+                "the temperature is above 0, label_top_k at least 1, evaluations at least 0",
+            )
+
+    @property
+    def compresses_labels(self) -> bool:
+        """Whether the soft labels are other than the teacher's full output at every step."""
+        return self.label_keep < 1 or self.label_dtype != "float32" or self.label_top_k is not None
+
+    @property
+    def augments(self) -> bool:
+        """Whether a student sees other images than those of the set."""
+        return bool(self.crop or self.flip or self.jitter or self.lighting or self.dsa) or (
+            self.mix != "none" or self.patches > 1
+        )
+
+    def is_unaugmented(self, other: "Protocol") -> bool:
+        """Say whether this is another protocol without its augmentation, and else the same."""
+        own, others = self.key(), other.key()
+        rest = own.keys() - set(_AUGMENTATION)
+        is_else_equal = self.rules == other.rules and all(own[k] == others[k] for k in rest)
+        return other.augments and not self.augments and is_else_equal
+
+    def change(self, **changes: Any) -> "Protocol":
+        """Return this protocol with some fields changed, and an id that says so.
+
+        What is changed holds for sets of every size.
+        """
+        origin = self.origin or self
+        if "lr" in changes and "lr_of" not in changes:
+            # A rate that is given holds for all students.
+            changes["lr_of"] = {}
+        rules = tuple(
+            dataclasses.replace(r, settings=left)
+            for r in self.rules
+            if (left := {k: v for k, v in r.settings.items() if k not in changes})
+        )
+        changed = dataclasses.replace(self, **{"rules": rules, "origin": origin, **changes})
+        unruled = _ruled(origin.rules) - _ruled(rules)
+        marks = [
+            f"+{k}={getattr(changed, k)}"
+            for k in sorted(vars(self))
+            if k not in _NOT_SETTINGS
+            and (getattr(origin, k) != getattr(changed, k) or k in unruled)
+        ]
+        return dataclasses.replace(changed, id=origin.id + "".join(marks))
+
+    def on(self, images_per_class: int, num_classes: int, image_size: int = 224) -> "Protocol":
+        """Return what this protocol is for a set of this size: its rules applied."""
+        settings = {
+            k: v
+            for rule in self.rules
+            if rule.applies(images_per_class, num_classes, image_size)
+            for k, v in rule.settings.items()
+        }
+        return dataclasses.replace(self, rules=(), **settings)
+
+    def num_steps(self, num_images: int) -> int:
+        """Return the number of optimizer updates on a set of `num_images`."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return self.epochs * max(1, -(-num_images // self.batch_size))
+
+    def key(self) -> dict[str, Any]:
+        """Return the settings that decide on a training's outcome, as plain data."""
+        plain = dataclasses.asdict(self)
+        return {k: v for k, v in plain.items() if k not in _NOT_SETTINGS}
+
+    def label_key(self) -> dict[str, Any]:
+        """Return the settings that decide on what is labeled at each step, and how it is kept."""
+        return {k: v for k, v in self.key().items() if k in _LABELED}

@@ -1,0 +1,20 @@
+"""What a run is asked to do: its description, how it is read, and which components there are."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ddoq.recipe.reading import Invocation, change, from_plain, merge, names, read
+    from ddoq.recipe.schema import Evaluation, Recipe
+
+__all__ = ["Evaluation", "Invocation", "Recipe", "change", "from_plain", "merge", "names", "read"]
+
+_SCHEMA = ("Evaluation", "Recipe")
+
+
+def __getattr__(name: str) -> Any:
+    """Fetch a name when it is first used: the modules beside this one need no OmegaConf."""
+    if name not in __all__:
+        raise AttributeError(f"module 'ddoq.recipe' has no attribute {name!r}")
+    home = "schema" if name in _SCHEMA else "reading"
+    return getattr(importlib.import_module(f"ddoq.recipe.{home}"), name)

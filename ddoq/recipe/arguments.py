@@ -1,0 +1,94 @@
+"""What did the command line ask for? Commands without a recipe take `key=value ...`.
+
+A frozen dataclass is the schema: its fields are the keys, their types say how a value is read, and
+`__post_init__` refuses what cannot be meant, with a `UsageError`.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from ddoq.errors import UsageError
+from ddoq.recipe.signature import nearest
+
+T = TypeVar("T")
+
+
+def read(schema: type[T], argv: list[str], command: str) -> T:
+    """Return what `argv` asks of `command`, the other keys at their defaults."""
+    types = get_type_hints(schema)
+    given: dict[str, Any] = {}
+    for argument in argv:
+        key, equals, value = argument.partition("=")
+        if not equals or not key or not value:
+            raise UsageError(f"{argument!r} is not key=value", _takes(schema, command))
+        if key not in types:
+            raise UsageError(
+                f"there is no key {key!r}{nearest(key, types)}", _takes(schema, command)
+            )
+        given[key] = _READERS[types[key]](key, value)
+    for field in dataclasses.fields(schema):  # type: ignore[arg-type]
+        if _is_needed(field) and field.name not in given:
+            raise UsageError(f"{field.name}= is missing", _takes(schema, command))
+    return schema(**given)
+
+
+def at_least(least: int, **numbers: int) -> None:
+    """Refuse a number below `least`."""
+    for key, number in numbers.items():
+        if number < least:
+            raise UsageError(f"{key}={number}", f"{key} is a whole number from {least} up")
+
+
+def _flag(key: str, value: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise UsageError(f"{key}={value}", f"{key} is true or false")
+    return value.lower() == "true"
+
+
+def _whole(key: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise UsageError(f"{key}={value}", f"{key} is a whole number") from None
+
+
+def _number(key: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        raise UsageError(f"{key}={value}", f"{key} is a number") from None
+    if not math.isfinite(number):
+        raise UsageError(f"{key}={value}", f"{key} is a finite number")
+    return number
+
+
+_READERS: dict[Any, Callable[[str, str], Any]] = {
+    bool: _flag,
+    int: _whole,
+    float: _number,
+    str: lambda key, value: value,
+    Path: lambda key, value: Path(value).expanduser(),
+    tuple[int, ...]: lambda key, value: tuple(_whole(key, part) for part in value.split(",")),
+    tuple[str, ...]: lambda key, value: tuple(dict.fromkeys(value.split(","))),
+}
+
+
+def _is_needed(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING
+
+
+def _takes(schema: type, command: str) -> str:
+    keys = " ".join(
+        f"{field.name}=..." if _is_needed(field) else f"{field.name}={_shown(field.default)}"
+        for field in dataclasses.fields(schema)
+    )
+    return f"{command} takes {keys}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

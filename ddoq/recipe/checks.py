@@ -1,0 +1,201 @@
+"""Is a merged recipe one that can run? Every block against its component's signature."""
+
+from typing import TYPE_CHECKING, Any
+
+from ddoq.errors import UsageError
+from ddoq.recipe.component import Block, check_settings, complete, required
+from ddoq.recipe.kinds import KINDS, PLURAL, PRETRAINERS, SINGLE
+from ddoq.recipe.ranges import RANGES, refuse_outside
+from ddoq.recipe.signature import defaults, nearest, signature
+from ddoq.recipe.tables import NETS
+
+if TYPE_CHECKING:
+    from ddoq.recipe import Recipe
+
+
+_TRAINER = "lightning.pytorch.trainer.trainer:Trainer"
+
+
+# Whole networks in other precisions would meet images and teachers in single.
+_PRECISIONS = ("32-true", "32", "bf16-mixed", "16-mixed", "bf16", "16")
+
+# Settings of Lightning's Trainer that the program makes itself.
+_OWNED = (
+    "max_epochs",
+    "min_epochs",
+    "max_steps",
+    "min_steps",
+    "max_time",
+    "fast_dev_run",
+    "accumulate_grad_batches",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+    "overfit_batches",
+    "use_distributed_sampler",
+    "enable_checkpointing",
+    "inference_mode",
+    "barebones",
+    "callbacks",
+    "plugins",
+    "reload_dataloaders_every_n_epochs",
+    "val_check_interval",
+    "check_val_every_n_epoch",
+    "num_sanity_val_steps",
+)
+
+
+# Fields of `evaluation` that hold components, each a row or several of the table.
+_ROWS = {
+    "distillers": "distiller",
+    "decoders": "decoder",
+    "weightings": "weighting",
+    "teachers": "teacher",
+    "baselines": "distiller",
+}
+
+
+_CHOICES = {
+    "labels": ("auto", "online", "stored"),
+    "spread": ("processes", "ranks", "ray"),
+}
+
+
+def as_block(place: str, value: Any) -> Block:
+    """Return the long form of a block; a bare name stands for one without settings."""
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict):
+        raise UsageError(
+            f"{place}: {value!r} is not a component", "give its name, or {name: NAME, ...}"
+        )
+    return {
+        str(k): as_block(f"{place}.{k}", v) if k in KINDS and isinstance(v, str) else v
+        for k, v in value.items()
+    }
+
+
+def checked(recipe: "Recipe") -> "Recipe":
+    """Complete every block of a merged recipe, refusing what its component does not take."""
+    for kind in SINGLE:
+        setattr(recipe, kind, complete(KINDS, kind, getattr(recipe, kind)))
+    for plural, kind in PLURAL.items():
+        done = [complete(KINDS, kind, block) for block in getattr(recipe, plural)]
+        setattr(recipe, plural, done)
+    _refuse_numbers(recipe)
+    for plural in PLURAL:
+        blocks = getattr(recipe, plural)
+        if not blocks:
+            raise UsageError(f"{plural}=[]: there is nothing to measure", "name one or more")
+        if any(b in blocks[:i] for i, b in enumerate(blocks)):
+            raise UsageError(f"{plural}: one is named twice", "name each of them once")
+    _check_quoted(recipe.evaluation.quoted)
+    _check_rows(recipe)
+    _check_pretrain(recipe)
+    _check_trainer(recipe.trainer)
+    return recipe
+
+
+def _check_trainer(settings: Block) -> None:
+    owned = [k for k in settings if k in _OWNED or k.startswith("limit_")]
+    if owned:
+        raise UsageError(
+            f"trainer.{owned[0]}: how long and on what is trained is the protocol's to say",
+            "change the protocol, for example 'protocol=[{name: small, steps: 500}]'",
+        )
+    precision = str(settings.get("precision", "32-true"))
+    if precision not in _PRECISIONS:
+        raise UsageError(f"trainer.precision={precision}", f"use one of {', '.join(_PRECISIONS)}")
+    if not isinstance(settings.get("logger", False), bool | None):
+        raise UsageError(
+            f"trainer.logger={settings['logger']}", "use true (Lightning's own) or false"
+        )
+    trainer = signature(_TRAINER)
+    check_settings({}, trainer, settings, place="trainer", target="lightning's Trainer")
+
+
+def _refuse_numbers(recipe: "Recipe") -> None:
+    for place, block in (("", recipe), ("evaluation.", recipe.evaluation)):
+        for key in RANGES.keys() & vars(block).keys():
+            refuse_outside(f"{place}{key}", getattr(block, key), RANGES[key])
+
+
+def _check_rows(recipe: "Recipe") -> None:
+    """Complete the blocks that stand for further rows of the table."""
+    settings = recipe.evaluation
+    for field, kind in _ROWS.items():
+        place = f"evaluation.{field}"
+        blocks = [as_block(place, b) for b in getattr(settings, field)]
+        # `uniform` is the method with other weights, which is no distiller.
+        done = [
+            b
+            if field == "baselines" and b == {"name": "uniform"}
+            else complete(KINDS, kind, b, place=place)
+            for b in blocks
+        ]
+        setattr(settings, field, done)
+    if settings.choose and settings.split == "val":
+        raise UsageError(
+            "evaluation.choose=true with split=val: the images that choose would measure, too",
+            "leave one of them out",
+        )
+    for field, known in _CHOICES.items():
+        if getattr(settings, field) not in known:
+            raise UsageError(
+                f"evaluation.{field}={getattr(settings, field)}", f"use one of {', '.join(known)}"
+            )
+
+
+def _check_quoted(numbers: list[Any]) -> None:
+    for number in numbers:
+        is_whole = isinstance(number, dict) and {"distiller", "student", "top1"} <= number.keys()
+        if not is_whole or not 0 <= number["top1"] <= 1:
+            raise UsageError(
+                f"evaluation.quoted: {number} is not a number to quote",
+                "give {distiller: ..., student: ..., top1: 0.0 to 1.0, protocol: ...}",
+            )
+
+
+def _check_pretrain(recipe: "Recipe") -> None:
+    for part in recipe.pretrain:
+        if part not in PRETRAINERS:
+            raise UsageError(
+                f"pretrain: nothing called {part!r} is trained{nearest(part, PRETRAINERS)}",
+                f"it trains {', '.join(PRETRAINERS)}",
+            )
+    blocks = {part: recipe.pretrain.get(part, {}) for part in PRETRAINERS}
+    blocks["prior"] = _with_net(recipe.prior, blocks["prior"])
+    recipe.pretrain = {part: _complete_pretrain(part, block) for part, block in blocks.items()}
+
+
+def _with_net(prior: Block, block: Block) -> Block:
+    """Name the network that is trained where a recipe does not: that of its prior."""
+    if prior["name"] not in NETS:
+        return block
+    net = {"name": prior["name"], **(block.get("net") or {})}
+    if prior.get("source") == "pretrain" and net["name"] != prior["name"]:
+        raise UsageError(
+            f"pretrain.prior.net={net['name']} trains what prior={prior['name']} cannot read",
+            f"set prior={net['name']}, or pretrain.prior.net={prior['name']}",
+        )
+    return {**block, "net": net}
+
+
+def _complete_pretrain(part: str, block: Block) -> Block:
+    settable = signature(PRETRAINERS[part])
+    checked = check_settings(KINDS, settable, block, place=f"pretrain.{part}", target=part)
+    return {**defaults(settable), **checked}
+
+
+def refuse_missing(recipe: "Recipe") -> None:
+    """Refuse a recipe in which a component lacks a setting it cannot do without."""
+    blocks = [(k, k, getattr(recipe, k)) for k in SINGLE]
+    blocks += [(p, k, b) for p, k in PLURAL.items() for b in getattr(recipe, p)]
+    for place, kind, block in blocks:
+        missing = required(KINDS, kind, block)
+        if missing:
+            name, supplied = missing[0], KINDS[kind].supplies
+            raise UsageError(
+                f"{place}.{name} is missing{nearest(name, supplied)}",
+                f"add {place}.{name}=... to the command"
+                + (f"; {', '.join(supplied)} are supplied" if nearest(name, supplied) else ""),
+            )

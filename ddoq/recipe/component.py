@@ -1,0 +1,170 @@
+"""What does a component accept, and how is it made? Read from its source, without importing it.
+
+A component is a class or function named in a table (`name -> "module:Object"`) or by a user
+(`module:Object`). Its signature is its schema: the parameters that the program itself supplies
+(`num_classes`, `autoencoder`, ...) aside, every parameter may be set in a recipe.
+"""
+
+import ast
+import contextlib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ddoq.errors import UsageError
+from ddoq.recipe.plugin import blamed, expect
+from ddoq.recipe.ranges import range_of, refuse_outside
+from ddoq.recipe.signature import REQUIRED, Signature, accepts, defaults, nearest, signature
+
+Block = dict[str, Any]
+
+# Settings that hold a list of blocks, and of which kind these are.
+SEVERAL = {"teachers": "teacher"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of component: its table, and the parameters that the program supplies."""
+
+    table: Mapping[str, str]
+    supplies: tuple[str, ...] = ()
+    presets: Mapping[str, Any] | None = None
+    """Ready-made values behind the table's names; a block may change any of their fields."""
+    offers: tuple[str, ...] = ()
+    """The attributes that the program uses of what is made."""
+
+    def target(self, kind: str, name: str) -> str:
+        """Return the `module:Object` behind a short name."""
+        if name in self.table:
+            return self.table[name]
+        family = name.split("/", 1)[0] + "/*"
+        if family in self.table:
+            return self.table[family]
+        if is_code(name):
+            return name
+        raise UsageError(
+            f"{kind}: there is no {name!r}{nearest(name, self.table)}",
+            f"use one of {', '.join(self.table)}, or package.module:Name for your own",
+        )
+
+
+def is_code(name: str) -> bool:
+    """Say whether a name has the form `package.module:Name`, which no path or URL has."""
+    module, colon, attribute = name.partition(":")
+    return bool(colon) and all(map(str.isidentifier, [*module.split("."), attribute]))
+
+
+def complete(
+    kinds: Mapping[str, Kind], kind: str, block: Any, *, place: str | None = None
+) -> Block:
+    """Check a block against its component's signature and fill in the defaults."""
+    place = place or kind
+    if not isinstance(block, str | dict):
+        raise UsageError(
+            f"{place}: {block!r} is not a component", "give its name, or {name: NAME, ...}"
+        )
+    block = {"name": block} if isinstance(block, str) else dict(block)
+    name = block.pop("name", None)
+    if not isinstance(name, str):
+        raise UsageError(
+            f"{place}: the block has no name", f"add one of {', '.join(kinds[kind].table)}"
+        )
+    target = kinds[kind].target(place, name)
+    settable = signature(target)
+    for supplied in kinds[kind].supplies:
+        settable.parameters.pop(supplied, None)
+    checked = check_settings(kinds, settable, block, place=place, target=target)
+    return {"name": name, **({} if kinds[kind].presets else defaults(settable)), **checked}
+
+
+def check_settings(
+    kinds: Mapping[str, Kind], settable: Signature, block: Block, *, place: str, target: str
+) -> Block:
+    """Refuse unknown keys, wrong types and missing settings; complete what is nested."""
+    for key, value in block.items():
+        if key in settable.parameters:
+            annotation = settable.parameters[key][0]
+            if key not in kinds and not accepts(annotation, value):
+                assert annotation is not None
+                raise UsageError(
+                    f"{place}.{key}: {value!r} is not {ast.unparse(annotation)}",
+                    f"give {place}.{key} a value of that type",
+                )
+            if not is_code(target) or target.startswith("ddoq."):
+                refuse_outside(f"{place}.{key}", value, range_of(target, key))
+        elif not settable.is_open:
+            raise UsageError(
+                f"{place}: {target} takes no {key!r}{nearest(key, settable.parameters)}",
+                f"it takes {', '.join(settable.parameters) or 'no settings'}",
+            )
+    filled = {**defaults(settable), **block}
+    known = defaults(settable)
+    nested = {
+        k: _named(v, known.get(k))
+        for k, v in filled.items()
+        if k in kinds and (v is not None or known.get(k) is not None)
+    }
+    done: Block = {k: complete(kinds, k, v, place=f"{place}.{k}") for k, v in nested.items()}
+    for key in SEVERAL.keys() & block.keys():
+        done[key] = [complete(kinds, SEVERAL[key], b, place=f"{place}.{key}") for b in block[key]]
+    return {**block, **done}
+
+
+def _named(block: Any, default: Any) -> Any:
+    """Return a nested block; one without a name changes the default component's settings."""
+    if isinstance(block, dict) and "name" not in block and isinstance(default, str):
+        return {"name": default, **block}
+    return block
+
+
+def required(kinds: Mapping[str, Kind], kind: str, block: Block) -> list[str]:
+    """Return the settings that a block must still be given."""
+    if kinds[kind].presets:
+        return []
+    settable = signature(kinds[kind].target(kind, block["name"])).parameters
+    needed = [k for k, (_, d) in settable.items() if d is REQUIRED]
+    return [k for k in needed if k not in block and k not in kinds[kind].supplies]
+
+
+def build(kinds: Mapping[str, Kind], kind: str, block: Block, **supplied: Any) -> Any:
+    """Make the component of a checked block, handing it what it asks for by name.
+
+    A block within the block is handed over as it is: its owner decides when to make it.
+    """
+    name = block["name"]
+    presets = kinds[kind].presets or {}
+    if name in presets:
+        return presets[name].change(**{k: v for k, v in block.items() if k != "name"})
+    target = kinds[kind].target(kind, name)
+    module, _, attribute = target.partition(":")
+    is_own = name not in kinds[kind].table and is_code(name)
+    with blamed(target) if is_own else contextlib.nullcontext():
+        made: Any = getattr(importlib.import_module(module), attribute)
+    settable = signature(target)
+    wanted = {k: v for k, v in supplied.items() if k in settable.parameters or settable.is_open}
+    settings = {k: _as_annotated(settable, k, v) for k, v in block.items() if k != "name"}
+    is_family = "/" in name and name not in kinds[kind].table
+    if is_family and "model" in kinds[kind].supplies:
+        settings["model"] = name.split("/", 1)[1]
+    if not is_own:
+        return made(**wanted, **settings)
+    with blamed(target, made):
+        done = made(**wanted, **settings) if callable(made) else made
+    missing = [a for a in kinds[kind].offers if not hasattr(done, a)]
+    needs = f"something with {', '.join(kinds[kind].offers)}, for a {kind}"
+    expect(not missing, made, f"{name} has no {', '.join(missing)}; it", needs, done)
+    return done
+
+
+def _as_annotated(settable: Signature, key: str, value: Any) -> Any:
+    """Give a constructor the tuple it is annotated with; YAML knows only lists."""
+    annotation = settable.parameters.get(key, (None, None))[0]
+    wants_tuple = annotation is not None and "tuple[" in ast.unparse(annotation)
+    return tuple(value) if wants_tuple and isinstance(value, list) else value
+
+
+def sources(block: Block) -> list[str]:
+    """Return where a component, and those that it consists of, have their weights from."""
+    own = [block["source"]] if block.get("source") else []
+    return own + [s for key in SEVERAL for member in block.get(key, []) for s in sources(member)]

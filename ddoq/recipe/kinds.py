@@ -1,0 +1,79 @@
+"""Which kinds of component exist, and what does the program supply to each?"""
+
+from ddoq.protocols.presets import PRESETS
+from ddoq.recipe.component import Kind
+from ddoq.recipe.tables import (
+    AUTOENCODERS,
+    DECODERS,
+    DISTILLERS,
+    IMAGES,
+    NETS,
+    PRIORS,
+    PROTOCOLS,
+    SOLVERS,
+    STUDENTS,
+    TEACHERS,
+    WEIGHTINGS,
+)
+
+KINDS: dict[str, Kind] = {
+    "data": Kind(
+        IMAGES,
+        offers=(
+            *("train", "val", "test", "class_names", "class_ids", "channels", "image_size"),
+            *("mean", "std", "fingerprint"),
+        ),
+    ),
+    "autoencoder": Kind(
+        AUTOENCODERS,
+        offers=(
+            *("encode", "decode", "latent_shape", "scale", "shift", "dtype", "samples"),
+            *("image_size", "to", "eval"),
+        ),
+    ),
+    "prior": Kind(PRIORS, offers=("to",)),
+    "net": Kind(NETS, supplies=("shape", "num_classes"), offers=("model", "losses")),
+    "distiller": Kind(DISTILLERS, supplies=("decoder", "weighting"), offers=("distill",)),
+    "solver": Kind(SOLVERS, offers=("__call__",)),
+    "decoder": Kind(
+        DECODERS,
+        supplies=("autoencoder", "prior", "images", "latents", "seed"),
+        offers=("block", "decode"),
+    ),
+    "weighting": Kind(WEIGHTINGS, supplies=("masses", "labels", "priors"), offers=("isfinite",)),
+    "teacher": Kind(
+        TEACHERS,
+        supplies=("num_classes", "channels", "image_size", "images", "make", "model"),
+        offers=("for_classes", "forward", "parameters", "to"),
+    ),
+    "student": Kind(
+        STUDENTS,
+        supplies=("num_classes", "channels", "image_size", "model"),
+        offers=("forward", "parameters"),
+    ),
+    "protocol": Kind(
+        PROTOCOLS,
+        supplies=("id", "source", "deviations", "rules", "origin"),
+        presets=PRESETS,
+        offers=("id", "key", "on"),
+    ),
+}
+
+# What a component's result depends on beside the libraries that all stages do.
+LIBRARIES = {
+    ("solver", "d4m"): ("scikit-learn",),
+    ("solver", "faiss"): ("faiss",),
+    ("prior", "stable_diffusion"): ("transformers",),
+}
+
+# What `pretrain` makes, in this order: the teacher judges the prior's samples. The fields of a
+# class are the block's schema, its method `train` does the work.
+PRETRAINERS = {
+    "autoencoder": "ddoq.autoencoders.pretrain:AutoencoderPretraining",
+    "teacher": "ddoq.teachers.pretrain:TeacherPretraining",
+    "prior": "ddoq.priors.pretrain:PriorPretraining",
+}
+
+# A recipe's blocks: one of each of these, and lists of the others.
+SINGLE = ("data", "autoencoder", "prior", "distiller", "decoder", "weighting", "teacher")
+PLURAL = {"students": "student", "protocols": "protocol"}

@@ -1,0 +1,246 @@
+"""How a recipe is read: layers of files and of the command line, merged and checked.
+
+`recipe=NAME [key=value ...]` is merged as schema < base < recipe < command line. Components are
+blocks `{name: ..., settings}`; a layer that names another component starts its block afresh.
+"""
+
+import dataclasses
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from ddoq.errors import UsageError
+from ddoq.recipe import shipped
+from ddoq.recipe.checks import as_block, checked, refuse_missing
+from ddoq.recipe.component import is_code
+from ddoq.recipe.kinds import PLURAL, SINGLE
+from ddoq.recipe.ranges import refuse_unusable
+from ddoq.recipe.schema import PLACES, Evaluation, Recipe, without_places
+from ddoq.recipe.signature import nearest
+
+_FLAGS = ("dry_run", "allow_code", "debug")
+# What one may type for a longer key.
+_SHORT = {"student": "students", "protocol": "protocols"}
+
+
+@dataclass
+class Invocation:
+    """A command line, read: the recipe, and how to go about it."""
+
+    recipe: Recipe
+    digest: str
+    dry_run: bool = False
+    debug: bool = False
+
+
+def names() -> dict[str, str]:
+    """Return every shipped recipe with the first line of its header."""
+    root = shipped.recipes()
+    files = sorted(root.rglob("*.yaml"))
+    return {str(f.relative_to(root).with_suffix("")): _headline(f) for f in files}
+
+
+def _headline(file: Path) -> str:
+    first = file.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix("#").strip()
+
+
+def read(
+    argv: Sequence[str], *, must_be_complete: bool = True, short: Mapping[str, str] | None = None
+) -> Invocation:
+    """Read `recipe=NAME key=value ...` into a checked recipe; `short` names keys of a command."""
+    names_of = {**_SHORT, **(short or {})}
+    pairs = [(names_of.get(k, k), v) for k, v in map(_pair, argv)]
+    wanted = dict(pairs).get("recipe")
+    if wanted is None:
+        raise UsageError(
+            "no recipe was given", f"add recipe=NAME, one of {', '.join(names())}, or a path"
+        )
+    flags = {k: _flag(k, v) for k, v in pairs if k in _FLAGS}
+    overrides = [f"{k}={v}" for k, v in pairs if k != "recipe" and k not in _FLAGS]
+    layers = _file_layers(wanted)
+    _refuse_code(layers, allowed=flags.pop("allow_code", False))
+    name = next((layer["name"] for layer in layers if "name" in layer), None)
+    recipe = merge([*layers, *map(_parsed, overrides)], name=name or _name_of(wanted))
+    if must_be_complete:
+        refuse_missing(recipe)
+    telling = sorted(o for o in overrides if o.split("=")[0] not in PLACES)
+    digest = hashlib.sha256("\n".join([wanted, *telling]).encode()).hexdigest()[:10]
+    return Invocation(recipe, digest, **flags)
+
+
+def _pair(argument: str) -> tuple[str, str]:
+    key, equals, value = argument.partition("=")
+    if not equals or not key:
+        raise UsageError(f"{argument!r} is not key=value", "write for example seed=1")
+    return key, value
+
+
+def _flag(key: str, value: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise UsageError(f"{key}={value}", f"{key} is true or false")
+    return value.lower() == "true"
+
+
+def _name_of(wanted: str) -> str:
+    path = Path(wanted)
+    return path.stem if path.suffix in (".yaml", ".yml") else wanted
+
+
+def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Return the recipe file's layers, its bases first."""
+    if wanted in seen:
+        raise UsageError(f"recipe {wanted} is its own base", f"break the ring {seen}")
+    is_path = Path(wanted).suffix in (".yaml", ".yml")
+    file = Path(wanted).expanduser() if is_path else shipped.recipes() / f"{wanted}.yaml"
+    if not file.is_file() or not (is_path or wanted in names()):
+        raise UsageError(
+            f"there is no recipe {wanted!r}{nearest(wanted, names())}",
+            f"use one of {', '.join(names())}, or the path of a .yaml file",
+        )
+    try:
+        layer = _plain(OmegaConf.load(file), str(file))
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file} is not plain YAML: {str(error).splitlines()[0]}", "mend the file"
+        ) from error
+    except RecursionError:
+        raise UsageError(f"{file} is nested too deep", "a recipe is a few blocks deep") from None
+    base = layer.pop("base", None)
+    if without_places(layer) != layer:
+        warnings.warn(
+            f"{file}: where files go ({', '.join(PLACES)}, trainer.default_root_dir) counts only "
+            "on the command line; what the file says of it is ignored",
+            stacklevel=2,
+        )
+        layer = without_places(layer)
+    return [*(_file_layers(str(base), (*seen, wanted)) if base else []), layer]
+
+
+def _parsed(override: str) -> dict[str, Any]:
+    try:
+        return _plain(OmegaConf.from_dotlist([override]), override)
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise UsageError(
+            f"{override!r} cannot be read: {str(error).splitlines()[0]}", "quote the value"
+        ) from error
+    except RecursionError:
+        raise UsageError(
+            f"{override[:40]}... is nested too deep", "a recipe is a few blocks deep"
+        ) from None
+
+
+def _plain(config: Any, source: str) -> dict[str, Any]:
+    layer = OmegaConf.to_container(config, resolve=False)
+    if not isinstance(layer, dict):
+        raise UsageError(f"{source} is not a mapping", "a recipe is made of key: value")
+    if "${" in json.dumps(layer, default=str):
+        raise UsageError(f"{source} contains ${{...}}", "recipes are data: write the value itself")
+    return {str(k): v for k, v in layer.items()}
+
+
+def _refuse_code(layers: list[dict[str, Any]], *, allowed: bool) -> None:
+    """Refuse a user's own code named in a file, unless the command line allows it."""
+    for name in [n for layer in layers for n in _component_names(layer)]:
+        if ":" in name and not allowed:
+            raise UsageError(
+                f"the recipe file names code to run: {name}",
+                "if you trust it, add allow_code=true on the command line",
+            )
+
+
+def _component_names(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["name"]] if isinstance(value.get("name"), str) else []
+        return own + [n for v in value.values() for n in _component_names(v)]
+    if isinstance(value, list):
+        return [n for v in value for n in _component_names(v)]
+    # A bare string may name a component too.
+    return [value] if isinstance(value, str) and is_code(value) else []
+
+
+def change(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
+    """Return a recipe with some of its blocks replaced, checked again."""
+    return merge([{**dataclasses.asdict(recipe), **changes}], name=recipe.name)
+
+
+def from_plain(plain: dict[str, Any]) -> Recipe:
+    """Return the recipe that `dataclasses.asdict` took apart."""
+    fields: dict[str, Any] = {**plain, "evaluation": Evaluation(**plain["evaluation"])}
+    return Recipe(**fields)
+
+
+def merge(layers: Sequence[dict[str, Any]], *, name: str) -> Recipe:
+    """Merge layers of a recipe, later ones winning, and check the result."""
+    merged = OmegaConf.structured(Recipe(name=name))
+    for layer in layers:
+        merged = _merged(merged, layer)
+    recipe = OmegaConf.to_object(merged)
+    assert isinstance(recipe, Recipe)
+    _refuse_name(recipe.name)
+    return checked(recipe)
+
+
+def _refuse_name(name: str) -> None:
+    """Refuse a name that would lead out of the folder where runs lie."""
+    is_plain = name.isprintable() and not {"/", "\\"} & set(name) and name.strip(". ") != ""
+    if not is_plain and name not in names():
+        raise UsageError(
+            f"name={name!r} is not a plain name", "give one without slashes, such as my_run"
+        )
+
+
+def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
+    known = [f.name for f in dataclasses.fields(Recipe)]
+    for key in layer:
+        if key not in known:
+            raise UsageError(
+                f"there is no key {key!r}{nearest(key, [*known, 'student', 'protocol'])}",
+                f"a recipe has {', '.join(known)}",
+            )
+        refuse_unusable(key, layer[key])
+    layer = {k: _normal(k, v) for k, v in layer.items()}
+    for key in {*SINGLE, "pretrain"} & layer.keys():
+        _start_afresh(merged, key, layer[key])
+    try:
+        return OmegaConf.merge(merged, layer)  # type: ignore[return-value] # two mappings give one
+    except (OmegaConfBaseException, TypeError) as error:
+        key = getattr(error, "full_key", None) or ", ".join(layer)
+        raise UsageError(
+            f"{key}: {str(error).splitlines()[0]}", "see docs/recipes.md for the schema"
+        ) from error
+
+
+def _start_afresh(merged: DictConfig, key: str, block: Any) -> None:
+    """Drop a block's settings where a layer names another component, also in the blocks within."""
+    if not isinstance(block, dict) or not isinstance(merged.get(key), DictConfig):
+        return
+    if "name" in block and block["name"] != merged[key].get("name"):
+        merged[key] = {}
+    for inner, value in block.items():
+        _start_afresh(merged[key], inner, value)
+
+
+def _normal(key: str, value: Any) -> Any:
+    """Turn the short forms of a block into the long one."""
+    if key in SINGLE:
+        return as_block(key, value)
+    if key == "pretrain" and isinstance(value, dict):
+        return {k: as_block(f"pretrain.{k}", v) for k, v in value.items()}
+    if key in PLURAL and isinstance(value, dict) and "name" not in value:
+        raise UsageError(
+            f"{key}: {value} names nothing",
+            f"give the whole list: '{key}=[{{name: NAME, ...}}]'",
+        )
+    if key in PLURAL:
+        listed = value if isinstance(value, list) else [value]
+        return [as_block(key, v) for v in listed]
+    return value

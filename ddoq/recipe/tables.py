@@ -1,0 +1,83 @@
+"""Which components have a short name, and where is each? One table for each kind.
+
+A name is looked up here when a recipe names it; nothing is imported for that. `family/*` stands
+for every name of that family, whose rest is handed to the component as `model`.
+"""
+
+from ddoq.protocols.presets import PRESETS
+
+IMAGES = {
+    "digits": "ddoq.data.digits:Digits",
+    "imagefolder": "ddoq.data.imagefolder:ImageFolder",
+    "torchvision": "ddoq.data.torchvision:Torchvision",
+    "parquet": "ddoq.data.parquet:Parquet",
+}
+
+AUTOENCODERS = {
+    "identity": "ddoq.autoencoders.identity:Identity",
+    "kl": "ddoq.autoencoders.kl:KL",
+    "tiny": "ddoq.autoencoders.tiny:Tiny",
+}
+
+PRIORS = {
+    "dit": "ddoq.priors.dit:DiTPrior",
+    "unet": "ddoq.priors.unet:UNetPrior",
+    "stable_diffusion": "ddoq.priors.stable_diffusion:StableDiffusionPrior",
+}
+
+NETS = {
+    "dit": "ddoq.priors.nets:dit",
+    "unet": "ddoq.priors.nets:unet",
+}
+
+SOLVERS = {
+    "lloyd": "ddoq.quantize.lloyd:Lloyd",
+    "clvq": "ddoq.quantize.clvq:CLVQ",
+    "faiss": "ddoq.quantize.faiss:Faiss",
+    "d4m": "ddoq.quantize.d4m:D4M",
+}
+
+DECODERS = {
+    "plain": "ddoq.decoders.plain:Plain",
+    "nearest": "ddoq.decoders.nearest:Nearest",
+    "dit": "ddoq.decoders.dit:DiT",
+    "unet": "ddoq.decoders.unet:UNet",
+    "stable_diffusion": "ddoq.decoders.stable_diffusion:StableDiffusion",
+}
+
+DISTILLERS = {
+    "ddoq": "ddoq.distillers.ddoq:DDOQ",
+    "random": "ddoq.distillers.random:Random",
+    "full": "ddoq.distillers.full:Full",
+    "herding": "ddoq.distillers.coresets:herding",
+    "k_center": "ddoq.distillers.coresets:k_center",
+    "d4m": "ddoq.distillers.published:d4m",
+    "ddoq/paper": "ddoq.distillers.published:paper",
+    "nearest": "ddoq.distillers.published:nearest",
+    "prior": "ddoq.distillers.prior:Prior",
+}
+
+WEIGHTINGS = {
+    "uniform": "ddoq.distillers.weighting:uniform",
+    "mass": "ddoq.distillers.weighting:mass",
+    "root": "ddoq.distillers.weighting:root",
+    "root_raw": "ddoq.distillers.weighting:root_raw",
+}
+
+TEACHERS = {
+    "trained": "ddoq.teachers.trained:trained_teacher",
+    "checkpoint": "ddoq.teachers.checkpoint:checkpoint_teacher",
+    "ensemble": "ddoq.teachers.ensemble:ensemble",
+    "timm/*": "ddoq.teachers.timm:timm_teacher",
+    "torchvision/*": "ddoq.teachers.torchvision:torchvision_teacher",
+}
+
+STUDENTS = {
+    "convnet": "ddoq.students.convnet:ConvNet",
+    "resnet": "ddoq.students.resnet:resnet",
+    "resnetap": "ddoq.students.resnet:resnetap",
+    "timm/*": "ddoq.students.timm:timm_student",
+    "torchvision/*": "ddoq.students.torchvision:torchvision_student",
+}
+
+PROTOCOLS = dict.fromkeys(PRESETS, "ddoq.protocols.protocol:Protocol")

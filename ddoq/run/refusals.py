@@ -1,0 +1,131 @@
+"""What can a run, or a set, not be? Refused with the images at hand, before anything is trained."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddoq.errors import ResourceError, UsageError
+from ddoq.recipe import shipped
+from ddoq.recipe.component import is_code, sources
+from ddoq.recipe.kinds import PRETRAINERS
+
+if TYPE_CHECKING:
+    from ddoq.evaluation.cell import Cell
+    from ddoq.protocols.protocol import Protocol
+    from ddoq.run import Run
+
+
+def refuse_run(run: "Run") -> None:
+    """Refuse what only timm, the images and the constructors can tell, before any stage."""
+    from ddoq.data.seen import refuse_seen
+    from ddoq.students import timm, torchvision
+
+    checks = {"timm": timm.check_model, "torchvision": torchvision.check_model}
+    teachers = [run.recipe.teacher, *run.recipe.evaluation.teachers]
+    for block in [*run.recipe.students, *teachers]:
+        family, _, model = block["name"].partition("/")
+        if model and family in checks:
+            checks[family](model)
+    _refuse_protocols(run)
+    _refuse_evaluation(run)
+    for block in run.recipe.students:
+        net = run.make("student", block)
+        if is_code(block["name"]):
+            run.try_own(net, block["name"])
+    settings = run.recipe.evaluation
+    splits = [settings.split, *(["val"] if settings.choose else [])]
+    for part in PRETRAINERS:
+        blocks = teachers if part == "teacher" else [getattr(run.recipe, part)]
+        for source in (s for block in blocks for s in sources(block) if s != "pretrain"):
+            for split in splits:
+                refuse_seen(shipped.locate(source), run.images, split)
+
+
+def refuse_places(**folders: str | None) -> None:
+    """Refuse folders that are files, or that nothing can be written to; leave no trace there."""
+    for key, folder in folders.items():
+        if folder is None:
+            continue
+        place = Path(folder).absolute()
+        try:
+            # Of a folder that is yet to be made, the nearest one that is there counts.
+            found = next(p for p in (place, *place.parents) if p.exists())
+            if not found.is_dir():
+                raise UsageError(f"{key}={folder}: {found} is a file", f"give {key} a folder")
+            with tempfile.TemporaryFile(dir=found):
+                pass
+        except OSError as error:
+            raise ResourceError(
+                f"{key}={folder}: {error.strerror}", f"give {key} a folder you may write to"
+            ) from error
+
+
+def _refuse_evaluation(run: "Run") -> None:
+    settings = run.recipe.evaluation
+    if settings.choose and len(run.images.val) == 0:
+        raise UsageError(
+            "evaluation.choose=true, but there are no validation images to choose by",
+            "give the data some, or leave the choice out",
+        )
+    largest = int(run.images.train.labels.bincount().max())
+    beyond = [n for n in dict.fromkeys(settings.images_per_class) if n >= largest]
+    if len(beyond) > 1:
+        raise UsageError(
+            f"evaluation.images_per_class={beyond}, but no class has more than {largest} images",
+            "name one of these sizes: the sets would be the same",
+        )
+    if settings.spread == "ray" and run.world.size > 1:
+        raise UsageError(
+            f"evaluation.spread=ray on {run.world.size} ranks would train everything several times",
+            "start one process: trainer.devices=1",
+        )
+
+
+def _refuse_protocols(run: "Run") -> None:
+    names = [s["name"] for s in run.recipe.students]
+    ids: list[str] = []
+    for block in run.recipe.protocols:
+        protocol = run.make("protocol", block)
+        ids.append(protocol.id)
+        refuse_other_size(run, protocol)
+        unknown = [n for n in block.get("lr_of", {}) if n not in names]
+        if unknown:
+            raise UsageError(
+                f"protocol {protocol.id}: lr_of names {unknown[0]!r}, which is no student here",
+                f"the students are {', '.join(names)}",
+            )
+    if len(set(ids)) < len(ids):
+        raise UsageError(f"protocols: {', '.join(ids)} are not all different", "name each once")
+
+
+def refuse_set(run: "Run", cell: "Cell") -> None:
+    """Refuse a set that the protocol cannot train on as it is."""
+    synthetic, protocol, images = cell.synthetic, cell.protocol, run.images
+    refuse_other_size(run, protocol)
+    size = synthetic.images.shape[-1]
+    if size != images.image_size and not protocol.any_size:
+        raise UsageError(
+            f"the set's images have {size} pixels, the real ones {images.image_size}",
+            "set data.image_size, or let the protocol resize them: any_size=true",
+        )
+    if synthetic.targets is not None:
+        raise UsageError(
+            f"the set carries targets, which protocol {protocol.id} does not read",
+            "leave them out: dataclasses.replace(synthetic, targets=None)",
+        )
+    if synthetic.images.shape[1] != images.channels:
+        raise UsageError(
+            f"the set's images have {synthetic.images.shape[1]} channels, the real ones "
+            f"{images.channels}",
+            "set data.channels, or convert the set",
+        )
+
+
+def refuse_other_size(run: "Run", protocol: "Protocol") -> None:
+    """Refuse a protocol that trains at another size than the images have."""
+    if protocol.image_size not in (None, run.images.image_size):
+        raise UsageError(
+            f"protocol {protocol.id} trains at {protocol.image_size} pixels, "
+            f"the images have {run.images.image_size}",
+            f"set data.image_size={protocol.image_size}",
+        )

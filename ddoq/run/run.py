@@ -1,0 +1,383 @@
+"""What does a run share: its ranks, its cache, its trainer, and what was made so far?
+
+Everything is made when it is first asked for, so that a finished run loads next to nothing.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddoq.console import Console
+from ddoq.files.artifacts import Cache, StageRecord, fingerprint, sha256, versions
+from ddoq.files.outputs import RUN_LOG
+from ddoq.processes.memory import keep_freed
+from ddoq.processes.world import World, launch
+from ddoq.recipe import Recipe
+from ddoq.recipe.component import SEVERAL, Block, Kind, build, is_code
+from ddoq.recipe.kinds import KINDS, LIBRARIES, PRETRAINERS
+from ddoq.recipe.signature import local_sources, signature
+from ddoq.run.refusals import refuse_places
+from ddoq.run.revisions import commit_of, is_moving, known_commit
+from ddoq.run.sources import weights_fingerprint
+from ddoq.run.stages import versioned
+from ddoq.run.trainers import WITHOUT_EFFECT, new_trainer, refuse_trainer, silence
+
+if TYPE_CHECKING:
+    from lightning import Trainer
+
+    from ddoq.data.images import Images
+    from ddoq.data.latents import LatentStore
+    from ddoq.teachers.teacher import Teacher
+
+
+# What a component's constructor may ask a run for, by name.
+_NOUNS = (
+    "autoencoder",
+    "channels",
+    "image_size",
+    "images",
+    "latents",
+    "make",
+    "num_classes",
+    "prior",
+    "seed",
+)
+
+# Strategies of several ranks that are DDP as it comes.
+_SUMMING = ("auto", "ddp")
+
+
+class Run:
+    """The workshop of one recipe: builds components, runs stages, remembers what it cost."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        console: Console | None = None,
+        *,
+        pretrain_ranks: int | None = None,
+        measures: bool = True,
+        strategy: str | None = None,
+    ) -> None:
+        refuse_places(cache=recipe.cache, out=recipe.out)
+        silence()
+        keep_freed()
+        _set_threads(recipe.threads)
+        self.recipe = recipe
+        self._seed = recipe.seed
+        self.world: World = launch(recipe.trainer)
+        self._measures = measures
+        refuse_trainer(self.world, recipe.trainer)
+        self.pretrain_ranks = pretrain_ranks or self.world.size
+        """How many ranks train what `pretrain` makes: more, where this run is a rank's worker."""
+        self.strategy: str = strategy or {**recipe.trainer, **self.world.settings}.get(
+            "strategy", "auto"
+        )
+        """How those ranks share a training."""
+        self.console = console or Console(is_silent=not self.world.is_first)
+        self.records: list[StageRecord] = []
+        self._weights: dict[str, str] = {}
+        self._teachers: dict[str, Teacher] = {}
+        self.cache = Cache(
+            Path(recipe.cache),
+            self.world,
+            on_start=lambda stage: self.console.log({"event": "start", "stage": stage}),
+            on_finish=self.remember,
+        )
+
+        self.pin()
+
+    def pin(self, parts: Iterable[str] = ()) -> None:
+        """Fix what moves on the Hub to commits: of these parts, and of all that are known already.
+
+        A name is a commit in every key from then on, and in the recipe that is saved.
+        """
+        asked, cache = set(parts), Path(self.recipe.cache)
+        for part in PRETRAINERS:
+            block = getattr(self.recipe, part)
+            if not is_moving(block):
+                continue
+            named = block["source"], block["revision"]
+            commit = known_commit(cache, *named)
+            if commit is None and part in asked:
+                commit = commit_of(cache, *named)
+            if commit is not None:
+                block["revision"] = commit
+                self.console.say(f"{part}: {'@'.join(named)} is commit {commit}")
+
+    def remember(self, *records: StageRecord) -> None:
+        """Note what became of stages."""
+        for record in records:
+            self.records.append(record)
+            self.console.log({"event": "finish", **asdict(record)})
+
+    def open_folder(self, digest: str) -> Path:
+        """Make the run's folder, the same on every rank, and save the recipe in it."""
+        folder = self.recipe.folder(digest)
+        if self.world.is_first:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Before anything else: by its log a folder is known as a run's.
+            self.console.open_log(folder / RUN_LOG)
+            self.console.log({"event": "open", "recipe": self.recipe.name})
+            self.recipe.save(folder / "recipe.yaml")
+        self.world.barrier()
+        return folder
+
+    def stage(self, name: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> Path:
+        """Return the folder of a finished stage, running `work` if it is not there yet."""
+        return self.cache.stage(name, versioned(name, key), work)
+
+    def is_done(self, name: str, key: Mapping[str, Any]) -> bool:
+        """Say whether a stage is in the cache."""
+        return self.cache.has(name, versioned(name, key))
+
+    def place(self, name: str, key: Mapping[str, Any]) -> Path:
+        """Return where a stage's result lies, or will lie."""
+        return self.cache.place(name, versioned(name, key))
+
+    def key(self, kind: str, block: Block | None = None) -> dict[str, Any]:
+        """Return what determines a component: its settings, weights and plugged-in source."""
+        block = dict(block or getattr(self.recipe, kind))
+        key: dict[str, Any] = {k: v for k, v in block.items() if k != "source"}
+        if ":" in block["name"]:
+            files = local_sources(block["name"].split(":")[0])
+            key["code"] = [sha256(f) for f in files]
+        if "source" in block:
+            key["weights"] = self._weights_key(kind, block)
+        if (kind, block["name"]) in LIBRARIES:
+            key["versions"] = versions(*LIBRARIES[kind, block["name"]])
+        nested = {k: v for k, v in key.items() if k in KINDS and isinstance(v, dict)}
+        several = {k: (SEVERAL[k], v) for k, v in key.items() if k in SEVERAL}
+        key |= {k: [self.key(one, b) for b in blocks] for k, (one, blocks) in several.items()}
+        return key | {k: self.key(k, v) for k, v in nested.items()}
+
+    def _weights_key(self, kind: str, block: Block) -> Any:
+        if block["source"] == "pretrain":
+            return self.pretrain_key(kind)
+        name = fingerprint([kind, block])
+        if name not in self._weights:
+            self._weights[name] = weights_fingerprint(kind, block)
+        return self._weights[name]
+
+    @property
+    def trains_apart(self) -> bool:
+        """Whether the ranks share the students, instead of every student's steps."""
+        return self.recipe.evaluation.spread == "ranks" and self.world.size > 1
+
+    @property
+    def student_world(self) -> World:
+        """The ranks that share a student's training."""
+        return self.world.alone() if self.trains_apart else self.world
+
+    @property
+    def student_key(self) -> dict[str, Any]:
+        """Return what changes the outcome of a student's training, beside its own settings."""
+        return self._training_key(self.student_world.size)
+
+    def _training_key(self, ranks: int) -> dict[str, Any]:
+        """The number of ranks is part of it: gradients are summed in another order.
+
+        So is what they do other than summing, which is DDP.
+        """
+        trainer = self.recipe.trainer
+        settings = {k: v for k, v in trainer.items() if k not in WITHOUT_EFFECT}
+        if ranks > 1 and self.strategy not in _SUMMING:
+            settings["strategy"] = self.strategy
+        return {"ranks": ranks, "device": self.world.device.type, **settings}
+
+    def pretrain_key(self, part: str) -> dict[str, Any]:
+        """Return what determines the weights that `pretrain` makes."""
+        settings = self._settings(part)
+        key: dict[str, Any] = {
+            "images": self.images.fingerprint,
+            "seed": self.recipe.seed,
+            "settings": settings,
+            "name": getattr(self.recipe, part)["name"],
+            "training": self._training_key(self.pretrain_ranks),
+        }
+        is_latent = part == "prior" and settings["space"] == "latents"
+        return key | ({"autoencoder": self.key("autoencoder")} if is_latent else {})
+
+    def _settings(self, part: str) -> Block:
+        """Return how a part is trained; minutes become steps, in the recipe too."""
+        settings: Block = self.recipe.pretrain[part]
+        if settings.get("minutes") is None:
+            return settings
+        from ddoq.priors.pretrain import PriorPretraining
+        from ddoq.priors.throughput import is_measured, steps_within
+
+        how = PriorPretraining(**settings)
+        if self._measures or is_measured(self, how):
+            settings = {**settings, "minutes": None, "steps": steps_within(self, how)}
+            self.recipe.pretrain[part] = settings
+        return settings
+
+    def pretrained(self, part: str) -> Path:
+        """Return the folder of trained weights, training them first if need be."""
+        from ddoq.data.seen import remember
+
+        def work(folder: Path) -> None:
+            kinds = {**KINDS, "pretrain": Kind(PRETRAINERS)}
+            how = build(kinds, "pretrain", {"name": part, **self._settings(part)})
+            with self.console.stage(f"pretrain {part}"):
+                how.train(self, folder)
+            if self.world.is_first:
+                remember(folder, self.images)
+
+        return self.stage(f"pretrain/{part}", self.pretrain_key(part), work)
+
+    def make(self, kind: str, block: Block | None = None, **supplied: Any) -> Any:
+        """Make a component, training its weights first where the recipe says `pretrain`."""
+        block = dict(block or getattr(self.recipe, kind))
+        if block.get("source") == "pretrain":
+            block["source"] = str(self.pretrained(kind))
+        for noun in self.asks_for(kind, block):
+            if noun not in supplied and noun in _NOUNS:
+                supplied[noun] = getattr(self, noun)
+        return build(KINDS, kind, block, **supplied)
+
+    def asks_for(self, kind: str, block: Block) -> list[str]:
+        """Return the nouns of this run that a component's constructor names."""
+        named = signature(KINDS[kind].target(kind, block["name"])).parameters
+        return [noun for noun in KINDS[kind].supplies if noun in named]
+
+    @contextlib.contextmanager
+    def seeded(self, seed: int) -> Generator[None]:
+        """Draw with another seed; what was pretrained and encoded stays the recipe's."""
+        before, self._seed = self._seed, seed
+        try:
+            yield
+        finally:
+            self._seed = before
+
+    @property
+    def seed(self) -> int:
+        """The seed of the set that is being drawn."""
+        return self._seed
+
+    @functools.cached_property
+    def images(self) -> "Images":
+        """The real images."""
+        from ddoq.data.given import refuse_source
+        from ddoq.data.images import Images, describe
+
+        # Rank 0 first: where data are downloaded or surveyed, the others find it done.
+        if not self.world.is_first:
+            self.world.barrier()
+        block, source, made_by = self.recipe.data, self.make("data"), None
+        if is_code(block["name"]):
+            refuse_source(source, block["name"])
+            # What a user's own source says of its content may leave out its code and settings.
+            made_by = self.key("data")
+        images = Images(source, made_by=made_by)
+        if self.world.is_first:
+            self.world.barrier()
+        for line in describe(images):
+            self.console.say(line)
+        return images
+
+    @functools.cached_property
+    def autoencoder(self) -> Any:
+        """The autoencoder, on this rank's device."""
+        return self.make("autoencoder").to(self.world.device)
+
+    @functools.cached_property
+    def prior(self) -> Any:
+        """The generative model, on this rank's device."""
+        return self.make("prior").to(self.world.device)
+
+    @property
+    def teacher(self) -> "Teacher":
+        """The recipe's teacher."""
+        return self.teacher_of(None)
+
+    def teacher_of(self, block: Block | None) -> "Teacher":
+        """Return a teacher of this run's classes, on this rank's device; None is the recipe's."""
+        block = block or self.recipe.teacher
+        key = fingerprint(block)
+        if key not in self._teachers:
+            teacher = self.make("teacher", block).for_classes(self.images.class_ids)
+            if is_code(block["name"]):
+                self.try_own(teacher, block["name"])
+            self._teachers[key] = teacher.to(self.world.device)
+        return self._teachers[key]
+
+    def try_own(self, net: Any, target: str) -> None:
+        """Refuse a user's own network that does not give every class of these images a logit."""
+        from ddoq.students.trial import try_logits
+
+        shape = self.channels, self.image_size, self.image_size
+        try_logits(net, target, shape, self.num_classes)
+
+    def release(self) -> None:
+        """Forget the networks that lie on a GPU; they are made again when they are asked for."""
+        if self.world.device.type != "cuda":
+            return
+        import torch
+
+        for noun in ("autoencoder", "prior"):
+            self.__dict__.pop(noun, None)
+        self._teachers.clear()
+        torch.cuda.empty_cache()
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes of the images."""
+        return self.images.num_classes
+
+    @property
+    def channels(self) -> int:
+        """The number of channels of the images."""
+        return self.images.channels
+
+    @property
+    def image_size(self) -> int:
+        """The side of the images in pixels."""
+        return self.images.image_size
+
+    @property
+    def latents_key(self) -> dict[str, Any]:
+        """What determines the latents."""
+        key: dict[str, Any] = {
+            "images": self.images.fingerprint,
+            "autoencoder": self.key("autoencoder"),
+            # A GPU adds up in another order.
+            "device": self.world.device.type,
+        }
+        is_random = self.recipe.autoencoder.get("samples", False)
+        return key | ({"seed": self.recipe.seed} if is_random else {})
+
+    @functools.cached_property
+    def latents(self) -> "LatentStore":
+        """The latents of the training images."""
+        from ddoq.data.encoding import encode
+        from ddoq.data.latents import LatentStore
+
+        def work(folder: Path) -> None:
+            autoencoder = self.autoencoder
+            with self.console.stage("encode", len(self.images.train)) as bar:
+                encode(
+                    self.images,
+                    autoencoder,
+                    folder,
+                    seed=self.recipe.seed,
+                    world=self.world,
+                    about={"autoencoder": self.key("autoencoder")},
+                    advance=bar.advance,
+                )
+
+        return LatentStore.open(self.stage("latents", self.latents_key, work))
+
+    def trainer(self, **settings: Any) -> "Trainer":
+        """Return a Lightning Trainer as the recipe's `trainer:` block has it."""
+        return new_trainer(self.world, self.recipe.trainer, settings)
+
+
+def _set_threads(threads: int | None) -> None:
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)

@@ -1,0 +1,59 @@
+"""Which files of a folder of weights does a component read? Their content is part of its key."""
+
+from pathlib import Path
+
+from ddoq.files.artifacts import fingerprint, sha256
+from ddoq.recipe import shipped
+from ddoq.recipe.component import Block
+
+_MODEL = (
+    "config.json",
+    "{0}.safetensors",
+    "{0}.safetensors.index.json",
+    "{0}-*.safetensors",
+)
+_DIFFUSERS = tuple(pattern.format("diffusion_pytorch_model") for pattern in _MODEL)
+_TRANSFORMERS = tuple(pattern.format("model") for pattern in _MODEL)
+_SCHEDULE = "scheduler/scheduler_config.json"
+# By kind and name; other components, a user's among them, may read any file.
+_READ = {
+    ("autoencoder", "kl"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
+    ("autoencoder", "tiny"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
+    ("prior", "dit"): (*(f"<subfolder>/{p}" for p in _DIFFUSERS), _SCHEDULE, "classes.json"),
+    ("prior", "unet"): (
+        *(f"<subfolder>/{p}" for p in _DIFFUSERS),
+        *(_SCHEDULE, "classes.json", "prior.json"),
+    ),
+    ("prior", "stable_diffusion"): (
+        *(f"unet/{p}" for p in _DIFFUSERS),
+        *(f"text_encoder/{p}" for p in _TRANSFORMERS),
+        *("tokenizer/*.json", "tokenizer/*.txt"),
+        _SCHEDULE,
+    ),
+    ("teacher", "trained"): ("teacher.json", "model.safetensors"),
+}
+# What is written for people, or by the program itself about where a folder comes from.
+_UNREAD = ("manifest.json", "trained_on.safetensors", "README*", "LICENSE*", "*.md")
+
+
+def weights_fingerprint(kind: str, block: Block) -> str:
+    """Hash the names and contents of the files that a component reads from its `source`.
+
+    What is not on this machine stands for itself: an id on the Hub, beside its revision.
+    """
+    folder = shipped.locate(block["source"])
+    if not folder.exists():
+        return block["source"]
+    if folder.is_file():
+        return fingerprint(sha256(folder))
+    patterns = _READ.get((kind, block["name"]), ())
+    subfolder = block.get("subfolder") or "."
+    read = {f for p in patterns for f in folder.glob(p.replace("<subfolder>", subfolder))}
+    files = sorted(f for f in read or _all(folder) if f.is_file())
+    return fingerprint([[f.relative_to(folder).as_posix(), sha256(f)] for f in files])
+
+
+def _all(folder: Path) -> list[Path]:
+    files = [f for f in folder.rglob("*") if not any(map(f.match, _UNREAD))]
+    # A hub client keeps its notes in hidden folders.
+    return [f for f in files if not any(p.startswith(".") for p in f.relative_to(folder).parts)]

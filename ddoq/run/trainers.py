@@ -1,0 +1,77 @@
+"""How is Lightning set up? A Trainer that neither logs, saves, talks nor shuffles by itself."""
+
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from ddoq.processes.world import World, refused
+
+if TYPE_CHECKING:
+    from lightning import Trainer
+
+# Settings of a Trainer that change where and how loudly it runs, but not what comes out; a
+# strategy does not on one rank.
+WITHOUT_EFFECT = (
+    "accelerator",
+    "devices",
+    "num_nodes",
+    "strategy",
+    "logger",
+    "log_every_n_steps",
+    "enable_progress_bar",
+    "enable_model_summary",
+    "profiler",
+    "detect_anomaly",
+    "default_root_dir",
+)
+
+
+def new_trainer(world: World, wanted: dict[str, Any], settings: dict[str, Any]) -> "Trainer":
+    """Return a Trainer of this rank, as a recipe's `trainer:` block has it."""
+    from lightning import Trainer
+
+    quiet: dict[str, Any] = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+    }
+    if world.size == 1 and world.device.type == "cpu":
+        quiet["accelerator"] = "cpu"
+    # A rank's part of a step is too small for batch statistics of its own.
+    quiet["sync_batchnorm"] = world.size > 1 and world.device.type == "cuda"
+    trainer = Trainer(**{**quiet, **wanted, **world.settings, **settings})
+    # Its handler of SIGTERM broadcasts, in the middle of another collective call, and every step
+    # broadcasts whether it did: `stop` and `agreement` are ours.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    return trainer
+
+
+def refuse_trainer(world: World, wanted: dict[str, Any]) -> None:
+    """Refuse a `trainer:` block that Lightning cannot use, before the first training needs it."""
+    if not wanted:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            new_trainer(world, wanted, {"max_epochs": 1})
+        except Exception as error:  # Lightning raises errors of many kinds, its own among them.
+            raise refused(error) from error
+
+
+def silence() -> None:
+    """Leave out Lightning's hints; its errors and warnings that matter still come."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+        # Lightning sets the level of its own loggers when it is imported, but not of these.
+        logging.getLogger(f"{name}.utilities.rank_zero").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*isinstance.treespec, LeafSpec.*",
+        ".*LeafSpec.*",
+        ".*was configured so checkpointing is.*",
+    ):
+        warnings.filterwarnings("ignore", message)

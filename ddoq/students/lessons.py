@@ -1,0 +1,62 @@
+"""What a network is taught: the steps of a training on one set, and trainings on real images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddoq.processes.world import World
+from ddoq.protocols.protocol import Protocol
+from ddoq.students.feed import Feed
+from ddoq.synthetic import SyntheticSet
+from ddoq.training.loop import Trained, train
+from ddoq.training.progress import Progress
+from ddoq.training.steps import Steps
+
+if TYPE_CHECKING:
+    from lightning import LightningModule
+
+    from ddoq.labels.table import LabelTable
+    from ddoq.run import Run
+
+
+def hard_protocol(part: str, **settings: Any) -> Protocol:
+    """Return the protocol by which `pretrain` trains a part on labeled images."""
+    chosen: dict[str, Any] = {"optimizer": "adamw", **settings}
+    return Protocol(id=part, source="ddoq", labels="hard", loss="ce", **chosen)
+
+
+def train_on_images(
+    run: "Run", module: "LightningModule", protocol: Protocol, work: Path, **settings: Any
+) -> Trained:
+    """Train on all training images for the protocol's steps; settings are the Trainer's."""
+    feed = feed_of(run, run.images.whole(), protocol, run.recipe.seed)
+    name = f"{protocol.id}: {len(feed)} steps of {feed.batch_size} images"
+    with run.console.stage(name, len(feed)) as bar:
+        what = f"pretrain {protocol.id}"
+        steps = Steps(feed.batch, len(feed))
+        shown = Progress(bar)
+        return train(run, module, what, work, shown, settings=settings, train_dataloaders=steps)
+
+
+def feed_of(
+    run: "Run",
+    synthetic: SyntheticSet,
+    protocol: Protocol,
+    seed: int,
+    labels: "LabelTable | None" = None,
+    *,
+    world: World | None = None,
+) -> Feed:
+    """Return the steps of a training on a set, as this rank of a world (the run's) sees them."""
+    images, world = run.images, world or run.world
+    return Feed(
+        synthetic=synthetic,
+        protocol=protocol,
+        seed=seed,
+        size=images.image_size,
+        mean=images.mean,
+        std=images.std,
+        device=world.device,
+        rank=world.rank,
+        world_size=world.size,
+        labels=labels,
+    )

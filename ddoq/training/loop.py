@@ -1,0 +1,55 @@
+"""How is a module trained? With a guard, each rank its part, going on where it was stopped."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddoq.processes import stop
+from ddoq.training.curve import Curve
+from ddoq.training.finite_guard import FiniteGuard
+from ddoq.training.resume import Resume
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from lightning import Callback, LightningModule, Trainer
+    from torch import Tensor
+
+    from ddoq.run import Run
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is left of a training beside the module."""
+
+    trainer: "Trainer"
+    losses: "Float[Tensor, ' steps']"
+    seconds_before: float
+    """What calls that were stopped had taken."""
+
+
+def train(
+    run: "Run",
+    module: "LightningModule",
+    what: str,
+    work: Path | None,
+    *callbacks: "Callback",
+    settings: Mapping[str, Any] | None = None,
+    **data: Any,
+) -> Trained:
+    """Train a module once through its steps, by a Trainer with some further settings.
+
+    In `work`, a stage's workspace, lies the state that a call which was killed had reached; there a
+    signal ends the training after a step, with its state saved.
+    """
+    curve = Curve()
+    resume = [Resume(work / "training.resume", run.world)] if work else []
+    guard = FiniteGuard(what)
+    watched = [guard, *callbacks, curve, *resume]
+    trainer = run.trainer(max_epochs=1, callbacks=watched, **(settings or {}))
+    # One rank looks for all.
+    found = run.world.broadcast(resume[0].found if resume and run.world.is_first else None)
+    with stop.deferred() if resume else contextlib.nullcontext():
+        trainer.fit(module, ckpt_path=found, weights_only=True if found else None, **data)
+    return Trained(trainer, curve.losses, resume[0].seconds_before if resume else 0.0)

@@ -1,0 +1,41 @@
+"""Does memory that was freed serve the next tensor?"""
+
+import subprocess
+import sys
+
+import pytest
+
+from ddoq.processes.memory import keep_freed
+
+_COUNT = """
+import ctypes, resource, sys
+from ddoq.processes.memory import keep_freed
+if sys.argv[1] == "keep":
+    assert keep_freed()
+libc, size = ctypes.CDLL(None), 30 * 2**20
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    blocks = [libc.malloc(size) for _ in range(6)]
+    for block in blocks:
+        ctypes.memset(block, 1, size)
+    for block in reversed(blocks):
+        libc.free(block)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def counted(environment: dict[str, str], how: str) -> int:
+    """Return how often a process had to ask for pages while it used 180 megabytes 20 times."""
+    command = [sys.executable, "-c", _COUNT, how]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(not keep_freed(), reason="only glibc can be told")
+def test_pages_are_asked_for_once(environment: dict[str, str]) -> None:
+    kept, given_back = (counted(environment, how) for how in ("keep", "leave"))
+    pages = 180 * 2**20 // 4096
+    assert kept < 2 * pages < 10 * pages < given_back
