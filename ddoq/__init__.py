@@ -4,17 +4,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ddoq.api import distill, evaluate, load
+    from ddoq.api import compare, distill, evaluate, load
     from ddoq.recipe import Recipe
     from ddoq.synthetic import SyntheticSet
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "SyntheticSet", "distill", "evaluate", "load"]
+__all__ = ["Recipe", "SyntheticSet", "compare", "distill", "evaluate", "load"]
 
 # Importing ddoq imports nothing heavy: a name is fetched when it is first used.
 _HOMES = {
     "Recipe": "ddoq.recipe",
     "SyntheticSet": "ddoq.synthetic",
+    "compare": "ddoq.api",
     "distill": "ddoq.api",
     "evaluate": "ddoq.api",
     "load": "ddoq.api",

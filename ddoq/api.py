@@ -1,4 +1,4 @@
-"""What do the commands call, from Python? Distill, evaluate, load."""
+"""The public functions: distill, evaluate, compare, load."""
 
 import dataclasses
 import sys
@@ -11,73 +11,92 @@ from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
     from ddoq.console import Console
-    from ddoq.evaluation.score import Result
-    from ddoq.recipe.component import Block
+    from ddoq.evaluation.results import Results
 
 
-def distill(recipe: str = "digits", *overrides: str) -> SyntheticSet:
+def distill(recipe: str = "digits", *overrides: str, **changes: Any) -> SyntheticSet:
     """Return the synthetic set of a recipe, from the cache where its stages are finished.
 
+    Change the recipe by what one types on the command line, or by keywords: keys of the recipe, of
+    `evaluation`, or settings of its distiller.
+
     >>> import ddoq
-    >>> small = ddoq.distill("digits", "decoder=plain", "distiller.images_per_class=2")
+    >>> small = ddoq.distill("digits", decoder="plain", images_per_class=2)
     >>> len(small), small.class_names[:3], round(float(small.weights.sum()), 6)
     (20, ('0', '1', '2'), 20.0)
     """
-    from ddoq.evaluation.grid import draw
-    from ddoq.evaluation.rows import entries
+    from ddoq.evaluation.grid import Draw, Grid
     from ddoq.plan import pin
     from ddoq.run import Run
 
-    wanted = recipes.read([f"recipe={recipe}", *overrides]).recipe
+    wanted = recipes.read([f"recipe={recipe}", *overrides], changes=changes).recipe
     run = Run(wanted, _console())
     pin(run)
-    return draw(run, entries(wanted)[0], 0)
+    return Grid.of(run).drawn(Draw(0, 0))
+
+
+def compare(recipe: str = "digits", *overrides: str, **changes: Any) -> "Results":
+    """Do what `python -m ddoq.fit` does, and return all results; the report lies in `out`.
+
+    Sets, students, protocols and seeds are the recipe's, changed as for `distill`. A student of
+    your own is its class, a name, or a dict.
+
+    >>> import ddoq
+    >>> student = {"name": "convnet", "depth": 1, "width": 4}
+    >>> quick = {"decoder": "plain", "decoders": [], "baselines": ["random"], "seeds": 2}
+    >>> results = ddoq.compare("digits", student=student, protocol="small_hard", **quick)
+    >>> [row.distiller for row in results.only.rows]
+    ['ddoq', 'random']
+    """
+    from ddoq.experiment import experiment
+
+    invocation = recipes.read([f"recipe={recipe}", *overrides], changes=changes)
+    outcome = experiment(dataclasses.replace(invocation, dry_run=False), _console())
+    assert outcome is not None
+    return outcome.results
 
 
 def evaluate(
     synthetic: SyntheticSet,
     *,
     recipe: str = "digits",
-    students: Sequence["str | Block"] | None = None,
-    protocol: str | None = None,
+    students: Sequence[Any] | None = None,
+    protocol: Any = None,
     seeds: int = 3,
     overrides: Sequence[str] = (),
-) -> list["Result"]:
+    **changes: Any,
+) -> "Results":
     """Train students on a set and measure them on a recipe's real test images.
 
-    The recipe gives the test images and the teacher; any set of the same classes will do.
+    The recipe gives the test images, the teacher and the baselines: random images of the same
+    number and all data stand beside the set, unless `baselines=[]`. Any set of the same classes
+    will do.
 
     >>> import ddoq
-    >>> small = ddoq.distill("digits", "decoder=plain")
+    >>> small = ddoq.distill("digits", decoder="plain")
     >>> student = {"name": "convnet", "depth": 2, "width": 8}
-    >>> results = ddoq.evaluate(small, students=[student], protocol="small_hard", seeds=2)
-    >>> [r.student for r in results], all(r.top1 > 0.5 for r in results)
-    (['convnet', 'convnet'], True)
+    >>> how = {"protocol": "small_hard", "seeds": 2, "baselines": ["random"]}
+    >>> results = ddoq.evaluate(small, students=[student], **how)
+    >>> [r.distiller for r in results], all(r.top1 > 0.4 for r in results)
+    (['ddoq', 'ddoq', 'random', 'random'], True)
     """
-    from ddoq.evaluation.cell import Cell
-    from ddoq.evaluation.grid import result_of
-    from ddoq.evaluation.rows import foreign_entry, student_name
+    from ddoq.evaluation.grid import Grid, tables_of
+    from ddoq.evaluation.rows import beside, given_entry
+    from ddoq.plan import pin
     from ddoq.run import Run
+    from ddoq.run.refusals import refuse_run
 
-    wanted = recipes.read([f"recipe={recipe}", *overrides]).recipe
-    changes: dict[str, Any] = {}
-    if students is not None:
-        changes["students"] = list(students)
-    if protocol is not None:
-        changes["protocols"] = [protocol]
-    wanted = recipes.change(wanted, changes)
+    given = {"students": students, "protocols": None if protocol is None else [protocol]}
+    changes |= {"seeds": seeds, **{k: v for k, v in given.items() if v is not None}}
     # Ranks that call this train each student together.
-    together = dataclasses.replace(wanted.evaluation, spread="processes")
-    wanted = dataclasses.replace(wanted, evaluation=together)
+    changes["spread"] = "processes"
+    wanted = recipes.read([f"recipe={recipe}", *overrides], changes=changes).recipe
     run = Run(wanted, _console())
-    entry = foreign_entry(synthetic, wanted)
-    protocol_used = run.make("protocol", wanted.protocols[0])
+    refuse_run(run)
+    pin(run)
     mine = synthetic.for_classes(run.images.class_ids)
-    return [
-        result_of(run, entry, Cell(mine, block, protocol_used, seed), student_name(wanted, block))
-        for seed in range(wanted.seed, wanted.seed + seeds)
-        for block in wanted.students
-    ]
+    rows = [given_entry(mine, seeds, len(wanted.students)), *beside(wanted, mine)]
+    return Grid(run, rows, tables_of(run), wanted.students, wanted.seed).results()
 
 
 def _console() -> "Console":

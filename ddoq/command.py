@@ -125,6 +125,6 @@ def _end(code: int, message: str, *, show: bool = False) -> NoReturn:
     _leave_outlets()
     ranks.abort(_SAVING_SECONDS if stop.asked() else 0.0)
     # Other ranks may never answer: waiting for them at exit would hang.
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if ranks.are_several():
         os._exit(code)
     sys.exit(code)

@@ -1,11 +1,13 @@
 """The whole program: images to latents to points to a synthetic set to a table of accuracies."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ddoq import plan
-from ddoq.evaluation.grid import draw, fill, tables
-from ddoq.evaluation.rows import entries
-from ddoq.evaluation.workers import say_hours, train_in_parallel
+from ddoq.console import Console
+from ddoq.evaluation.grid import Grid
+from ddoq.evaluation.missing import learn_missing, say_hours, train_missing
+from ddoq.evaluation.results import Results
 from ddoq.files.outputs import refuse_foreign_run
 from ddoq.recipe import Invocation
 from ddoq.report.folder import write_report
@@ -13,15 +15,26 @@ from ddoq.run import Run
 from ddoq.run.refusals import refuse_run
 
 
-def experiment(invocation: Invocation, *, says_hours: bool = False) -> Path:
-    """Run a recipe and return its folder: the set, the results, the report."""
+@dataclass(frozen=True)
+class Outcome:
+    """What a recipe came to."""
+
+    folder: Path
+    """The set, the results, the report."""
+    results: Results
+
+
+def experiment(
+    invocation: Invocation, console: Console | None = None, *, says_hours: bool = False
+) -> Outcome | None:
+    """Run a recipe; a dry run only says what it would do."""
     wanted = invocation.recipe
     refuse_foreign_run(wanted.folder(invocation.digest))
-    run = Run(wanted, measures=not invocation.dry_run)
+    run = Run(wanted, console, measures=not invocation.dry_run)
     refuse_run(run)
     if invocation.dry_run:
         run.console.show(plan.table(plan.plan(run), "what this run would do"))
-        return Path()
+        return None
 
     plan.pin(run)
     missing = plan.training(run)
@@ -30,16 +43,15 @@ def experiment(invocation: Invocation, *, says_hours: bool = False) -> Path:
         run.console.show(plan.table(missing, title))
 
     folder = run.open_folder(invocation.digest)
-    rows = entries(wanted)
-    sets = [draw(run, e, 0) for e in rows if e.distiller == rows[0].distiller]
-
-    total = len(tables(run)) * sum(e.num_seeds * e.num_students for e in rows)
+    grid = Grid.of(run)
+    learn_missing(grid)
+    sets = [grid.drawn(draw) for draw in grid.of_method]
     if says_hours:
-        say_hours(run)
-    train_in_parallel(run)
-    with run.console.stage("students", total) as bar:
-        results = [r for table in tables(run) for r in fill(run, rows, table, bar)]
+        say_hours(grid)
+    train_missing(grid)
+    with run.console.stage("students", len(grid)) as bar:
+        results = grid.results(bar.advance)
 
     write_report(run, folder, results, sets)
     run.console.say(f"report: {folder / 'report.html'}")
-    return folder
+    return Outcome(folder, results)

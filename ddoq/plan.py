@@ -1,14 +1,15 @@
-"""What would a run do, what is there already, and what will it need? Asked by `dry_run=true`."""
+"""What a run would do, what is there already, and what it needs: shown by `dry_run=true`."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table as Shown
 
-from ddoq.distillers.planned import Planned
-from ddoq.evaluation.cell import Cell, cell_key
-from ddoq.evaluation.grid import Table, draw, set_seed, tables
-from ddoq.evaluation.rows import Entry, entries
+from ddoq.evaluation.grid import Grid
+from ddoq.evaluation.rows import entries
+from ddoq.files.artifacts import is_finished
+from ddoq.files.stage import PRETRAIN
 from ddoq.recipe import shipped
 from ddoq.recipe.component import is_code, sources
 from ddoq.recipe.kinds import PRETRAINERS
@@ -29,15 +30,14 @@ class Step:
 
 def plan(run: "Run") -> list[Step]:
     """Return every step of a run, in order, without running any."""
-    images = run.images
+    images, grid = run.images, Grid.of(run)
     counts = f"{len(images.train)} train, {len(images.val)} val, {len(images.test)} test images"
     steps = [Step("images", "given", f"{counts}, {images.num_classes} classes")]
     steps += [_weights(run, part) for part in parts(run)]
-    rows = entries(run.recipe)
-    counted: set[str] = set()
-    for entry in rows:
-        steps += _sets(run, entry, counted)
-    return steps + [_students(run, rows, table) for table in tables(run)]
+    counted: set[Path] = set()
+    for row in range(len(grid.rows)):
+        steps += _sets(grid, row, counted)
+    return steps + [_students(grid, number) for number in range(len(grid.tables))]
 
 
 def training(run: "Run") -> list[Step]:
@@ -48,8 +48,7 @@ def training(run: "Run") -> list[Step]:
 
 def parts(run: "Run") -> list[str]:
     """Return the parts that the rows of this recipe read, and the teacher of soft labels."""
-    made = [_distiller(run, entry) for entry in entries(run.recipe)]
-    read = {part for d in made if isinstance(d, Planned) for part in d.parts(run)}
+    read = {part for entry in entries(run.recipe) for part in entry.made.parts(run)}
     if any(run.make("protocol", p).labels == "soft" for p in run.recipe.protocols):
         read.add("teacher")
     return [part for part in PRETRAINERS if part in read]
@@ -75,7 +74,7 @@ def _weights(run: "Run", part: str) -> Step:
         length = f"{settings['steps']} steps" if minutes is None else f"{minutes:g} minutes"
         needs = f"{length} of {settings['batch_size']} images {size}"
         return _step(
-            f"pretrain {part}", run.is_done(f"pretrain/{part}", run.pretrain_key(part)), needs
+            f"pretrain {part}", run.is_done(PRETRAIN.part(part), run.pretrain_key(part)), needs
         )
     source = block.get("source")
     if source is None:
@@ -84,49 +83,32 @@ def _weights(run: "Run", part: str) -> Step:
     return Step(part, "given" if is_here else "download", f"{source} {block.get('revision') or ''}")
 
 
-def _distiller(run: "Run", entry: Entry) -> Any:
-    nouns = {"decoder": entry.decoder, "weighting": entry.weighting}
-    return run.make("distiller", entry.distiller, **nouns)
+def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
+    """Return what a row's sets need, but for what an earlier row needs too."""
+    run, entry = grid.run, grid.rows[row]
+    found: dict[str, list[bool]] = {}
+    needs: dict[str, str] = {}
+    for draw in [d for d in grid.draws if d.row == row]:
+        for planned in entry.made.stages(run, grid.seed_of(draw)):
+            place = run.place(planned.stage, planned.key)
+            if place not in counted:
+                what = planned.what or planned.stage.name
+                found.setdefault(what, []).append(run.is_done(planned.stage, planned.key))
+                needs[what] = planned.needs
+                counted.add(place)
+    number = entry.size.total(run.num_classes)
+    images = f"of {number}" if number else "of images"
+    return [
+        _step(what, all(done), needs[what] or f"{done.count(False)} of {len(done)} sets {images}")
+        for what, done in found.items()
+    ]
 
 
-def _stages(run: "Run", entry: Entry, number: int) -> dict[str, dict[str, Any]]:
-    """Return the keys of what stands behind an entry's set for the seed with this number."""
-    with run.seeded(set_seed(run.recipe, entry, number)):
-        distiller = _distiller(run, entry)
-        return distiller.stages(run) if isinstance(distiller, Planned) else {}
-
-
-def _sets(run: "Run", entry: Entry, counted: set[str]) -> list[Step]:
-    """Return what an entry's sets need, but for what an earlier entry needs too."""
-    places: dict[str, dict[str, bool]] = {}
-    for number in range(entry.num_seeds if entry.redraw else 1):
-        for stage, key in _stages(run, entry, number).items():
-            name = run.place(stage, key).name
-            if name not in counted:
-                places.setdefault(stage, {})[name] = run.is_done(stage, key)
-                counted.add(name)
-    return [_made(run, entry, stage, list(found.values())) for stage, found in places.items()]
-
-
-def _made(run: "Run", entry: Entry, stage: str, done: list[bool]) -> Step:
-    distiller = _distiller(run, entry)
-    per_class = getattr(distiller, "images_per_class", 0)
-    num_images = getattr(distiller, "budget", None) or per_class * run.images.num_classes
-    needs = {
-        "latents": f"encode {len(run.images.train)} images",
-        "study": "hold out latents of some classes and quantize the rest",
-    }
-    by = entry.decoder_name if entry.decoder_name != "-" else entry.labels()["distiller"]
-    last = stage.split("/")[-1]
-    what = f"{last} ({by})" if stage.startswith("decoded") else stage
-    counts = f"{done.count(False)} of {len(done)} sets of {num_images}"
-    return _step(what, all(done), needs.get(stage, counts))
-
-
-def _students(run: "Run", rows: list[Entry], table: Table) -> Step:
+def _students(grid: Grid, number: int) -> Step:
+    """Return the trainings of a table."""
+    table, jobs = grid.tables[number], grid.of_table(number)
     protocol, teacher = table.protocol, table.teacher
-    total = sum(e.num_seeds * e.num_students for e in rows)
-    done = sum(_num_trained(run, entry, table) for entry in rows)
+    total, done = len(jobs), sum(_is_trained(grid, job) for job in jobs)
     needs = f"{total - done} of {total} trainings of {protocol.steps or protocol.epochs} "
     return _step(
         f"students ({protocol.id}{', ' + teacher['name'] if teacher else ''})",
@@ -135,18 +117,9 @@ def _students(run: "Run", rows: list[Entry], table: Table) -> Step:
     )
 
 
-def _num_trained(run: "Run", entry: Entry, table: Table) -> int:
-    """Count the finished trainings of an entry whose sets are there to be named."""
-    done = 0
-    for number in range(entry.num_seeds):
-        if not all(run.is_done(stage, key) for stage, key in _stages(run, entry, number).items()):
-            continue
-        synthetic = draw(run, entry, number)
-        for block in run.recipe.students[: entry.num_students]:
-            seed = run.recipe.seed + number
-            cell = Cell(synthetic, block, table.protocol, seed, table.teacher)
-            done += run.is_done("cell", cell_key(run, cell))
-    return done
+def _is_trained(grid: Grid, job: int) -> bool:
+    """Say whether a training is finished; none is whose set is not there."""
+    return grid.is_at_hand(grid.draw_of(job)) and is_finished(grid.place(job))
 
 
 def table(steps: list[Step], title: str) -> Shown:

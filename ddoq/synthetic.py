@@ -15,6 +15,7 @@ from torch import Tensor
 from ddoq.errors import DataError
 from ddoq.files.artifacts import read_json, read_tensors, verify, write_json, write_tensors
 from ddoq.files.outputs import publish
+from ddoq.size import Size
 
 _OPTIONAL = ("targets", "latents")
 
@@ -66,9 +67,9 @@ class SyntheticSet:
     @property
     def images_per_class(self) -> int:
         """The largest number of images that a class has; the mean, where a budget was spread."""
-        budget = self.provenance.get("budget")
-        if budget is not None:
-            return -(-budget // self.num_classes)
+        size = Size.of(self.provenance)
+        if size.is_budget:
+            return size.mean(self.num_classes)
         return int(torch.bincount(self.labels, minlength=1).max())
 
     @cached_property

@@ -204,7 +204,7 @@ def test_a_students_own_class_is_plugged_in_from_a_scratch_folder(
     student = "student=[{name: mynets:WideNet, width: 8}]"
     only = ["evaluation.seeds=1", "evaluation.baselines=[]", "evaluation.decoders=[]"]
     wanted = recipe.read([*QUICK, student, "decoder=plain", *only, f"out={tmp_path / 'out'}"])
-    [result] = read_results(experiment(wanted))
+    [result] = read_results(experiment(wanted).folder)
     assert result.student == "mynets:WideNet"
     assert result.top1 > 0.5
 

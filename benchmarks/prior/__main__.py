@@ -47,9 +47,8 @@ def main(argv: list[str]) -> None:
     val = features_of(features, run.images.pixels("val").split(500))
     for guidance in map(float, asked.guidances):
         for seed in range(asked.seeds):
-            with run.seeded(seed):
-                drawn = Drawn(guidance)
-                drawn.add(run, asked.samples // run.num_classes, block=asked.block)
+            drawn = Drawn(guidance)
+            drawn.add(run, asked.samples // run.num_classes, block=asked.block, seed=seed)
             row = judge.judged(drawn.images, torch.cat(drawn.labels))
             near = fid(val, features_of(features, drawn.images.split(500)))
             rows[f"guidance {guidance:g}, seed {seed}"] = {

@@ -23,12 +23,13 @@ class Drawn:
     labels: list[Tensor] = field(default_factory=list[Tensor])
     seconds: float = 0.0
 
-    def add(self, run: Run, each: int, *, block: int) -> None:
+    def add(self, run: Run, each: int, *, block: int, seed: int | None = None) -> None:
         """Draw so many more of each class, with numbers that were not used yet."""
         labels = torch.arange(run.num_classes).repeat_interleave(each)
         numbers = torch.arange(each).repeat(run.num_classes) + len(self.rounds) * each
         start = time.perf_counter()
-        self.rounds.append(draw(run, labels, numbers, guidance=self.guidance, block=block))
+        how = {"block": block, "seed": run.seed if seed is None else seed}
+        self.rounds.append(draw(run, labels, numbers, guidance=self.guidance, **how))
         self.seconds += time.perf_counter() - start
         self.labels.append(labels)
 
@@ -43,12 +44,14 @@ class Drawn:
         return sum(map(len, self.rounds)) / self.seconds
 
 
-def draw(run: Run, labels: Tensor, numbers: Tensor, *, guidance: float, block: int) -> Tensor:
+def draw(
+    run: Run, labels: Tensor, numbers: Tensor, *, guidance: float, block: int, seed: int
+) -> Tensor:
     """Return one sample for each label and number, in 8 bits, in the host's memory."""
     own, name = run.recipe.decoder, run.recipe.prior["name"]
     settings = {**(own if own["name"] == name else {}), "name": name, "start": "noise"}
     chosen = complete(KINDS, "decoder", {**settings, "guidance": guidance, "block": block})
-    decoder: Decoder = run.make("decoder", chosen)
+    decoder: Decoder = run.make("decoder", chosen, seed=seed)
     size = run.autoencoder.image_size or run.image_size
     shape = run.autoencoder.latent_shape(run.channels, size)
     parts: list[Tensor] = []

@@ -11,9 +11,11 @@ from ddoq import keyed
 from ddoq.data.images import Images, as_floats
 from ddoq.errors import IntegrityError
 from ddoq.files.artifacts import write_json, write_tensors
+from ddoq.files.stage import PRETRAIN, Stage
 from ddoq.processes.world import World
 from ddoq.recipe.plugin import expect_tensor
 
+LATENTS = Stage("latents", 1, (PRETRAIN,))
 _DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 

@@ -13,10 +13,12 @@ from torch.utils.data import DataLoader
 from ddoq import keyed
 from ddoq.errors import DataError, ResourceError, UsageError
 from ddoq.files.artifacts import fingerprint
+from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
 _IN_MEMORY_BYTES = 4 * 2**30
 _SHOWN_CLASSES = 20
+_UNSAID = Size()
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,11 @@ class Images(LightningDataModule):
         """The number of classes."""
         return len(self.class_ids)
 
+    @property
+    def counts(self) -> Int[Tensor, " classes"]:
+        """The number of training images of each class."""
+        return torch.bincount(self.train.labels, minlength=self.num_classes)
+
     def split(self, name: str) -> Split:
         """Return the train, val or test split."""
         splits = {"train": self.train, "val": self.val, "test": self.test}
@@ -166,7 +173,7 @@ class Images(LightningDataModule):
         weights: Tensor | None = None,
         *,
         distiller: str = "subset",
-        budget: int | None = None,
+        size: Size = _UNSAID,
     ) -> SyntheticSet:
         """Return some training images as a set, each of weight 1 unless told."""
         return SyntheticSet(
@@ -179,7 +186,7 @@ class Images(LightningDataModule):
             class_ids=self.class_ids,
             space="image",
             columns={"source": indices.tolist()},
-            provenance={"distiller": distiller, "images": self.fingerprint, "budget": budget},
+            provenance={"distiller": distiller, "images": self.fingerprint, **size.key},
         )
 
     def whole(self) -> SyntheticSet:

@@ -10,8 +10,12 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from ddoq.data.images import Images, as_floats
-from ddoq.distillers.spread import numbers
+from ddoq.distillers.ddoq import DECODED
+from ddoq.distillers.distiller import Distiller
+from ddoq.distillers.weighting import of_real
 from ddoq.files.artifacts import join_tensors, read_tensors, write_tensors
+from ddoq.files.stage import Planned
+from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
@@ -27,6 +31,8 @@ _BATCH = 256
 # Numbers at a time: what a core's cache holds is summed ten times as fast.
 _CHUNK = 2**16
 _FILE = "rows.safetensors"
+# The choice is as old as the images that points are decoded to.
+_CHOSEN = DECODED.part("coreset")
 
 
 def herd(features: Float[Tensor, "n dim"], k: int) -> Int[Tensor, " m"]:
@@ -72,27 +78,30 @@ def _squares(features: Float[Tensor, "n dim"], point: Float[Tensor, " dim"]) -> 
     return torch.cat([(x - point).square().sum(1, dtype=torch.float64) for x in chunks])
 
 
-class Coreset:
+class Coreset(Distiller):
     """Real training images of each class, chosen by a rule from their features."""
+
+    redraws = "never"
 
     def __init__(
         self,
         name: str,
         rule: Rule,
         *,
-        images_per_class: int,
-        budget: int | None,
+        size: Size,
         features: Features,
+        class_prior: str = "uniform",
     ) -> None:
-        self.name, self.images_per_class, self.budget = name, images_per_class, budget
+        self.name, self.size, self._class_prior = name, size, class_prior
         self._rule = rule
         self._features: Features = features
 
-    def distill(self, images: Images, run: "Run") -> SyntheticSet:
+    def distill(self, images: Images, run: "Run", seed: int) -> SyntheticSet:
         """Return the chosen images; every seed has the same."""
-        folder = run.stage("decoded/coreset", self._key(run), lambda work: self._choose(work, run))
+        folder = run.stage(_CHOSEN, self._key(run), lambda work: self._choose(work, run))
         rows = read_tensors(folder / _FILE)["rows"]
-        chosen = images.subset(rows, distiller=self.name, budget=self.budget)
+        weights = of_real(images.train.labels[rows], images.counts, self._class_prior)
+        chosen = images.subset(rows, weights, distiller=self.name, size=self.size)
         return replace(chosen, provenance={**chosen.provenance, "features": self._features})
 
     def parts(self, run: "Run") -> list[str]:
@@ -100,18 +109,17 @@ class Coreset:
         of_features = {"latents": ["autoencoder"], "pixels": [], "teacher": ["teacher"]}
         return of_features[self._features]
 
-    def stages(self, run: "Run") -> dict[str, dict[str, Any]]:
-        """Return the keys of the latents, where they are the features, and of the choice."""
-        latents = {"latents": run.latents_key} if self._features == "latents" else {}
-        return {**latents, "decoded/coreset": self._key(run)}
+    def stages(self, run: "Run", seed: int) -> list[Planned]:
+        """Return the latents, if they are the features, and the choice."""
+        latents = [run.planned_latents] if self._features == "latents" else []
+        return [*latents, Planned(_CHOSEN, self._key(run), f"coreset ({self.name})")]
 
     def _key(self, run: "Run") -> dict[str, Any]:
         key: dict[str, Any] = {
             "rule": self.name,
             "features": self._features,
             "images": run.images.fingerprint,
-            "images_per_class": self.images_per_class if self.budget is None else None,
-            "budget": self.budget,
+            **self.size.key,
         }
         if self._features == "latents":
             key["latents"] = run.latents_key
@@ -123,7 +131,7 @@ class Coreset:
     def _choose(self, work: Path, run: "Run") -> None:
         """Choose class by class, one in memory at a time; ranks share them."""
         sizes = torch.bincount(run.images.train.labels, minlength=run.num_classes).tolist()
-        wanted = numbers(sizes, images_per_class=self.images_per_class, budget=self.budget)
+        wanted = self.size.numbers(sizes)
         parts = [work / f"class-{label:05d}.safetensors" for label in range(len(sizes))]
         read = _reader(self._features, run)
         with run.console.stage(f"choose images ({self.name})", len(sizes)) as bar:
@@ -169,13 +177,14 @@ def herding(
     images_per_class: int = 10,
     budget: int | None = None,
     features: Literal["latents", "pixels", "teacher"] = "latents",
+    class_prior: Literal["uniform", "data"] = "uniform",
 ) -> Coreset:
     """Keep the real images whose running mean is nearest to the mean of their class.
 
     Nothing is drawn: the set is the same for each seed. A `budget` is spread evenly.
     """
-    settings: dict[str, Any] = {"images_per_class": images_per_class, "budget": budget}
-    return Coreset("herding", herd, features=features, **settings)
+    settings: dict[str, Any] = {"features": features, "class_prior": class_prior}
+    return Coreset("herding", herd, size=Size(images_per_class, budget), **settings)
 
 
 def k_center(
@@ -183,10 +192,11 @@ def k_center(
     images_per_class: int = 10,
     budget: int | None = None,
     features: Literal["latents", "pixels", "teacher"] = "latents",
+    class_prior: Literal["uniform", "data"] = "uniform",
 ) -> Coreset:
     """Keep the real images that leave no image of their class far from all of them.
 
     Nothing is drawn: the set is the same for each seed. A `budget` is spread evenly.
     """
-    settings: dict[str, Any] = {"images_per_class": images_per_class, "budget": budget}
-    return Coreset("k_center", farthest_first, features=features, **settings)
+    settings: dict[str, Any] = {"features": features, "class_prior": class_prior}
+    return Coreset("k_center", farthest_first, size=Size(images_per_class, budget), **settings)

@@ -3,26 +3,34 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ddoq.data.encoding import LATENTS
 from ddoq.data.images import Images
 from ddoq.decoders.decoding import decode, read_images
-from ddoq.distillers.points import Points, PointSettings
+from ddoq.distillers.distiller import Distiller
+from ddoq.distillers.points import QUANTIZATION, STUDY, Points, PointSettings
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
 from ddoq.files.artifacts import read_json, write_json
+from ddoq.files.stage import PRETRAIN, Planned, Stage
 from ddoq.quantize.certificates import certify
-from ddoq.quantize.quantization import Quantization
 from ddoq.recipe.component import Block
+from ddoq.recipe.naming import told_apart
 from ddoq.recipe.plugin import expect_tensor
+from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
     from ddoq.run import Run
 
+_OF_POINTS = (PRETRAIN, LATENTS, STUDY, QUANTIZATION)
+DECODED = Stage("decoded", 2, _OF_POINTS)
+_CERTIFICATES = Stage("certificates", 3, _OF_POINTS)
+_STUDIES = "hold out latents of some classes and quantize the rest"
 # Classes whose W2 under the weights in use is computed exactly; the others get bounds.
 _EXACT_CLASSES = 20
 
 
-class DDOQ:
+class DDOQ(Distiller):
     """Dataset distillation as pushforward optimal quantization (arXiv 2501.07681).
 
     Steps 1 to 3 of the method; step 4, training on the result, is the evaluation's. The solver
@@ -53,8 +61,7 @@ class DDOQ:
             raise UsageError(f"distiller.strength={strength}", "it is at least 0")
         self._points = PointSettings(
             solver={"name": solver} if isinstance(solver, str) else solver,
-            images_per_class=images_per_class,
-            budget=budget,
+            size=Size(images_per_class, budget),
             allocation=allocation,
             shrinkage=shrinkage,
             strength=strength,
@@ -64,18 +71,18 @@ class DDOQ:
         )
         self.name = "ddoq"
         """What its sets say that they were made by."""
-        self.images_per_class, self.budget = images_per_class, budget
+        self.size = self._points.size
         self._decoder, self._weighting = decoder, weighting
 
-    def points(self, run: "Run") -> Points:
-        """Return the points of `run.seed`, and what decides on them."""
-        return Points(self._points, run)
+    def points(self, run: "Run", seed: int) -> Points:
+        """Return the points of a seed, and what decides on them."""
+        return Points(self._points, run, seed)
 
-    def distill(self, images: Images, run: "Run") -> SyntheticSet:
-        """Return the synthetic set of `run.seed`."""
-        points = self.points(run)
+    def distill(self, images: Images, run: "Run", seed: int) -> SyntheticSet:
+        """Return the synthetic set of a seed."""
+        points = self.points(run, seed)
         quantization = points.quantization
-        decoded = read_images(self._decoded(images, run, quantization))
+        decoded = read_images(self._decoded(images, run, points, seed))
         masses = quantization.masses
         weights = run.make(
             "weighting",
@@ -96,11 +103,10 @@ class DDOQ:
             columns={"point": quantization.ranks.tolist(), "mass": masses.tolist()},
             provenance={
                 "distiller": self.name,
-                "images_per_class": self.images_per_class if self.budget is None else None,
-                "budget": self.budget,
+                **self.size.key,
                 "decoder": self._decoder,
                 "weighting": self._weighting["name"],
-                "seed": run.seed,
+                "seed": seed,
                 "images": images.fingerprint,
                 **self._figures(run, points, weights),
             },
@@ -140,38 +146,41 @@ class DDOQ:
             "weighting": run.key("weighting", self._weighting),
             "class_prior": self._points.class_prior,
         }
-        return read_json(run.stage("certificates", key, work) / "figures.json")
+        return read_json(run.stage(_CERTIFICATES, key, work) / "figures.json")
 
     def parts(self, run: "Run") -> list[str]:
         """Return the autoencoder, and the prior where the decoder asks for one."""
         return ["autoencoder", *(["prior"] if self._uses_prior(run) else [])]
 
-    def stages(self, run: "Run") -> dict[str, dict[str, Any]]:
-        """Return the keys of latents, study, points and images."""
-        points = self.points(run)
-        return {
-            "latents": run.latents_key,
-            **({"study": points.study_key()} if points.has_study else {}),
-            "quantization": points.key(),
-            "decoded": self.decoded_key(run),
-        }
+    def stages(self, run: "Run", seed: int) -> list[Planned]:
+        """Return latents, study, points and images."""
+        points, decoder = self.points(run, seed), self._decoder
+        name = told_apart("decoder", decoder, [run.recipe.decoder, *run.recipe.evaluation.decoders])
+        return [
+            run.planned_latents,
+            *([Planned(STUDY, points.study_key(), needs=_STUDIES)] if points.has_study else []),
+            Planned(QUANTIZATION, points.key()),
+            Planned(DECODED, self.decoded_key(run, points), f"decoded ({name})"),
+        ]
 
     def _uses_prior(self, run: "Run") -> bool:
         return "prior" in run.asks_for("decoder", self._decoder)
 
-    def decoded_key(self, run: "Run") -> dict[str, Any]:
+    def decoded_key(self, run: "Run", points: Points) -> dict[str, Any]:
         """Return what determines the images."""
         return {
-            "points": self.points(run).key(),
+            "points": points.key(),
             "decoder": run.key("decoder", self._decoder),
             "prior": run.key("prior") if self._uses_prior(run) else None,
             "image_size": run.images.image_size,
         }
 
-    def _decoded(self, images: Images, run: "Run", quantization: Quantization) -> Path:
+    def _decoded(self, images: Images, run: "Run", points: Points, seed: int) -> Path:
+        quantization = points.quantization
+
         def work(folder: Path) -> None:
             num_points = len(quantization.labels)
-            decoder = run.make("decoder", self._decoder)
+            decoder = run.make("decoder", self._decoder, seed=seed)
             with run.console.stage(f"decode ({self._decoder['name']})", num_points) as bar:
                 decode(
                     quantization,
@@ -182,4 +191,4 @@ class DDOQ:
                     advance=bar.advance,
                 )
 
-        return run.stage("decoded", self.decoded_key(run), work)
+        return run.stage(DECODED, self.decoded_key(run, points), work)

@@ -1,17 +1,26 @@
-"""The whole training set, unweighted: what there is to reach."""
+"""The whole training set: what there is to reach."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ddoq.data.images import Images
+from ddoq.distillers.distiller import Distiller
+from ddoq.distillers.weighting import of_real
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
     from ddoq.run import Run
 
 
-class Full:
+class Full(Distiller):
     """Keep every real training image."""
 
-    def distill(self, images: Images, run: "Run") -> SyntheticSet:
+    redraws = "never"
+    keeps_all = True
+
+    def __init__(self, *, class_prior: Literal["uniform", "data"] = "uniform") -> None:
+        self._class_prior = class_prior
+
+    def distill(self, images: Images, run: "Run", seed: int) -> SyntheticSet:
         """Return all training images as a set."""
-        return images.whole()
+        whole = images.whole()
+        return whole.with_weights(of_real(whole.labels, images.counts, self._class_prior))

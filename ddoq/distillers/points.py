@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ddoq.data.encoding import LATENTS
 from ddoq.data.latents import LatentStore
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
+from ddoq.files.stage import PRETRAIN, Stage
 from ddoq.processes.world import World
 from ddoq.quantize.allocation import Rule, allocate
 from ddoq.quantize.cell import Shrinkage
@@ -18,10 +20,13 @@ from ddoq.quantize.quantizer import quantize
 from ddoq.quantize.shrinkage import STRENGTHS, Towards
 from ddoq.quantize.study import Study, chosen, grid, study
 from ddoq.recipe.component import Block
+from ddoq.size import Size
 
 if TYPE_CHECKING:
     from ddoq.run import Run
 
+STUDY = Stage("study", 3, (PRETRAIN, LATENTS))
+QUANTIZATION = Stage("quantization", 4, (PRETRAIN, LATENTS, STUDY))
 # Classes that are solved together may take this much memory.
 _GPU_BYTES, _CPU_BYTES = 8 * 2**30, 4 * 2**30
 # What a forked process takes beside its class.
@@ -33,8 +38,7 @@ class PointSettings:
     """Everything that decides on the points but for the latents."""
 
     solver: Block
-    images_per_class: int
-    budget: int | None
+    size: Size
     allocation: Rule
     shrinkage: Towards
     strength: float | None
@@ -43,10 +47,6 @@ class PointSettings:
     studied_classes: int
 
     def __post_init__(self) -> None:
-        if self.images_per_class < 1:
-            raise UsageError(f"distiller.images_per_class={self.images_per_class}", "at least 1")
-        if self.budget is not None and self.budget < 1:
-            raise UsageError(f"distiller.budget={self.budget}", "at least one image per class")
         if self.strength is not None and self.shrinkage == "none":
             raise UsageError(
                 f"distiller.strength={self.strength} has no effect without a shrinkage",
@@ -66,24 +66,24 @@ class PointSettings:
     @property
     def needs_study(self) -> bool:
         """Whether the points themselves depend on held-out latents."""
-        return self.budget is not None or (self.shrinkage != "none" and self.strength is None)
+        return self.size.is_budget or (self.shrinkage != "none" and self.strength is None)
 
 
 class Points:
     """The points of one run and seed, and what is known about them."""
 
-    def __init__(self, settings: PointSettings, run: "Run") -> None:
-        self._settings, self._run = settings, run
-        if settings.budget is not None and settings.budget < run.num_classes:
+    def __init__(self, settings: PointSettings, run: "Run", seed: int) -> None:
+        self._settings, self._run, self._seed = settings, run, seed
+        budget = settings.size.budget
+        if budget is not None and budget < run.num_classes:
             raise UsageError(
-                f"distiller.budget={settings.budget}, but there are {run.num_classes} classes",
+                f"distiller.budget={budget}, but there are {run.num_classes} classes",
                 "give at least one image per class",
             )
 
     @property
     def _mean_number(self) -> int:
-        s = self._settings
-        return s.images_per_class if s.budget is None else -(-s.budget // self._run.num_classes)
+        return self._settings.size.mean(self._run.num_classes)
 
     @property
     def has_study(self) -> bool:
@@ -104,7 +104,7 @@ class Points:
             "num_points": grid(self._mean_number),
             "folds": s.folds,
             "strengths": self._strengths,
-            "classes": "all" if s.budget is not None else s.studied_classes,
+            "classes": "all" if s.size.is_budget else s.studied_classes,
             "seed": run.recipe.seed,
         }
 
@@ -114,14 +114,14 @@ class Points:
         key: dict[str, Any] = {
             "latents": run.latents_key,
             "solver": run.key("solver", s.solver),
-            "images_per_class": s.images_per_class if s.budget is None else None,
+            "images_per_class": s.size.per_class,
             # A GPU adds up in another order.
             "device": run.world.device.type,
             "shrinkage": [s.shrinkage, s.strength] if s.shrinkage != "none" else None,
-            "seed": run.seed,
+            "seed": self._seed,
         }
-        if s.budget is not None:
-            key |= {"budget": [s.budget, s.allocation, s.class_prior]}
+        if s.size.is_budget:
+            key |= {"budget": [s.size.budget, s.allocation, s.class_prior]}
         return key | ({"study": self.study_key()} if s.needs_study else {})
 
     @cached_property
@@ -133,7 +133,7 @@ class Points:
 
         def work(folder: Path) -> None:
             counts = run.latents.counts
-            most = len(counts) if s.budget is not None else s.studied_classes
+            most = len(counts) if s.size.is_budget else s.studied_classes
             labels = chosen(counts, most, folds=s.folds)
             with run.console.stage("study held-out latents", len(labels)) as bar:
                 study(
@@ -149,7 +149,7 @@ class Points:
                     advance=bar.advance,
                 )
 
-        return Study.load(run.stage("study", self.study_key(), work))
+        return Study.load(run.stage(STUDY, self.study_key(), work))
 
     @cached_property
     def shrinkage(self) -> Shrinkage:
@@ -167,13 +167,13 @@ class Points:
     def numbers(self) -> list[int]:
         """How many points each class has."""
         s, run = self._settings, self._run
-        if s.budget is None:
-            return [s.images_per_class] * run.num_classes
+        if s.size.budget is None:
+            return [s.size.mean(run.num_classes)] * run.num_classes
         assert self.study is not None
         counts = run.latents.counts
         curves = self.study.curves(counts, s.shrinkage)
         priors = class_priors(torch.tensor(counts), s.class_prior)
-        return allocate(curves, priors, counts, s.budget, rule=s.allocation)
+        return allocate(curves, priors, counts, s.size.budget, rule=s.allocation)
 
     @cached_property
     def quantization(self) -> Quantization:
@@ -188,7 +188,7 @@ class Points:
                     latents,
                     run.make("solver", s.solver),
                     num_points=numbers,
-                    seed=run.seed,
+                    seed=self._seed,
                     trainer=run.trainer(precision="32-true"),
                     work=folder,
                     world=run.world,
@@ -197,7 +197,7 @@ class Points:
                     **at_once(latents, max(numbers), run.world),
                 )
 
-        return Quantization.load(run.stage("quantization", self.key(), work))
+        return Quantization.load(run.stage(QUANTIZATION, self.key(), work))
 
 
 def at_once(store: LatentStore, num_points: int, world: World) -> dict[str, int]:

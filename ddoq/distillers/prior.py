@@ -7,12 +7,15 @@ import torch
 
 from ddoq.data.images import Images
 from ddoq.decoders.decoding import decode, read_images
-from ddoq.distillers.spread import numbers
+from ddoq.distillers.ddoq import DECODED
+from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.weighting import class_priors, uniform
 from ddoq.errors import UsageError
+from ddoq.files.stage import Planned
 from ddoq.quantize.quantization import Quantization
 from ddoq.recipe.component import Block, complete
 from ddoq.recipe.kinds import KINDS
+from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ _DECODERS = {"unet": "unet"}
 _SHARED = ("steps", "guidance", "scheduler", "block")
 
 
-class Prior:
+class Prior(Distiller):
     """Denoise pure noise under each class's label: a sample is a function of (seed, class, k).
 
     What is not set is that of the recipe's decoder where it is the prior's own (`dit`, `unet`), and
@@ -40,13 +43,14 @@ class Prior:
         scheduler: Literal["ddim", "dpm", "heun"] | None = None,
         block: int | None = None,
     ) -> None:
-        self.images_per_class, self.budget = images_per_class, budget
+        self.size = Size(images_per_class, budget)
         given = {"steps": steps, "guidance": guidance, "scheduler": scheduler, "block": block}
         self._given = {name: value for name, value in given.items() if value is not None}
 
-    def distill(self, images: Images, run: "Run") -> SyntheticSet:
-        """Return the samples of `run.seed`, all of equal weight in a class."""
-        folder = run.stage("decoded", self.decoded_key(run), lambda work: self._draw(work, run))
+    def distill(self, images: Images, run: "Run", seed: int) -> SyntheticSet:
+        """Return the samples of a seed, all of equal weight in a class."""
+        key = self.decoded_key(run, seed)
+        folder = run.stage(DECODED, key, lambda work: self._draw(work, run, seed))
         blank = self._blank(run)
         priors = class_priors(torch.bincount(blank.labels, minlength=run.num_classes), "uniform")
         return SyntheticSet(
@@ -59,11 +63,10 @@ class Prior:
             columns={"sample": blank.ranks.tolist()},
             provenance={
                 "distiller": "prior",
-                "images_per_class": self.images_per_class if self.budget is None else None,
-                "budget": self.budget,
+                **self.size.key,
                 "decoder": self._decoder(run),
                 "weighting": "uniform",
-                "seed": run.seed,
+                "seed": seed,
                 "images": images.fingerprint,
             },
         )
@@ -72,11 +75,11 @@ class Prior:
         """Return what samples are made by."""
         return ["autoencoder", "prior"]
 
-    def stages(self, run: "Run") -> dict[str, dict[str, Any]]:
-        """Return the key of the samples, the only stage."""
-        return {"decoded": self.decoded_key(run)}
+    def stages(self, run: "Run", seed: int) -> list[Planned]:
+        """Return the samples, the only stage."""
+        return [Planned(DECODED, self.decoded_key(run, seed), "decoded (prior)")]
 
-    def decoded_key(self, run: "Run") -> dict[str, Any]:
+    def decoded_key(self, run: "Run", seed: int) -> dict[str, Any]:
         """Return what determines the samples."""
         return {
             "samples": self._numbers(run),
@@ -87,12 +90,12 @@ class Prior:
             "image_size": run.images.image_size,
             # A GPU adds up in another order.
             "device": run.world.device.type,
-            "seed": run.seed,
+            "seed": seed,
         }
 
     def _numbers(self, run: "Run") -> list[int]:
-        most = [max(self.images_per_class, self.budget or 0)] * run.num_classes
-        return numbers(most, images_per_class=self.images_per_class, budget=self.budget)
+        # A prior has as many samples as anybody wants.
+        return self.size.numbers([self.size.total(run.num_classes)] * run.num_classes)
 
     def _decoder(self, run: "Run") -> Block:
         """Return the decoder's block, without the strength that pure noise leaves no use for."""
@@ -101,7 +104,7 @@ class Prior:
         block = {"name": name, "start": "noise", **shared, **self._given}
         return {k: v for k, v in complete(KINDS, "decoder", block).items() if k != "strength"}
 
-    def _draw(self, work: Path, run: "Run") -> None:
+    def _draw(self, work: Path, run: "Run", seed: int) -> None:
         if run.recipe.prior["name"] == "stable_diffusion":
             raise UsageError(
                 "distiller prior draws by class labels, which prior stable_diffusion does not know",
@@ -109,7 +112,7 @@ class Prior:
             )
         size = run.autoencoder.image_size or run.image_size
         blank = self._blank(run, run.autoencoder.latent_shape(run.channels, size))
-        decoder = run.make("decoder", self._decoder(run))
+        decoder = run.make("decoder", self._decoder(run), seed=seed)
         with run.console.stage("sample the prior", len(blank.labels)) as bar:
             decode(
                 blank,

@@ -44,6 +44,23 @@ def root_raw(masses: Float[Tensor, " n"], labels: Int[Tensor, " n"]) -> Float[Te
     return (per_class * masses).sqrt()
 
 
+def of_real(
+    labels: Int[Tensor, " n"], counts: Int[Tensor, " classes"], kind: str
+) -> Float[Tensor, " n"]:
+    """Weight real images so that classes total what they do in any other set: their prior.
+
+    Args:
+        labels: Of the images in the set.
+        counts: Of all real images, by class.
+        kind: `uniform`, or the `data`'s own share.
+    """
+    of_class = torch.bincount(labels, minlength=len(counts))[labels].double()
+    if kind == "uniform":
+        # In this order, so that as many images of each class weigh 1 exactly.
+        return len(labels) / (int((counts > 0).sum()) * of_class)
+    return class_priors(counts, kind)[labels] * len(labels) / of_class
+
+
 def class_priors(counts: Int[Tensor, " classes"], kind: str) -> Float[Tensor, " classes"]:
     """Return each class's prior: `uniform`, or the `data`'s own share."""
     present = (counts > 0).double()

@@ -1,1 +1,1 @@
-"""What a synthetic set is worth: protocols, scores and comparisons."""
+"""What a synthetic set is worth: rows, trainings, results, scores and comparisons."""

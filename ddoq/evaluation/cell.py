@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from ddoq.files.artifacts import versions
+from ddoq.files.stage import Stage
 from ddoq.protocols.protocol import Protocol
 from ddoq.recipe.component import Block
 from ddoq.synthetic import SyntheticSet
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ddoq.run import Run
     from ddoq.students.feed import Feed
 
+CELL = Stage("cell", 5)
+_LABELS = Stage("labels", 3)
 # Labels that several students share are kept up to this size, unless the recipe decides.
 _TABLE_BYTES = 64 * 2**20
 # More images than this take a while to label.
@@ -108,7 +111,7 @@ def labels_of(run: "Run", cell: Cell) -> "LabelTable | None":
         "seed": cell.seed,
         "device": run.world.device.type,
     }
-    return LabelTable(run.stage("labels", key, work))
+    return LabelTable(run.stage(_LABELS, key, work))
 
 
 def stores_labels(run: "Run", cell: Cell) -> bool:

@@ -1,4 +1,4 @@
-"""Does the set teach other architectures too? Train them when a student's training ends."""
+"""A callback that trains further architectures on the same set when a training ends."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -37,14 +37,15 @@ class CrossArchitecture(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Train and measure every architecture, each from the cache if it is there."""
-        from ddoq.evaluation.cell import Cell
+        from ddoq.evaluation.grid import Grid, Table
         from ddoq.evaluation.measure import measure
-        from ddoq.evaluation.naming import told_apart
+        from ddoq.evaluation.rows import given_entry
 
-        for block in self._students:
-            cell = Cell(self._synthetic, block, self._protocol, self._seed)
-            name = told_apart("student", block, self._students)
-            result = self.measures[name] = measure(self._run, cell)
+        row = given_entry(self._synthetic, 1, len(self._students))
+        grid = Grid(self._run, [row], [Table(self._protocol)], self._students, self._seed)
+        for job in grid:
+            name = grid.student_name(job)
+            result = self.measures[name] = measure(self._run, grid[job])
             logged = {f"cross/{name}/top1": result.top1}
             trainer.callback_metrics.update({k: torch.tensor(v) for k, v in logged.items()})
             for logger in trainer.loggers:

@@ -1,54 +1,191 @@
-"""How is a table filled? Every set drawn, every student trained on it, in order."""
+"""Every training of a run, by number: tables x rows x seeds x students."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxtyping import Int
-from torch import Tensor
-
-from ddoq.console import Stage
-from ddoq.evaluation.cell import Cell, stored_bytes, stores_labels
+from ddoq.evaluation.cell import CELL, Cell, cell_key, stored_bytes, stores_labels
 from ddoq.evaluation.measure import measure
-from ddoq.evaluation.naming import told_apart
-from ddoq.evaluation.rows import Entry, student_name
+from ddoq.evaluation.quoted import quoted
+from ddoq.evaluation.results import Results
+from ddoq.evaluation.rows import Entry, entries
 from ddoq.evaluation.score import ABSENT, Result
 from ddoq.protocols.protocol import Protocol
-from ddoq.recipe import Recipe
 from ddoq.recipe.component import Block
+from ddoq.recipe.naming import told_apart
 from ddoq.recipe.plugin import expect
+from ddoq.recipe.schema import Recipe
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ddoq.run import Run
-
-
-def set_seed(recipe: Recipe, entry: Entry, number: int) -> int:
-    """Return the seed that an entry's set is drawn with for the seed with this number."""
-    return recipe.seed + (number if entry.redraw else 0)
-
-
-def draw(run: "Run", entry: Entry, number: int) -> SyntheticSet:
-    """Return an entry's set for the seed with this number."""
-    with run.seeded(set_seed(run.recipe, entry, number)):
-        distiller = run.make(
-            "distiller", entry.distiller, decoder=entry.decoder, weighting=entry.weighting
-        )
-        drawn = distiller.distill(run.images, run)
-    expect(isinstance(drawn, SyntheticSet), distiller.distill, "distill", "a SyntheticSet", drawn)
-    return drawn
 
 
 @dataclass(frozen=True)
 class Table:
-    """What all cells of a table have in common."""
+    """What all trainings of a table have in common."""
 
     protocol: Protocol
     teacher: Block | None = None
     """Who gives soft labels; None is the recipe's own, and where labels are hard."""
 
 
-def tables(run: "Run") -> list[Table]:
+class Draw(NamedTuple):
+    """A set of a grid: its row, and the number of its seed."""
+
+    row: int
+    number: int
+
+
+class Grid:
+    """Every training of a run; a training is known by its number.
+
+    Trainings are numbered as results are listed: table by table, row by row, seed by seed. To
+    iterate is to go from set to set, so that each set is drawn once.
+    """
+
+    def __init__(
+        self,
+        run: "Run",
+        rows: Sequence[Entry],
+        tables: Sequence[Table],
+        students: Sequence[Block],
+        seed: int,
+    ) -> None:
+        self.run, self.rows, self.tables = run, rows, tables
+        self._students, self._seed = students, seed
+        self._places = [
+            (table, Draw(row, number), student)
+            for table in range(len(tables))
+            for row, entry in enumerate(rows)
+            for number in range(entry.num_seeds)
+            for student in range(entry.num_students)
+        ]
+        self._last: tuple[Draw, SyntheticSet] | None = None
+
+    @classmethod
+    def of(cls, run: "Run") -> "Grid":
+        """Return the grid that a run's recipe describes."""
+        recipe = run.recipe
+        return cls(run, entries(recipe), tables_of(run), recipe.students, recipe.seed)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, job: int) -> Cell:
+        table, draw, student = self._places[job]
+        of = self.tables[table]
+        seed = self._seed + draw.number
+        return Cell(self.drawn(draw), self._students[student], of.protocol, seed, of.teacher)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the numbers of all trainings, those on one set one after another."""
+        return iter(sorted(range(len(self)), key=lambda job: (self.draw_of(job), job)))
+
+    def draw_of(self, job: int) -> Draw:
+        """Return the set that a training is on."""
+        return self._places[job][1]
+
+    def student_name(self, job: int) -> str:
+        """Return a student's name, with its settings if two have the same name."""
+        return told_apart("student", self._students[self._places[job][2]], self._students)
+
+    def labels_of(self, job: int) -> tuple[int, Draw]:
+        """Return what trainings that share their soft labels have in common: table and set."""
+        return self._places[job][:2]
+
+    @property
+    def draws(self) -> list[Draw]:
+        """All sets, row by row."""
+        return [Draw(r, n) for r, entry in enumerate(self.rows) for n in range(entry.num_seeds)]
+
+    @property
+    def of_method(self) -> list[Draw]:
+        """The first set of each row that shows the recipe's method, the method's own first."""
+        lead = self.rows[0].distiller
+        return [Draw(row, 0) for row, entry in enumerate(self.rows) if entry.distiller == lead]
+
+    def seed_of(self, draw: Draw) -> int:
+        """Return the seed that a set is drawn with."""
+        return self._seed + (draw.number if self.rows[draw.row].redraw else 0)
+
+    def drawn(self, draw: Draw) -> SyntheticSet:
+        """Return a set; the last one is kept."""
+        entry = self.rows[draw.row]
+        if entry.given is not None:
+            return entry.given
+        if not entry.redraw:
+            draw = Draw(draw.row, 0)
+        if self._last is None or self._last[0] != draw:
+            distill: Any = entry.made.distill
+            made = distill(self.run.images, self.run, self.seed_of(draw))
+            is_set = isinstance(made, SyntheticSet)
+            expect(is_set, distill, "distill", "a SyntheticSet", made)
+            self._last = draw, made
+        return self._last[1]
+
+    def of_table(self, number: int) -> list[int]:
+        """Return the trainings of a table."""
+        return [job for job, place in enumerate(self._places) if place[0] == number]
+
+    def is_at_hand(self, draw: Draw) -> bool:
+        """Say whether the stages behind a set are finished, so that drawing it costs little."""
+        entry = self.rows[draw.row]
+        stages = [] if entry.given else entry.made.stages(self.run, self.seed_of(draw))
+        return all(self.run.is_done(planned.stage, planned.key) for planned in stages)
+
+    def place(self, job: int) -> "Path":
+        """Return where the result of a training lies, or will lie."""
+        return self.run.place(CELL, cell_key(self.run, self[job]))
+
+    def results(self, advance: Callable[[], None] = lambda: None) -> Results:
+        """Train and measure everything; finished trainings come from the cache."""
+        found: dict[int, Result] = {}
+        for job in self:
+            found[job] = self._result(job)
+            advance()
+        runs: list[Result] = []
+        for number, table in enumerate(self.tables):
+            runs += [found[job] for job in self.of_table(number)]
+            runs += quoted(self.run.recipe, table.protocol) if table.teacher is None else []
+        return Results(runs)
+
+    def _result(self, job: int) -> Result:
+        """Measure a training and return it as a row of results.csv."""
+        cell, draw = self[job], self.draw_of(job)
+        run, entry, synthetic = self.run, self.rows[draw.row], cell.synthetic
+        numbers: dict[str, Any] = {**vars(measured := measure(run, cell))}
+        numbers["of_class"] = tuple(measured.of_class)
+        if measured.val_top1 is None:
+            del numbers["val_top1"]
+        numbers["label_bytes"] = stored_bytes(run, cell) if stores_labels(run, cell) else 0.0
+        numbers["set_bytes"] = synthetic.images.nbytes + numbers["label_bytes"] * len(synthetic)
+        is_soft = cell.protocol.labels == "soft"
+        return Result(
+            **entry.labels,
+            images_per_class=self._per_class(entry, synthetic),
+            teacher=_teacher_name(run.recipe, cell.teacher) if is_soft else ABSENT,
+            labels=cell.protocol.labels,
+            student=self.student_name(job),
+            protocol=cell.protocol.id,
+            seed=cell.seed,
+            set_seed=self.seed_of(draw),
+            note=entry.note(cell.wanted, cell.protocol),
+            reported=cell.protocol.reported,
+            **numbers,
+        )
+
+    def _per_class(self, entry: Entry, synthetic: SyntheticSet) -> int:
+        """Return the images per class that a row states; 0 stands for all data."""
+        if entry.given is None and entry.made.keeps_all:
+            return 0
+        largest = int(self.run.images.train.labels.bincount().max())
+        return entry.size.shown(synthetic.images_per_class, largest)
+
+
+def tables_of(run: "Run") -> list[Table]:
     """Return a recipe's tables: one per protocol, of soft labels one per teacher too."""
     protocols = [run.make("protocol", block) for block in run.recipe.protocols]
     teachers = [run.recipe.teacher, *run.recipe.evaluation.teachers]
@@ -60,87 +197,6 @@ def tables(run: "Run") -> list[Table]:
     ]
 
 
-def fill(run: "Run", rows: list[Entry], table: Table, bar: Stage) -> list[Result]:
-    """Train and measure every cell of a table; finished ones come from the cache."""
-    protocol = table.protocol
-    results: list[Result] = []
-    for entry in rows:
-        for number in range(entry.num_seeds):
-            synthetic = draw(run, entry, number)
-            for block in run.recipe.students[: entry.num_students]:
-                seed = run.recipe.seed + number
-                cell = Cell(synthetic, block, protocol, seed, table.teacher)
-                results.append(result_of(run, entry, cell, student_name(run.recipe, block)))
-                bar.advance()
-    return results + (quoted(run.recipe, protocol) if table.teacher is None else [])
-
-
-def quoted(recipe: Recipe, protocol: Protocol) -> list[Result]:
-    """Return the published numbers that a recipe asks to see beside its own, marked so.
-
-    A number that names a protocol stands in the tables of that protocol alone.
-    """
-    wanted = (protocol.id, protocol.id.split("+")[0], None)
-    return [
-        Result(
-            distiller=str(number["distiller"]),
-            images_per_class=int(number.get("images_per_class", 0)),
-            student=str(number["student"]),
-            protocol=protocol.id,
-            labels=protocol.labels,
-            seed=0,
-            set_seed=0,
-            top1=float(number["top1"]),
-            top5=nan,
-            loss=nan,
-            seconds=nan,
-            peak_memory_mb=nan,
-            note="quoted",
-        )
-        for number in recipe.evaluation.quoted
-        if number.get("protocol") in wanted
-    ]
-
-
-def result_of(run: "Run", entry: Entry, cell: Cell, name: str) -> Result:
-    """Measure a cell and return it as a row of results.csv."""
-    measured = measure(run, cell)
-    recipe = run.recipe
-    numbers: dict[str, Any] = {**vars(measured), "of_class": tuple(measured.of_class)}
-    if measured.val_top1 is None:
-        del numbers["val_top1"]
-    synthetic = cell.synthetic
-    numbers["label_bytes"] = stored_bytes(run, cell) if stores_labels(run, cell) else 0.0
-    numbers["set_bytes"] = synthetic.images.nbytes + numbers["label_bytes"] * len(synthetic)
-    return Result(
-        **entry.labels(),
-        images_per_class=size_of(entry, cell.synthetic, run.images.train.labels),
-        teacher=_teacher_name(recipe, cell.teacher) if cell.protocol.labels == "soft" else ABSENT,
-        labels=cell.protocol.labels,
-        student=name,
-        protocol=cell.protocol.id,
-        seed=cell.seed,
-        set_seed=set_seed(recipe, entry, cell.seed - recipe.seed),
-        note=entry.note(cell.wanted, cell.protocol),
-        reported=cell.protocol.reported,
-        **numbers,
-    )
-
-
 def _teacher_name(recipe: Recipe, block: Block | None) -> str:
     teachers = [recipe.teacher, *recipe.evaluation.teachers]
     return told_apart("teacher", block or recipe.teacher, teachers)
-
-
-def size_of(entry: Entry, synthetic: SyntheticSet, labels: Int[Tensor, " n"]) -> int:
-    """Return the images per class that a row is about, also where a class has fewer.
-
-    More than the largest class of real images has are said only of a set that holds them.
-    """
-    if entry.distiller["name"] == "full":
-        return 0
-    has_budget = entry.distiller.get("budget") is not None
-    asked = None if has_budget else entry.distiller.get("images_per_class")
-    if asked is None:
-        return synthetic.images_per_class
-    return max(min(asked, int(labels.bincount().max())), synthetic.images_per_class)

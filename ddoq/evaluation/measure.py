@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ddoq import keyed
 from ddoq.errors import IntegrityError
-from ddoq.evaluation.cell import Cell, cell_key, feed_of, label_of, labels_of
+from ddoq.evaluation.cell import CELL, Cell, cell_key, feed_of, label_of, labels_of
 from ddoq.files.artifacts import peak_memory_mb, read_json, write_json, write_tensors
 from ddoq.protocols.protocol import Protocol
 from ddoq.run.refusals import refuse_set
@@ -64,14 +64,14 @@ def measure(run: "Run", cell: Cell) -> Measure:
     def work(folder: Path) -> None:
         if run.trains_apart:
             raise IntegrityError(
-                f"a training is not there: {run.place('cell', cell_key(run, cell))}",
+                f"a training is not there: {run.place(CELL, cell_key(run, cell))}",
                 "run it again; with evaluation.spread=ranks all ranks must share the cache",
             )
         result = train_and_test(run, cell, labels_of(run, cell), folder)
         if run.world.is_first:
             write_json(folder / "measure.json", asdict(result))
 
-    return Measure(**read_json(run.stage("cell", cell_key(run, cell), work) / "measure.json"))
+    return Measure(**read_json(run.stage(CELL, cell_key(run, cell), work) / "measure.json"))
 
 
 def train_and_test(

@@ -1,19 +1,19 @@
-"""Which rows stand in a table? The methods at every size, and what they are compared with."""
+"""The rows of a table: the methods at every size, and what they are compared with."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
+from ddoq.distillers.distiller import Distiller, as_distiller
 from ddoq.errors import UsageError
-from ddoq.evaluation.naming import told_apart
 from ddoq.protocols.protocol import Protocol
-from ddoq.recipe import Recipe
 from ddoq.recipe.component import Block
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.naming import told_apart
+from ddoq.recipe.schema import Recipe
 from ddoq.recipe.signature import signature
+from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
-
-# They make the same set for every seed.
-FIXED = ("herding", "k_center")
 
 _NONE: Block = {"name": "-"}
 _UNIFORM: Block = {"name": "uniform"}
@@ -32,9 +32,22 @@ class Entry:
     """Whether each seed has a set of its own."""
     name: str = ""
     decoder_name: str = "-"
+    given: SyntheticSet | None = None
+    """A set that came from elsewhere."""
 
+    @cached_property
+    def made(self) -> Distiller:
+        """The distiller itself."""
+        return made_of(self.distiller, self.decoder, self.weighting)
+
+    @property
+    def size(self) -> Size:
+        """The size that is asked for."""
+        return Size.of(self.distiller)
+
+    @property
     def labels(self) -> dict[str, str]:
-        """Return what the row is called in the table's columns."""
+        """What the row is called in the table's columns."""
         return {
             "distiller": self.name or self.distiller["name"],
             "decoder": self.decoder_name,
@@ -42,38 +55,53 @@ class Entry:
         }
 
     def note(self, wanted: Protocol, used: Protocol) -> str:
-        """Say what has to be known: how long the full data are trained on, or that a set is one.
+        """Say what has to be known: how long all data are trained on, or that a set is one.
 
         `used` is what the protocol is for a set of this size.
         """
-        if self.distiller["name"] in FIXED and self.num_seeds > 1:
-            return "one set"
-        if self.distiller["name"] != "full":
+        if self.given is not None:
             return ""
-        if wanted.steps is not None:
-            return "same updates"
-        is_ruled = any("epochs" in rule.settings for rule in wanted.rules)
-        return f"{used.epochs} epochs" if is_ruled else "same epochs"
+        if self.made.keeps_all:
+            is_ruled = any("epochs" in rule.settings for rule in wanted.rules)
+            if wanted.steps is not None:
+                return "same updates"
+            return f"{used.epochs} epochs" if is_ruled else "same epochs"
+        return "one set" if self.made.redraws == "never" and self.num_seeds > 1 else ""
+
+
+def made_of(distiller: Block, decoder: Block, weighting: Block) -> Distiller:
+    """Make a distiller of its block."""
+    from ddoq.recipe.component import build
+
+    made = build(KINDS, "distiller", distiller, decoder=decoder, weighting=weighting)
+    return as_distiller(made)
 
 
 def entries(recipe: Recipe) -> list[Entry]:
-    """Return the rows of a recipe's table, the method first, the full data last.
+    """Return the rows of a recipe's table, the method first, all data last.
 
     All rows of a size have as many images: those of the recipe's method, or each number of
     `evaluation.images_per_class` in turn.
     """
     settings, lead = recipe.evaluation, recipe.distiller
-    blocks = [lead, *(b for b in settings.distillers if b["name"] != "full")]
+    everything = [b for b in (*settings.distillers, *settings.baselines) if _keeps_all(recipe, b)]
+    blocks = [lead, *(b for b in settings.distillers if b not in everything)]
+    baselines = [b for b in settings.baselines if b not in everything]
     rows: list[Entry] = []
     for number in settings.images_per_class or [None]:
         of_size = [sized(block, lead, number) for block in blocks]
         for block in of_size:
             rows += _method(recipe, block, of_size)
-        for block in settings.baselines:
+        for block in baselines:
             rows += _baseline(recipe, block, of_size[0], number)
-    if any(b["name"] == "full" for b in (*settings.distillers, *settings.baselines)):
-        rows.append(_full(recipe))
+    rows += [_of_everything(recipe, like(lead, block)) for block in everything]
     return [row for place, row in enumerate(rows) if row not in rows[:place]]
+
+
+def _keeps_all(recipe: Recipe, block: Block) -> bool:
+    if block["name"] == _UNIFORM["name"]:
+        return False
+    return made_of(block, recipe.decoder, recipe.weighting).keeps_all
 
 
 def _asked(distiller: Block) -> list[str]:
@@ -83,23 +111,31 @@ def _asked(distiller: Block) -> list[str]:
 
 def sized(block: Block, lead: Block, number: int | None) -> Block:
     """Return a distiller's block with a number of images per class, or the lead's size."""
-    size = {k: lead[k] for k in ("images_per_class", "budget") if k in lead}
-    if number is not None:
-        size = {"images_per_class": number, "budget": None}
-    asked = _asked(block)
-    if size.get("budget") is not None and "images_per_class" in asked and "budget" not in asked:
+    size = Size.of(lead) if number is None else Size(number)
+    asked = [name for name in size.settings if name in _asked(block)]
+    if size.is_budget and asked == ["images_per_class"]:
         raise UsageError(
-            f"{block['name']} cannot spread a budget of {lead['budget']} images",
+            f"{block['name']} cannot spread a budget of {size.budget} images",
             "leave it out of evaluation.distillers and baselines, or set images_per_class",
         )
-    if all(v is None for v in size.values()) and "images_per_class" in asked:
+    if not size.is_known and asked:
         raise UsageError(
             f"{lead['name']} takes no images_per_class, "
             f"so {block['name']} cannot be given its size",
             "say how many its sets have: evaluation.images_per_class=[N], or leave such rows out: "
             "evaluation.baselines=[full]",
         )
-    return {**block, **{k: v for k, v in size.items() if k in asked}}
+    known = {name: size.settings[name] for name in asked}
+    # A lead without a setting of that name leaves the block's own.
+    settings = {k: v for k, v in known.items() if number is not None or k in lead}
+    return like(lead, {**block, **settings})
+
+
+def like(lead: Block, block: Block) -> Block:
+    """Return a block whose classes weigh as the lead's do: one rule for all rows of a table."""
+    prior = lead.get("class_prior")
+    is_asked = prior is not None and "class_prior" in _asked(block)
+    return {**block, "class_prior": prior} if is_asked else block
 
 
 def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
@@ -110,6 +146,7 @@ def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
     pairs = product(
         weightings if "weighting" in asked else [_NONE], decoders if "decoder" in asked else [_NONE]
     )
+    redraws = made_of(block, recipe.decoder, recipe.weighting).redraws
     return [
         Entry(
             block,
@@ -118,7 +155,7 @@ def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
             settings.seeds,
             len(recipe.students),
             # A seed stands for every random subset too.
-            (settings.redraw or block["name"] == "random") and block["name"] not in FIXED,
+            redraws == "always" or (redraws == "if asked" and settings.redraw),
             told_apart("distiller", block, methods),
             told_apart("decoder", decoder, decoders) if "decoder" in asked else "-",
         )
@@ -127,23 +164,35 @@ def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
 
 
 def _baseline(recipe: Recipe, block: Block, lead: Block, number: int | None) -> list[Entry]:
-    """Return a baseline's row; that of the full data comes later, once."""
-    if block["name"] == "full":
-        return []
-    if block["name"] == "uniform":
+    """Return a baseline's row: any distiller, or `uniform`, the method's images unweighted."""
+    if block["name"] == _UNIFORM["name"]:
         first = _method(recipe, lead, [lead])[0]
         return [replace(first, weighting=_UNIFORM)] if first.weighting != _NONE else []
     of_size = sized(block, recipe.distiller, number)
     return _method(recipe, of_size, [of_size])[:1]
 
 
-def _full(recipe: Recipe) -> Entry:
+def _of_everything(recipe: Recipe, block: Block) -> Entry:
     settings = recipe.evaluation
     students = min(settings.full_students, len(recipe.students))
-    return Entry({"name": "full"}, _NONE, _NONE, settings.full_seeds, students)
+    return Entry(block, _NONE, _NONE, settings.full_seeds, students)
 
 
-def foreign_entry(synthetic: SyntheticSet, recipe: Recipe) -> Entry:
+def beside(recipe: Recipe, synthetic: SyntheticSet) -> list[Entry]:
+    """Return the recipe's baselines beside a set from elsewhere: as many images, and all data."""
+    size = Size.of(synthetic.provenance)
+    lead: Block = {"name": "the set", **Size(synthetic.images_per_class).settings}
+    lead |= size.settings if size.is_budget else {}
+    rows: list[Entry] = []
+    for block in recipe.evaluation.baselines:
+        if _keeps_all(recipe, block):
+            rows.append(_of_everything(recipe, block))
+        elif block["name"] != _UNIFORM["name"]:
+            rows += _method(recipe, of_size := sized(block, lead, None), [of_size])[:1]
+    return rows
+
+
+def given_entry(synthetic: SyntheticSet, num_seeds: int, num_students: int) -> Entry:
     """Return the row of a set that came from elsewhere, named by its provenance."""
     made = synthetic.provenance
     decoder: Block = made.get("decoder", _NONE)
@@ -151,13 +200,9 @@ def foreign_entry(synthetic: SyntheticSet, recipe: Recipe) -> Entry:
         distiller={"name": str(made.get("distiller", "given"))},
         decoder=decoder,
         weighting={"name": made.get("weighting", "-")},
-        num_seeds=1,
-        num_students=len(recipe.students),
+        num_seeds=num_seeds,
+        num_students=num_students,
         redraw=False,
         decoder_name=decoder["name"],
+        given=synthetic,
     )
-
-
-def student_name(recipe: Recipe, block: Block) -> str:
-    """Return a student's name, with its settings where two have the same name."""
-    return told_apart("student", block, recipe.students)

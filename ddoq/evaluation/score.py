@@ -1,4 +1,4 @@
-"""What is a method's accuracy, and is it better than another's?
+"""A result, a score over seeds, and the comparison of two rows.
 
 Intervals are Student's: mean ± t(0.975, n - 1) s / √n over seeds ("The probable error of a mean",
 1908). Differences are paired by seed, and their p values corrected over a table by Holm's step-down
@@ -6,15 +6,15 @@ method ("A simple sequentially rejective multiple test procedure", 1979). Accura
 texts are in percent.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 from statistics import fmean, stdev
 from typing import Literal
 
-from ddoq.errors import UsageError
-
 ABSENT = "-"
+# Rows that others are compared with, and the note of a number that was published elsewhere.
+RANDOM, FULL, QUOTED = "random", "full", "quoted"
 LEVEL = 0.95
 # Below this, a spread of accuracies is the rounding of floats.
 _NO_SPREAD = 1e-12
@@ -29,6 +29,16 @@ class Row:
     weighting: str = ABSENT
     decoder: str = ABSENT
     note: str = ""
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether its numbers were published elsewhere."""
+        return self.note == QUOTED
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is real data: random images, or all of them."""
+        return self.distiller in (RANDOM, FULL)
 
     @property
     def name(self) -> str:
@@ -73,6 +83,11 @@ class Result:
     """Bytes of the set's images and of all stored labels."""
     of_class: tuple[float, ...] = ()
     """The accuracy on each class, in their order."""
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether the number was published elsewhere."""
+        return self.note == QUOTED
 
     @property
     def row(self) -> Row:
@@ -157,71 +172,6 @@ class Comparison:
         return "better" if interval[0] > 0 else "worse"
 
 
-def refuse_mixed_protocols(results: Sequence[Result]) -> None:
-    """Refuse to put runs of different protocols, or of different teachers, into one table."""
-    ids = sorted({r.protocol for r in results})
-    teachers = sorted({r.teacher for r in results} - {ABSENT})
-    if len(teachers) > 1:
-        raise UsageError(
-            f"runs with the teachers {', '.join(teachers)} cannot be compared",
-            "make one table per teacher",
-        )
-    if len(ids) > 1:
-        raise UsageError(
-            f"runs under the protocols {', '.join(ids)} cannot be compared",
-            "make one table per protocol",
-        )
-
-
-def summarize(results: Sequence[Result]) -> dict[tuple[Row, str], Score]:
-    """Return the score over seeds of every row and student."""
-    return {
-        (row, student): Score(tuple(seeds.values()))
-        for row, students in _runs(results).items()
-        for student, seeds in students.items()
-    }
-
-
-def summarize_means(results: Sequence[Result]) -> dict[Row, Score]:
-    """Return the score of every row's mean over its architectures.
-
-    Only seeds at which all of the row's architectures ran count; a row without one is left out.
-    """
-    means = {row: _means(students, students) for row, students in _runs(results).items()}
-    return {row: Score(tuple(seeds.values())) for row, seeds in means.items() if seeds}
-
-
-def compare(results: Sequence[Result], row: Row, baselines: Sequence[Row]) -> list[Comparison]:
-    """Compare a row with others, on the mean over the architectures that both have.
-
-    A baseline that shares no seed and architecture with the row is left out.
-    """
-    return compare_pairs(results, [(row, baseline) for baseline in baselines])
-
-
-def compare_pairs(results: Sequence[Result], pairs: Sequence[tuple[Row, Row]]) -> list[Comparison]:
-    """Compare pairs of rows, with Holm's correction over all of them."""
-    runs = _runs(results)
-    found = [(a, b, _differences(runs.get(a, {}), runs.get(b, {}))) for a, b in pairs]
-    tests = [(a, b, Score(values), _p_value(values)) for a, b, values in found if values]
-    adjusted = iter(holm([p for *_, p in tests if p is not None]))
-    return [Comparison(*test, None if test[-1] is None else next(adjusted)) for test in tests]
-
-
-def paired_means(
-    first: Sequence[Result], second: Sequence[Result]
-) -> tuple[list[float], list[float]]:
-    """Return two rows' means over the architectures that both have, at their common seeds.
-
-    Each is the runs of one row under one protocol; the protocols may differ.
-    """
-    a, b = (next(iter(_runs(r).values()), {}) for r in (first, second))
-    students = [s for s in a if s in b]
-    of_a, of_b = _means(a, students), _means(b, students)
-    seeds = [seed for seed in of_a if seed in of_b]
-    return [of_a[s] for s in seeds], [of_b[s] for s in seeds]
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p values for their number, by Holm's step-down method.
 
@@ -238,39 +188,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-# What a row's runs gave: top1 by student, then by seed.
-_Runs = Mapping[str, Mapping[int, float]]
-
-
-def _runs(results: Iterable[Result]) -> dict[Row, _Runs]:
-    results = list(results)
-    refuse_mixed_protocols(results)
-    runs: dict[Row, dict[str, dict[int, float]]] = {}
-    for result in results:
-        seeds = runs.setdefault(result.row, {}).setdefault(result.student, {})
-        if result.seed in seeds:
-            raise UsageError(
-                f"{result.row.name}, {result.student}, seed {result.seed} is listed twice",
-                "keep one of the two runs; counted twice it would narrow the interval",
-            )
-        seeds[result.seed] = result.top1
-    return dict(runs)
-
-
-def _means(runs: _Runs, students: Iterable[str]) -> dict[int, float]:
-    """Average over some students, at each seed at which all of them ran."""
-    chosen = [runs[s] for s in students]
-    seeds = sorted(set(chosen[0]).intersection(*chosen)) if chosen else []
-    return {seed: fmean(c[seed] for c in chosen) for seed in seeds}
-
-
-def _differences(a: _Runs, b: _Runs) -> tuple[float, ...]:
-    students = [s for s in a if s in b]
-    first, second = _means(a, students), _means(b, students)
-    return tuple(first[seed] - second[seed] for seed in first if seed in second)
-
-
-def _p_value(differences: Sequence[float]) -> float | None:
+def p_value(differences: Sequence[float]) -> float | None:
     """Return the two-sided p value of the paired t test, or None where there is no spread."""
     if len(differences) < 2 or stdev(differences) < _NO_SPREAD:
         return None

@@ -1,34 +1,70 @@
-"""Which trainings does a table lack, and who does them?
+"""Work done side by side: processes that each make the same run and do a task at a time.
 
-They are independent: the cache joins them. By default processes of this machine do them, with
-`evaluation.spread=ranks` each rank its part, with `ray` a Ray cluster whose machines share the
-cache. On CPUs of one type the results are those of one process after another.
+Trainings are independent, and the cache joins them; so are the sets of a distiller that learns.
+Processes of this machine do them, with `evaluation.spread=ranks` those of each rank, with `ray`
+those of a Ray cluster whose machines share the cache. On CPUs of one type the results are those of
+one process after another.
 """
 
-import contextlib
-from collections.abc import Iterator
+import dataclasses
+import multiprocessing
+import os
+import signal
+from collections.abc import Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ddoq.evaluation.apart import train_apart
-from ddoq.evaluation.cell import Cell, cell_key
-from ddoq.evaluation.grid import draw, tables
-from ddoq.evaluation.rows import entries
-from ddoq.evaluation.spread import Job, gpus_of, origin_of, over_processes, over_ray
-from ddoq.files.artifacts import damage, is_finished
-from ddoq.processes.forks import cores
+from ddoq.console import Console
+from ddoq.errors import ResourceError
+from ddoq.evaluation.grid import Draw, Grid
+from ddoq.evaluation.measure import measure
+from ddoq.files.artifacts import StageRecord
+from ddoq.processes import stop, world
+from ddoq.processes.forks import cores, finished, follow
+from ddoq.recipe.plugin import blamed
 
 if TYPE_CHECKING:
     from ddoq.run import Run
 
+# A training, by its number in the grid, or a set that is to be learned.
+Task = int | Draw
+
 # A process with torch and a small network in it takes about a gigabyte.
 _MOST = 4
+
+_grid: Grid | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a worker needs to know to make the same run."""
+
+    recipe: dict[str, Any]
+    """As plain data."""
+    pretrain_ranks: int
+    """How many ranks trained what `pretrain` makes."""
+    strategy: str
+    """How they shared it."""
+
+
+def origin_of(run: "Run") -> Origin:
+    """Return what the workers of a run need."""
+    plain = dataclasses.asdict(run.recipe)
+    # They write to the cache alone.
+    plain["cache"], plain["out"] = str(Path(run.recipe.cache).resolve()), None
+    # Each worker sees one device.
+    alone = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
+    settings = run.recipe.trainer
+    plain["trainer"] = {**settings, **{k: v for k, v in alone.items() if k in settings}}
+    return Origin(plain, run.pretrain_ranks, run.strategy)
 
 
 def num_workers(run: "Run") -> int:
     """Return the recipe's number of worker processes, or as many as there are idle cores.
 
-    One where several ranks share the work already, on an accelerator, or where a training may use
+    It is one if several ranks share the work already, on an accelerator, or if a training may use
     all cores.
     """
     asked, threads = run.recipe.evaluation.workers, run.recipe.threads
@@ -41,94 +77,108 @@ def num_workers(run: "Run") -> int:
     return max(1, min(_MOST, cores() // threads))
 
 
-def cells(run: "Run") -> Iterator[tuple[Job, Cell]]:
-    """Draw one set after another and yield the trainings on it."""
-    recipe = run.recipe
-    for index, entry in enumerate(entries(recipe)):
-        for seed in range(entry.num_seeds):
-            synthetic = draw(run, entry, seed)
-            for number, table in enumerate(tables(run)):
-                for student in range(entry.num_students):
-                    block = recipe.students[student]
-                    cell = Cell(synthetic, block, table.protocol, recipe.seed + seed, table.teacher)
-                    yield (number, index, seed, student), cell
+def gpus_of(run: "Run") -> list[str]:
+    """Return the GPUs that workers may have one of each, as CUDA_VISIBLE_DEVICES names them."""
+    if run.world.device.type != "cuda":
+        return []
+    import torch
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
 
 
-def waiting_cells(run: "Run") -> Iterator[tuple[Job, Cell]]:
-    """Yield the trainings that are not in the cache yet, each once."""
-    seen: set[Path] = set()
-    for job, cell in cells(run):
-        place = run.place("cell", cell_key(run, cell))
-        # One rank looks for all: files may show on others later.
-        if place not in seen and not run.world.broadcast(_is_there(run, place)):
-            seen.add(place)
-            yield job, cell
-
-
-def _is_there(run: "Run", place: Path) -> bool:
-    """Say whether a training is finished.
-
-    What was damaged since is mended where it is read, unless the ranks train apart.
-    """
-    return is_finished(place) and not (run.trains_apart and damage(place, is_entry=True))
-
-
-def say_hours(run: "Run") -> None:
-    """Say how many trainings are to be done, and about how long they will take."""
-    from ddoq.evaluation.forecast import forecast
-
-    number = 0
-
-    def counted() -> Iterator[Cell]:
-        nonlocal number
-        for _, cell in waiting_cells(run):
-            number += 1
-            yield cell
-
-    hours = forecast(run, counted()) / 3600
-    most = run.world.size if run.trains_apart else num_workers(run)
-    workers = min(most, max(1, number))
-    kind = "ranks" if run.trains_apart else "processes"
-    several = f" in {workers} {kind}" if workers > 1 else ""
-    run.console.say(f"{number} trainings to do, about {hours / workers:.2f} hours{several}")
-
-
-def train_in_parallel(run: "Run") -> None:
-    """Train what a table lacks in several processes; they leave their results in the cache."""
-    waiting = _waiting_for_others(run)
-    if not waiting:
-        return
-    _train_teachers(run)
-    if run.trains_apart:
-        train_apart(run, waiting)
-        return
-    jobs, origin, gpus = list(waiting), origin_of(run), gpus_of(run)
-    workers = num_workers(run)
+def side_by_side(run: "Run", tasks: Sequence[Task], workers: int) -> Generator[list[StageRecord]]:
+    """Do tasks in other processes, or on a Ray cluster, and yield what each cost."""
+    origin, gpus = origin_of(run), gpus_of(run)
     if run.recipe.evaluation.spread == "ray":
-        where, spread = "on the Ray cluster", over_ray(origin, jobs, uses_gpus=bool(gpus))
-    else:
-        where, spread = f"in {workers} processes", over_processes(origin, jobs, workers, gpus)
-    with run.console.stage(f"train {where}", len(jobs)) as bar, contextlib.closing(spread):
-        for records in spread:
-            run.remember(*records)
-            bar.advance()
+        return _over_ray(origin, tasks, uses_gpus=bool(gpus))
+    return over_processes(origin, tasks, workers, gpus)
 
 
-def _waiting_for_others(run: "Run") -> dict[Job, Path]:
-    """Return the trainings for other processes, if any, and where their results will lie."""
-    workers = num_workers(run)
-    must_spread = run.recipe.evaluation.spread == "ray" or run.trains_apart
-    if not must_spread and workers == 1:
-        return {}
-    waiting = {job: run.place("cell", cell_key(run, cell)) for job, cell in waiting_cells(run)}
-    # For fewer, starting processes would take longer than they save.
-    return waiting if must_spread or len(waiting) >= 2 * workers else {}
+def over_processes(
+    origin: Origin, tasks: Sequence[Task], workers: int, devices: Sequence[str]
+) -> Generator[list[StageRecord]]:
+    """Do tasks in processes of this machine, with a device each, and yield what each cost."""
+    context = multiprocessing.get_context("spawn")
+    places = context.Queue()
+    for number in range(workers):
+        places.put(devices[number % len(devices)] if devices else None)
+    pool = ProcessPoolExecutor(workers, context, _begin, (origin, os.getpid(), places))
+    yield from finished(
+        pool,
+        lambda: [pool.submit(_do, task) for task in tasks],
+        remedy="run it again with fewer processes (evaluation.workers); what is finished is kept",
+    )
 
 
-def _train_teachers(run: "Run") -> None:
-    """Train the teachers that must be trained here, where their progress is seen."""
-    for table in tables(run):
-        if table.protocol.labels == "soft":
-            run.teacher_of(table.teacher)
-    # Workers have their own, perhaps on the same GPU.
-    run.release()
+def _over_ray(
+    origin: Origin, tasks: Sequence[Task], *, uses_gpus: bool
+) -> Generator[list[StageRecord]]:
+    """Send tasks to a Ray cluster: that of RAY_ADDRESS, or one on this machine."""
+    try:
+        import ray
+    except ImportError as error:
+        raise ResourceError("Ray is not installed", "pip install 'ddoq[ray]'") from error
+    ray.init(ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
+    try:
+        needs = {"num_cpus": origin.recipe["threads"] or 1, "num_gpus": int(uses_gpus)}
+        do = ray.remote(_do_remotely).options(**needs)
+        left = [do.remote(origin, task) for task in tasks]
+        while left:
+            [done], left = ray.wait(left, num_returns=1)
+            yield ray.get(done)
+    finally:
+        ray.shutdown()
+
+
+def _do_remotely(origin: Origin, task: Task) -> list[StageRecord]:
+    """Do a task in a process that Ray keeps for the next one."""
+    if _grid is None:
+        _make_grid(origin)
+    return _do(task)
+
+
+def _begin(origin: Origin, parent: int, places: Any) -> None:
+    """Make the worker's own run of the same recipe, and end it when the parent is gone."""
+    # An interrupt reaches the parent, which takes the workers down.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop.install(raises=False)
+    follow(parent)
+    world.forget()
+    device = places.get()
+    if device is not None:
+        # Read when CUDA is first used, which is later.
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    _make_grid(origin)
+
+
+def _make_grid(origin: Origin) -> None:
+    from ddoq.recipe import from_plain
+    from ddoq.run import Run
+
+    global _grid
+    run = Run(
+        from_plain(origin.recipe),
+        Console(is_silent=True),
+        pretrain_ranks=origin.pretrain_ranks,
+        strategy=origin.strategy,
+    )
+    _grid = Grid.of(run)
+
+
+def _do(task: Task) -> list[StageRecord]:
+    """Do one task and return what it cost; its result lies in the cache."""
+    assert _grid is not None
+    run = _grid.run
+    run.records.clear()
+    try:
+        with blamed():
+            if isinstance(task, int):
+                measure(run, _grid[task])
+            else:
+                _grid.drawn(Draw(*task))
+    except stop.Stopped as stopped:
+        # Its state is saved; another task must not begin.
+        os._exit(128 + stopped.number)
+    told = ("labels", "cell")
+    return [r for r in run.records if r.stage in told or not isinstance(task, int)]

@@ -12,6 +12,7 @@ from torch import Tensor
 from ddoq.data.images import as_bytes, as_floats
 from ddoq.errors import DdoqError
 from ddoq.files.artifacts import replacing
+from ddoq.files.stage import PRETRAIN
 from ddoq.priors.unet import Space
 from ddoq.quantize.blocks import PointBlock
 from ddoq.recipe.component import complete
@@ -109,7 +110,7 @@ def teacher_at_hand(run: "Run") -> Teacher | None:
     """Return the recipe's teacher unless it has yet to be trained or fetched."""
     block = run.recipe.teacher
     is_made = block.get("source") != "pretrain"
-    if not is_made and not run.is_done("pretrain/teacher", run.pretrain_key("teacher")):
+    if not is_made and not run.is_done(PRETRAIN.part("teacher"), run.pretrain_key("teacher")):
         return None
     try:
         return run.teacher

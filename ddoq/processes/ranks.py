@@ -72,9 +72,17 @@ def _code() -> int | None:
     return code if code in _TELLING else 4
 
 
+def are_several() -> bool:
+    """Say whether this process is one of several ranks.
+
+    After an error in a training Lightning takes WORLD_SIZE out of the environment.
+    """
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 or getattr(_fabric, "world_size", 1) > 1
+
+
 def lost(error: Exception) -> int | None:
     """Return the exit code for an error that says that another rank has ended; None for others."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not are_several():
         return None
     import torch.distributed as dist
 

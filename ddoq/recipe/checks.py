@@ -147,11 +147,13 @@ def _check_rows(recipe: "Recipe") -> None:
 
 def _check_quoted(numbers: list[Any]) -> None:
     for number in numbers:
-        is_whole = isinstance(number, dict) and {"distiller", "student", "top1"} <= number.keys()
+        needed = {"distiller", "student", "top1", "protocol"}
+        is_whole = isinstance(number, dict) and needed <= number.keys()
         if not is_whole or not 0 <= number["top1"] <= 1:
             raise UsageError(
                 f"evaluation.quoted: {number} is not a number to quote",
-                "give {distiller: ..., student: ..., top1: 0.0 to 1.0, protocol: ...}",
+                "give {distiller: ..., student: ..., top1: 0.0 to 1.0, protocol: ...}, with the id "
+                "of the protocol that made it",
             )
 
 

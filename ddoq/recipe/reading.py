@@ -21,6 +21,7 @@ from ddoq.errors import UsageError
 from ddoq.recipe import shipped
 from ddoq.recipe.checks import as_block, checked, refuse_missing
 from ddoq.recipe.component import is_code
+from ddoq.recipe.keywords import layer_of
 from ddoq.recipe.kinds import PLURAL, SINGLE
 from ddoq.recipe.ranges import refuse_unusable
 from ddoq.recipe.schema import PLACES, Evaluation, Recipe, without_places
@@ -54,9 +55,20 @@ def _headline(file: Path) -> str:
 
 
 def read(
-    argv: Sequence[str], *, must_be_complete: bool = True, short: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    must_be_complete: bool = True,
+    short: Mapping[str, str] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Invocation:
-    """Read `recipe=NAME key=value ...` into a checked recipe; `short` names keys of a command."""
+    """Read `recipe=NAME key=value ...` into a checked recipe.
+
+    Args:
+        argv: The command line.
+        must_be_complete: Whether a setting that is required may not be missing.
+        short: What one may type for a longer key of a command.
+        changes: Changes as Python keywords, which win over the command line.
+    """
     names_of = {**_SHORT, **(short or {})}
     pairs = [(names_of.get(k, k), v) for k, v in map(_pair, argv)]
     wanted = dict(pairs).get("recipe")
@@ -69,7 +81,14 @@ def read(
     layers = _file_layers(wanted)
     _refuse_code(layers, allowed=flags.pop("allow_code", False))
     name = next((layer["name"] for layer in layers if "name" in layer), None)
-    recipe = merge([*layers, *map(_parsed, overrides)], name=name or _name_of(wanted))
+    layers = [*layers, *map(_parsed, overrides)]
+    name = name or _name_of(wanted)
+    recipe = merge(layers, name=name)
+    if changes:
+        layer = layer_of(recipe, changes, _SHORT)
+        recipe = merge([*layers, without_places(layer)], name=name)
+        recipe = dataclasses.replace(recipe, **{k: layer[k] for k in PLACES if k in layer})
+        overrides.append(json.dumps(without_places(layer), sort_keys=True, default=str))
     if must_be_complete:
         refuse_missing(recipe)
     telling = sorted(o for o in overrides if o.split("=")[0] not in PLACES)
@@ -110,7 +129,7 @@ def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]
         layer = _plain(OmegaConf.load(file), str(file))
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{file} is not plain YAML: {str(error).splitlines()[0]}", "mend the file"
+            f"{file} is not plain YAML: {str(error).splitlines()[0]}", "fix the file"
         ) from error
     except RecursionError:
         raise UsageError(f"{file} is nested too deep", "a recipe is a few blocks deep") from None

@@ -1,4 +1,4 @@
-"""What do other programs read of a run? `results.csv` and `summary.json`."""
+"""What other programs read of a run: `results.csv` and `summary.json`."""
 
 import csv
 import dataclasses
@@ -10,10 +10,10 @@ from statistics import fmean
 from typing import Any
 
 from ddoq.errors import DataError
-from ddoq.evaluation.score import ABSENT, Comparison, Result, Row, Score, summarize_means
+from ddoq.evaluation.results import Part, Results
+from ddoq.evaluation.score import ABSENT, Comparison, Result, Score
 from ddoq.files.artifacts import replacing, write_json
-from ddoq.report.comparisons import QUOTED, in_words
-from ddoq.report.table import Sheet, sheets
+from ddoq.report.comparisons import in_words
 
 _FIELDS = {f.name: f for f in dataclasses.fields(Result)}
 # In this order they open the file; what else a result knows follows.
@@ -40,12 +40,12 @@ def write_results(folder: Path, results: Iterable[Result]) -> None:
         rows.writerows([_escaped(getattr(r, c)) for c in _COLUMNS] for r in results)
 
 
-def read_results(folder: Path) -> list[Result]:
+def read_results(folder: Path) -> Results:
     """Read what `write_results` wrote."""
     file = folder / "results.csv"
     with file.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
-        return [_result(row, f"{file}, line {reader.line_num}") for row in reader]
+        return Results(_result(row, f"{file}, line {reader.line_num}") for row in reader)
 
 
 def _escaped(value: Any) -> Any:
@@ -82,7 +82,7 @@ def write_summary(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def summary(
-    results: Sequence[Result],
+    results: Results,
     *,
     stages: Sequence[Mapping[str, Any]],
     certificates: Sequence[Mapping[str, Any]],
@@ -91,21 +91,15 @@ def summary(
     set_info: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Collect a run's scores, comparisons, costs and certificates as plain data."""
-    found = sheets(results, data="", num_test_images=0)
+    parts = results.parts
     return {
         "recipe": recipe_name,
         "set": dict(set_info),
-        "groups": [group for sheet in found for group in _groups(sheet, results)],
-        "means": [mean for sheet in found for mean in _means(sheet, results)],
-        "comparisons": [
-            {"protocol": sheet.protocol, "teacher": sheet.teacher, **_comparison(c)}
-            for sheet in found
-            for c in sheet.comparisons
-        ],
+        "groups": [group for part in parts for group in _groups(part)],
+        "means": [mean for part in parts for mean in _means(part)],
+        "comparisons": [{**_place(p), **_comparison(c)} for p in parts for c in p.comparisons],
         "chosen": [
-            {"protocol": sheet.protocol, "teacher": sheet.teacher, **dataclasses.asdict(row)}
-            for sheet in found
-            for row in sheet.chosen
+            {**_place(p), **dataclasses.asdict(row)} for p in parts for row in p.chosen.values()
         ],
         "metrics": [dict(finding) for finding in findings],
         "stages": [dict(stage) for stage in stages],
@@ -113,52 +107,46 @@ def summary(
     }
 
 
-def _groups(sheet: Sheet, results: Sequence[Result]) -> list[dict[str, Any]]:
+def _place(part: Part) -> dict[str, str]:
+    return {"protocol": part.protocol, "teacher": part.teacher}
+
+
+def _groups(part: Part) -> list[dict[str, Any]]:
+    pairs = [(row, student) for row in part.rows for student in part.students]
     return [
         {
-            "protocol": sheet.protocol,
-            "teacher": sheet.teacher,
-            **dataclasses.asdict(line.row),
+            **_place(part),
+            **dataclasses.asdict(row),
             "student": student,
             **_score(score),
-            **_details(results, sheet, line.row, student),
+            **_details(part.of(row, student)),
         }
-        for line in sheet.lines
-        for student, score in zip(sheet.students, line.scores, strict=True)
-        if score
+        for row, student in pairs
+        if (score := part.score(row, student))
     ]
 
 
-def _details(results: Sequence[Result], sheet: Sheet, row: Row, student: str) -> dict[str, Any]:
+def _details(runs: Sequence[Result]) -> dict[str, Any]:
     """Return the means over seeds of what else was measured; nothing for a quoted number."""
-    own = [r for r in _of(sheet, results) if (r.row, r.student) == (row, student)]
     names = ("top5", "ece", "val_top1", "last_top1", "best_top1", "label_bytes", "set_bytes")
-    means = {name: fmean(getattr(r, name) for r in own) for name in (*names, "seconds")}
-    means["top1_per_second"] = fmean(r.top1 / r.seconds if r.seconds else nan for r in own)
-    means["top1_per_megabyte"] = fmean(1e6 * r.top1 / r.set_bytes for r in own)
+    means = {name: fmean(getattr(r, name) for r in runs) for name in (*names, "seconds")}
+    means["top1_per_second"] = fmean(r.top1 / r.seconds if r.seconds else nan for r in runs)
+    means["top1_per_megabyte"] = fmean(1e6 * r.top1 / r.set_bytes for r in runs)
     known = {k: v for k, v in means.items() if not isnan(v)}
-    of_class = [fmean(column) for column in zip(*(r.of_class for r in own), strict=True)]
+    of_class = [fmean(column) for column in zip(*(r.of_class for r in runs), strict=True)]
     return known | ({"of_class": of_class} if of_class else {})
 
 
-def _of(sheet: Sheet, results: Sequence[Result]) -> list[Result]:
-    """Return the results that a sheet was made of."""
-    own = [r for r in results if r.protocol == sheet.protocol]
-    return [r for r in own if r.teacher == sheet.teacher or r.note == QUOTED]
-
-
-def _means(sheet: Sheet, results: Sequence[Result]) -> list[dict[str, Any]]:
-    scores = summarize_means(_of(sheet, results))
+def _means(part: Part) -> list[dict[str, Any]]:
     return [
         {
-            "protocol": sheet.protocol,
-            "teacher": sheet.teacher,
-            **dataclasses.asdict(line.row),
-            "students": [s for s, x in zip(sheet.students, line.scores, strict=True) if x],
-            **_score(scores[line.row]),
+            **_place(part),
+            **dataclasses.asdict(row),
+            "students": [s for s in part.students if part.of(row, s)],
+            **_score(score),
         }
-        for line in sheet.lines
-        if line.row in scores
+        for row in part.rows
+        if (score := part.mean(row))
     ]
 
 

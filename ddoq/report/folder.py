@@ -1,11 +1,11 @@
-"""What does a run leave behind? The set, every result, a summary, and one page for people."""
+"""What a run leaves behind: the set, every result, a summary, and one page for people."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddoq.evaluation.score import Result
+from ddoq.evaluation.results import Results
 from ddoq.files.artifacts import StageRecord
 from ddoq.recipe import Recipe, from_plain
 from ddoq.report import measures
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from ddoq.run import Run
 
 
-def write_report(
-    run: "Run", folder: Path, results: Sequence[Result], sets: Sequence[SyntheticSet]
-) -> None:
+def write_report(run: "Run", folder: Path, results: Results, sets: Sequence[SyntheticSet]) -> None:
     """Write `synthetic/`, `results.csv`, `summary.json` and `report.html`, and show the tables.
 
     The first set is the method's; the others stand beside it in the pictures.
@@ -60,7 +58,7 @@ def write_report(
         run.console.say(line)
 
 
-def _tables(run: "Run", results: Sequence[Result]) -> list[Sheet]:
+def _tables(run: "Run", results: Results) -> list[Sheet]:
     """Return a sheet per protocol and teacher, and one over all if it is asked for."""
     settings = run.recipe.evaluation
     name = run.recipe.data["name"] + ("" if settings.split == "test" else " (validation)")
@@ -106,7 +104,7 @@ def _shortened(value: Any) -> Any:
     return Path(value).name if is_place else value
 
 
-def _per_class(results: Sequence[Result]) -> str:
+def _per_class(results: Results) -> str:
     """Name the sizes of the sets; full data have none."""
     sizes = [str(n) for n in dict.fromkeys(r.images_per_class for r in results) if n > 0]
     listed = " and ".join([", ".join(sizes[:-1]), sizes[-1]] if len(sizes) > 1 else sizes)

@@ -1,4 +1,4 @@
-"""Which teacher suits which student? Their accuracies as a map, light to dark."""
+"""Heat maps: accuracies by teacher and student, light to dark."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from ddoq.evaluation.score import ABSENT, Result, Row, Score, summarize
-from ddoq.report.comparisons import FULL, QUOTED, RANDOM, chosen_rows, ordered
+from ddoq.evaluation.choice import chosen, method_of
+from ddoq.evaluation.results import Part, Results, ordered
+from ddoq.evaluation.score import ABSENT, FULL, RANDOM, Row, Score
 
 _LIGHT, _DARK = (238, 243, 250), (40, 104, 176)
 
@@ -67,32 +68,30 @@ class HeatMap:
         return Text(f" {self.scores[teacher, student].text} ", style=style)
 
 
-def heat_maps(results: Sequence[Result]) -> list[HeatMap]:
+def heat_maps(results: Results) -> list[HeatMap]:
     """Return a map of each size's leading row and of random images, where teachers are several.
 
     A variant that was chosen leads.
     """
     maps: list[HeatMap] = []
-    for protocol in dict.fromkeys(r.protocol for r in results):
-        own = [r for r in results if r.protocol == protocol and r.note != QUOTED]
-        teachers = tuple(dict.fromkeys(r.teacher for r in own))
-        if len(teachers) > 1:
-            maps += [_map(own, row, protocol, teachers) for row in _shown(own)]
+    for protocol in dict.fromkeys(part.protocol for part in results.parts):
+        parts = [part for part in results.of_protocol(protocol) if part.ours]
+        if len(parts) > 1:
+            maps += [_map(parts, row) for row in _shown(parts)]
     return maps
 
 
-def _shown(results: Sequence[Result]) -> list[Row]:
-    rows = [row for row in ordered(results) if row.distiller != FULL]
-    leading = {row.images_per_class: row for row in reversed(rows)} | chosen_rows(results)
-    return [r for r in rows if r in leading.values() or r.distiller == RANDOM]
+def _shown(parts: Sequence[Part]) -> list[Row]:
+    runs = [run for part in parts for run in part.ours]
+    rows = [row for row in ordered(run.row for run in runs) if row.distiller != FULL]
+    first = {row.images_per_class: row for row in reversed(rows)}
+    leading = {**first, **chosen(runs, method_of(rows[0]))}.values() if rows else ()
+    return [row for row in rows if row in leading or row.distiller == RANDOM]
 
 
-def _map(results: Sequence[Result], row: Row, protocol: str, teachers: tuple[str, ...]) -> HeatMap:
-    own = [r for r in results if r.row == row]
-    scores = {
-        (teacher, student): score
-        for teacher in teachers
-        for (_, student), score in summarize([r for r in own if r.teacher == teacher]).items()
-    }
-    students = tuple(dict.fromkeys(r.student for r in own))
-    return HeatMap(row, protocol, teachers, students, scores)
+def _map(parts: Sequence[Part], row: Row) -> HeatMap:
+    found = {(p.teacher, s): p.score(row, s) for p in parts for s in p.students}
+    scores = {place: score for place, score in found.items() if score}
+    teachers = tuple(part.teacher for part in parts)
+    students = tuple(dict.fromkeys(student for _, student in scores))
+    return HeatMap(row, parts[0].protocol, teachers, students, scores)

@@ -1,6 +1,6 @@
-"""What else do a run's results say? The field's metrics, wherever a table holds what they need."""
+"""The field's metrics, wherever a table holds what they need."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,9 @@ from ddoq.evaluation.metrics import (
     label_robust_score,
     over_seeds,
 )
-from ddoq.evaluation.score import ABSENT, Result, Row, Score, paired_means, summarize
+from ddoq.evaluation.results import Part, Results
+from ddoq.evaluation.score import FULL, RANDOM, Row, Score
 from ddoq.protocols.protocol import Protocol
-from ddoq.report.comparisons import FULL, QUOTED, RANDOM
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Finding:
     row: Row
     protocol: str
     value: Score | RankCorrelation
+    note: str = ""
+    """How long all data were trained on, if the metric compares with them."""
 
     @property
     def text(self) -> str:
@@ -50,7 +52,8 @@ class Finding:
             if isinstance(value, Score)
             else {"mean": value.tau, "interval": value.interval, "n": value.n, "p": value.p}
         )
-        return {"metric": self.metric, "protocol": self.protocol, **vars(self.row), **numbers}
+        told = {"metric": self.metric, "protocol": self.protocol, **vars(self.row), **numbers}
+        return told | ({"full": self.note} if self.note else {})
 
 
 def table(found: Sequence[Finding]) -> Table:
@@ -60,63 +63,66 @@ def table(found: Sequence[Finding]) -> Table:
         shown.add_column(header)
     for f in found:
         number = str(f.row.images_per_class)
-        shown.add_row(*map(Text, (f.metric, f.row.name, number, f.protocol, f.text)))
+        metric = f"{f.metric} (full: {f.note})" if f.note else f.metric
+        shown.add_row(*map(Text, (metric, f.row.name, number, f.protocol, f.text)))
     return shown
 
 
-def findings(results: Sequence[Result], protocols: Sequence[Protocol] = ()) -> list[Finding]:
+def findings(results: Results, protocols: Sequence[Protocol] = ()) -> list[Finding]:
     """Return the metrics of every row that is not a reference itself.
 
     Of several teachers, those of the first; ARS where `protocols` holds one with and one without
     augmentation.
     """
-    ours = [r for r in results if r.note != QUOTED]
-    first = next((r.teacher for r in ours if r.teacher != ABSENT), ABSENT)
-    ours = [r for r in ours if r.teacher in (first, ABSENT)]
+    parts = results.of_first_teacher
     pairs = [(p.id, q.id) for p in protocols for q in protocols if q.is_unaugmented(p)]
-    rows = dict.fromkeys(r.row for r in ours if r.distiller not in (RANDOM, FULL))
-    return [finding for row in rows for finding in _of_row(ours, row, pairs)]
+    rows = dict.fromkeys(r.row for part in parts for r in part.ours if not r.row.is_reference)
+    return [finding for row in rows for finding in _of_row(parts, row, pairs)]
 
 
-def _of_row(
-    results: Sequence[Result], row: Row, pairs: Sequence[tuple[str, str]]
-) -> Iterator[Finding]:
+def _of_row(parts: Sequence[Part], row: Row, pairs: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     gains: dict[str, Score] = {}
     losses: dict[str, Score] = {}
-    ours = [r for r in results if r.row == row]
-    protocols = dict.fromkeys((r.protocol, r.labels) for r in results)
-    for protocol, labels in protocols:
-        own = [r for r in results if r.protocol == protocol]
-        of = {r.distiller: [x for x in own if x.row == r] for r in _references(own, row)}
-        mine = [r for r in ours if r.protocol == protocol]
-        gain = _gain(own, row)
-        loss = _paired(hard_label_recovery, of.get(FULL, []), mine) if labels == "hard" else None
+    for part in parts:
+        found = part.references(row)
+        gain = _gain(part, row)
+        is_hard = part.labels == "hard" and FULL in found
+        loss = _scored(hard_label_recovery, part.paired(found[FULL], row)) if is_hard else None
         if gain:
-            gains[protocol] = gain
-            yield Finding("IOR", row, protocol, gain)
+            gains[part.protocol] = gain
+            yield Finding("IOR", row, part.protocol, gain)
         if loss:
-            losses[protocol] = loss
-            yield Finding("HLR", row, protocol, loss)
-        yield from _gap(own, row, protocol)
-        yield from _ranks(own, row, of.get(FULL, []), protocol)
+            losses[part.protocol] = loss
+            yield Finding("HLR", row, part.protocol, loss, found[FULL].note)
+        yield from _gap(part, row)
+        yield from _ranks(part, row)
     yield from _augmentation(gains, row, pairs)
-    for hard, loss in losses.items():
-        # The loss is over the architectures that all data were trained on: so must the gain be.
-        known = {r.student for r in results if (r.distiller, r.protocol) == (FULL, hard)}
-        for soft in gains:
-            own = [r for r in results if r.protocol == soft and r.student in known]
-            gain = _gain(own, row)
-            if gain and gain.n == loss.n and soft != hard:
-                score = over_seeds(label_robust_score, gain.values, loss.values)
-                yield Finding("LRS", row, f"{soft} and {hard}", score)
+    for hard in [part for part in parts if part.protocol in losses]:
+        yield from _robust(parts, row, hard, losses[hard.protocol])
 
 
-def _gain(results: Sequence[Result], row: Row) -> Score | None:
-    """Return a row's gain over random images, in the runs of one protocol."""
-    random = [r for r in _references(results, row) if r.distiller == RANDOM]
-    mine = [r for r in results if r.row == row]
-    others = [r for r in results if r.row in random]
-    return _paired(improvement_over_random, mine, others)
+def _robust(parts: Sequence[Part], row: Row, hard: Part, loss: Score) -> Iterator[Finding]:
+    """Join the gain under each other protocol with the loss under hard labels."""
+    full = hard.references(row)[FULL]
+    # The loss is over the architectures that all data were trained on: so must the gain be.
+    students = {run.student for run in hard.of(full)}
+    for soft in parts:
+        gain = _gain(soft, row, students)
+        if soft is not hard and gain and gain.n == loss.n:
+            score = over_seeds(label_robust_score, gain.values, loss.values)
+            yield Finding("LRS", row, f"{soft.protocol} and {hard.protocol}", score, full.note)
+
+
+def _gain(part: Part, row: Row, students: Collection[str] | None = None) -> Score | None:
+    """Return a row's gain over random images under one protocol."""
+    random = part.references(row).get(RANDOM)
+    if random is None:
+        return None
+    return _scored(improvement_over_random, part.paired(row, random, students=students))
+
+
+def _scored(metric: Any, values: tuple[list[float], list[float]]) -> Score | None:
+    return over_seeds(metric, *values) if values[0] else None
 
 
 def _augmentation(
@@ -130,46 +136,38 @@ def _augmentation(
             yield Finding("ARS", row, f"{augmented} and {plain}", score)
 
 
-def _gap(results: Sequence[Result], row: Row, protocol: str) -> Iterator[Finding]:
+def _gap(part: Part, row: Row) -> Iterator[Finding]:
     """Compare the first student with the mean of the others, less the same of random images."""
-    students = list(dict.fromkeys(r.student for r in results))
-    rows = [row, *(r for r in _references(results, row) if r.distiller == RANDOM)]
-    gaps: list[dict[int, float]] = []
-    for one in rows:
-        runs = [r for r in results if r.row == one]
-        of_seed = {r.seed: {x.student: x.top1 for x in runs if x.seed == r.seed} for r in runs}
-        whole = {seed: top1 for seed, top1 in of_seed.items() if len(top1) == len(students) > 1}
-        gaps.append({s: generalization_gap(top1, students[0]) for s, top1 in whole.items()})
-    if gaps[0]:
-        yield Finding("gap", row, protocol, Score(tuple(gaps[0].values())))
-    if len(gaps) == 2 and (common := gaps[0].keys() & gaps[1].keys()):
-        excess = tuple(gaps[0][s] - gaps[1][s] for s in sorted(common))
-        yield Finding("gap, less random's", row, protocol, Score(excess))
+    own = _gaps(part, row)
+    if own:
+        yield Finding("gap", row, part.protocol, Score(tuple(own.values())))
+    random = part.references(row).get(RANDOM)
+    others = _gaps(part, random) if random else {}
+    if common := sorted(own.keys() & others.keys()):
+        excess = tuple(own[s] - others[s] for s in common)
+        yield Finding("gap, less random's", row, part.protocol, Score(excess))
 
 
-def _references(results: Sequence[Result], row: Row) -> list[Row]:
-    """Return the rows of the full data, and of random images of the same number."""
-    rows = dict.fromkeys(r.row for r in results)
-    of_size = (FULL, 0), (RANDOM, row.images_per_class)
-    return [r for r in rows if (r.distiller, r.images_per_class) in of_size]
+def _gaps(part: Part, row: Row) -> dict[int, float]:
+    """Return the gap at each seed at which all students ran."""
+    students = list(dict.fromkeys(run.student for run in part.ours))
+    of_seed: dict[int, dict[str, float]] = {}
+    for run in part.of(row):
+        of_seed.setdefault(run.seed, {})[run.student] = run.top1
+    whole = {seed: top1 for seed, top1 in of_seed.items() if len(top1) == len(students) > 1}
+    return {seed: generalization_gap(top1, students[0]) for seed, top1 in whole.items()}
 
 
-def _paired(metric: Any, first: Sequence[Result], second: Sequence[Result]) -> Score | None:
-    values = paired_means(first, second)
-    return over_seeds(metric, *values) if values[0] else None
-
-
-def _ranks(
-    results: Sequence[Result], row: Row, full: Sequence[Result], protocol: str
-) -> Iterator[Finding]:
+def _ranks(part: Part, row: Row) -> Iterator[Finding]:
     """Correlate the order of architectures with that on all data, if there are five."""
-    means = summarize(results)
-    mine = {s: score.mean for (r, s), score in means.items() if r == row}
-    all_data = {s: score.mean for (r, s), score in means.items() if full and r == full[0].row}
-    common = [s for s in mine if s in all_data]
+    full = part.references(row).get(FULL)
+    if full is None:
+        return
+    pairs = [(part.score(row, s), part.score(full, s)) for s in part.students]
+    means = [(mine.mean, all_data.mean) for mine, all_data in pairs if mine and all_data]
     try:
-        found = kendall([mine[s] for s in common], [all_data[s] for s in common])
+        found = kendall([mine for mine, _ in means], [all_data for _, all_data in means])
     except UsageError:
         # Too few, or all equal: there is nothing to say.
         return
-    yield Finding("Kendall tau", row, protocol, found)
+    yield Finding("Kendall tau", row, part.protocol, found, full.note)

@@ -1,7 +1,7 @@
-"""What does one look at first? The table of results, and what may be concluded from it."""
+"""The tables of results: one per protocol and teacher, and one across them if it is asked for."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from rich import box
@@ -10,26 +10,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from ddoq.evaluation.score import (
-    ABSENT,
-    LEVEL,
-    Comparison,
-    Result,
-    Row,
-    Score,
-    summarize,
-    summarize_means,
-)
-from ddoq.report.comparisons import (
-    FULL,
-    QUOTED,
-    RANDOM,
-    chosen_rows,
-    compare_all,
-    in_words,
-    ordered,
-    p_text,
-)
+from ddoq.evaluation.results import Part, Results, ordered
+from ddoq.evaluation.score import ABSENT, FULL, LEVEL, Comparison, Row, Score
+from ddoq.report.comparisons import in_words, p_text
 
 _REPORTED = {
     "last": "last epoch",
@@ -50,11 +33,6 @@ class Line:
     starts_section: bool = False
 
     @property
-    def is_reference(self) -> bool:
-        """Whether the row is real data: random images, or all of them."""
-        return self.row.distiller in (RANDOM, FULL)
-
-    @property
     def name(self) -> str:
         """The distiller, with what has to be known about its numbers."""
         return f"{self.row.distiller} ({self.row.note})" if self.row.note else self.row.distiller
@@ -68,7 +46,7 @@ class Line:
     def runs(self) -> str:
         """The number of runs behind each score; a range where they differ."""
         counts = sorted({score.n for score in self.scores if score})
-        if self.row.note == QUOTED or not counts:
+        if self.row.is_quoted or not counts:
             return ABSENT
         return str(counts[0]) if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
 
@@ -76,7 +54,7 @@ class Line:
         """Return a score as it stands in the table; a quoted one has no interval of ours."""
         if score is None:
             return ABSENT
-        return f"{100 * score.mean:.1f}" if self.row.note == QUOTED else score.text
+        return f"{100 * score.mean:.1f}" if self.row.is_quoted else score.text
 
 
 @dataclass(frozen=True)
@@ -138,89 +116,75 @@ class Sheet:
             yield _comparison_table([c for c in self.comparisons if c.a == lead])
 
 
-def sheets(results: Iterable[Result], *, data: str, num_test_images: int) -> list[Sheet]:
+def sheets(results: Results, *, data: str, num_test_images: int) -> list[Sheet]:
     """Make one sheet per protocol and teacher, in the order in which they appear."""
-    groups: dict[tuple[str, str], list[Result]] = {}
-    of_protocol: dict[str, tuple[str, str]] = {}
-    for result in results:
-        key = (result.protocol, result.teacher)
-        first = of_protocol.setdefault(result.protocol, key)
-        # A published number stands beside ours, whoever taught there.
-        groups.setdefault(first if result.note == QUOTED else key, []).append(result)
-    made = [_sheet(group, data, num_test_images) for group in groups.values()]
+    made = [_sheet(part, data, num_test_images) for part in results.parts]
     several = len({s.teacher for s in made} - {ABSENT}) > 1
     return [replace(s, names_teacher=several and s.teacher != ABSENT) for s in made]
 
 
-def across(results: Sequence[Result], *, data: str) -> Sheet:
+def across(results: Results, *, data: str) -> Sheet:
     """Make the one sheet that has several protocols, or teachers, in it: each a column.
 
     A score is the mean over all students of its column. The sheet holds no comparisons, and says
     that it allows none between columns.
     """
-    groups: dict[str, list[Result]] = {}
-    for r in results:
-        by = f" ({r.teacher})" if r.teacher != ABSENT else ""
-        if r.note != QUOTED:
-            groups.setdefault(f"{r.protocol}{by}", []).append(replace(r, note=""))
-    means = {name: _of_all_students(own) for name, own in groups.items()}
-    rows = ordered(r for own in groups.values() for r in own)
-    scores = {row: tuple(m.get(row) for m in means.values()) for row in rows}
+    columns = {_column(part): part for part in results.parts if part.ours}
+    rows = ordered(run.row for part in columns.values() for run in part.ours)
+    scores = {row: tuple(_of_all_students(p, row) for p in columns.values()) for row in rows}
     return Sheet(
         data=data,
-        protocol=f"ACROSS {len(groups)} PROTOCOLS OR TEACHERS, as asked for",
+        protocol=f"ACROSS {len(columns)} PROTOCOLS OR TEACHERS, as asked for",
         labels="each its own",
         caption="mean over students of top-1 in %; columns are different measurements: compare "
         "rows within a column, never numbers of two columns",
-        students=tuple(groups),
+        students=tuple(columns),
         lines=tuple(Line(row, own, None) for row, own in scores.items() if any(own)),
         comparisons=(),
         is_across=True,
     )
 
 
-def _of_all_students(results: Sequence[Result]) -> dict[Row, Score]:
-    """Return the means over students, of the rows that all students were trained on."""
-    students = {r.student for r in results}
-    of_row = {row: {r.student for r in results if r.row == row} for row in ordered(results)}
-    means = summarize_means(results)
-    return {row: score for row, score in means.items() if of_row[row] == students}
+def _column(part: Part) -> str:
+    return part.protocol + (f" ({part.teacher})" if part.teacher != ABSENT else "")
 
 
-def _sheet(results: Sequence[Result], data: str, num_test_images: int) -> Sheet:
-    labels = dict.fromkeys(r.labels for r in results if r.note != QUOTED)
+def _of_all_students(part: Part, row: Row) -> Score | None:
+    """Return a row's mean, if all students of the part were trained on it."""
+    students = {run.student for run in part.ours}
+    return part.mean(row) if {run.student for run in part.of(row)} == students else None
+
+
+def _sheet(part: Part, data: str, num_test_images: int) -> Sheet:
     return Sheet(
         data=data,
-        protocol=results[0].protocol,
-        labels=" and ".join(labels) or ABSENT,
-        caption=_caption(results, num_test_images),
-        students=tuple(dict.fromkeys(r.student for r in results)),
-        lines=_lines(results),
-        comparisons=tuple(compare_all(results)),
-        chosen=tuple(chosen_rows(results).values()),
-        teacher=next((r.teacher for r in results if r.note != QUOTED), ABSENT),
+        protocol=part.protocol,
+        labels=part.labels if part.ours else ABSENT,
+        caption=_caption(part, num_test_images) if part.ours else "quoted numbers alone",
+        students=part.students,
+        lines=_lines(part),
+        comparisons=tuple(part.comparisons),
+        chosen=tuple(part.chosen.values()),
+        teacher=part.teacher,
     )
 
 
-def _lines(results: Sequence[Result]) -> tuple[Line, ...]:
-    students = dict.fromkeys(r.student for r in results)
-    scores, means = summarize(results), summarize_means(results)
+def _lines(part: Part) -> tuple[Line, ...]:
     lines: list[Line] = []
-    for row in ordered(results):
-        cells = tuple(scores.get((row, student)) for student in students)
-        line = Line(row, cells, None if None in cells else means.get(row))
+    for row in part.rows:
+        scores = tuple(part.score(row, student) for student in part.students)
+        line = Line(row, scores, None if None in scores else part.mean(row))
         before = lines[-1] if lines else line
-        both = line.is_reference and before.is_reference
-        is_new = (line.size, line.is_reference) != (before.size, before.is_reference)
-        lines.append(Line(row, cells, line.mean, starts_section=is_new and not both))
+        both = row.is_reference and before.row.is_reference
+        is_new = (line.size, row.is_reference) != (before.size, before.row.is_reference)
+        lines.append(replace(line, starts_section=is_new and not both))
     return tuple(lines)
 
 
-def _caption(results: Sequence[Result], num_test_images: int) -> str:
-    ours = [r for r in results if r.note != QUOTED]
-    lead = [r for r in ours if r.row == ordered(ours)[0]]
+def _caption(part: Part, num_test_images: int) -> str:
+    lead = part.of(next(row for row in part.rows if not row.is_quoted))
     seeds, draws = {r.seed for r in lead}, {r.set_seed for r in lead}
-    kinds = dict.fromkeys(r.reported for r in ours)
+    kinds = dict.fromkeys(r.reported for r in part.ours)
     runs = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
     if len(seeds) > 1 and len(draws) == 1:
         runs = f"one set, {len(seeds)} students"
@@ -262,7 +226,7 @@ def _folded(name: str, width: int | None) -> Text:
 
 def _comparison_table(comparisons: Iterable[Comparison]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for header in ("", "points", "n", "p (Holm)", "verdict"):
+    for header in ("", "difference (pp)", "n", "p (Holm)", "verdict"):
         table.add_column(header)
     for c in comparisons:
         n = str(c.difference.n)

@@ -3,16 +3,17 @@
 Everything is made when it is first asked for, so that a finished run loads next to nothing.
 """
 
-import contextlib
 import functools
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq.console import Console
+from ddoq.data.encoding import LATENTS
 from ddoq.files.artifacts import Cache, StageRecord, fingerprint, sha256, versions
 from ddoq.files.outputs import RUN_LOG
+from ddoq.files.stage import PRETRAIN, Planned, Stage
 from ddoq.processes.memory import keep_freed
 from ddoq.processes.world import World, launch
 from ddoq.recipe import Recipe
@@ -22,7 +23,6 @@ from ddoq.recipe.signature import local_sources, signature
 from ddoq.run.refusals import refuse_places
 from ddoq.run.revisions import commit_of, is_moving, known_commit
 from ddoq.run.sources import weights_fingerprint
-from ddoq.run.stages import versioned
 from ddoq.run.trainers import WITHOUT_EFFECT, new_trainer, refuse_trainer, silence
 
 if TYPE_CHECKING:
@@ -67,7 +67,6 @@ class Run:
         keep_freed()
         _set_threads(recipe.threads)
         self.recipe = recipe
-        self._seed = recipe.seed
         self.world: World = launch(recipe.trainer)
         self._measures = measures
         refuse_trainer(self.world, recipe.trainer)
@@ -126,17 +125,25 @@ class Run:
         self.world.barrier()
         return folder
 
-    def stage(self, name: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> Path:
-        """Return the folder of a finished stage, running `work` if it is not there yet."""
-        return self.cache.stage(name, versioned(name, key), work)
+    def stage(
+        self, stage: Stage | str, key: Mapping[str, Any], work: Callable[[Path], None]
+    ) -> Path:
+        """Return the folder of a finished stage, running `work` if it is not there yet.
 
-    def is_done(self, name: str, key: Mapping[str, Any]) -> bool:
+        A name alone stands for a stage without a version: the code of a plug-in is in its key.
+        """
+        stage = _stage(stage)
+        return self.cache.stage(stage.name, stage.versioned(key), work)
+
+    def is_done(self, stage: Stage | str, key: Mapping[str, Any]) -> bool:
         """Say whether a stage is in the cache."""
-        return self.cache.has(name, versioned(name, key))
+        stage = _stage(stage)
+        return self.cache.has(stage.name, stage.versioned(key))
 
-    def place(self, name: str, key: Mapping[str, Any]) -> Path:
+    def place(self, stage: Stage | str, key: Mapping[str, Any]) -> Path:
         """Return where a stage's result lies, or will lie."""
-        return self.cache.place(name, versioned(name, key))
+        stage = _stage(stage)
+        return self.cache.place(stage.name, stage.versioned(key))
 
     def key(self, kind: str, block: Block | None = None) -> dict[str, Any]:
         """Return what determines a component: its settings, weights and plugged-in source."""
@@ -227,7 +234,7 @@ class Run:
             if self.world.is_first:
                 remember(folder, self.images)
 
-        return self.stage(f"pretrain/{part}", self.pretrain_key(part), work)
+        return self.stage(PRETRAIN.part(part), self.pretrain_key(part), work)
 
     def make(self, kind: str, block: Block | None = None, **supplied: Any) -> Any:
         """Make a component, training its weights first where the recipe says `pretrain`."""
@@ -244,19 +251,10 @@ class Run:
         named = signature(KINDS[kind].target(kind, block["name"])).parameters
         return [noun for noun in KINDS[kind].supplies if noun in named]
 
-    @contextlib.contextmanager
-    def seeded(self, seed: int) -> Generator[None]:
-        """Draw with another seed; what was pretrained and encoded stays the recipe's."""
-        before, self._seed = self._seed, seed
-        try:
-            yield
-        finally:
-            self._seed = before
-
     @property
     def seed(self) -> int:
-        """The seed of the set that is being drawn."""
-        return self._seed
+        """The recipe's seed: of what is trained, studied and encoded once for all sets."""
+        return self.recipe.seed
 
     @functools.cached_property
     def images(self) -> "Images":
@@ -350,6 +348,12 @@ class Run:
         is_random = self.recipe.autoencoder.get("samples", False)
         return key | ({"seed": self.recipe.seed} if is_random else {})
 
+    @property
+    def planned_latents(self) -> Planned:
+        """The latents, for a plan."""
+        needs = f"encode {len(self.images.train)} images"
+        return Planned(LATENTS, self.latents_key, needs=needs)
+
     @functools.cached_property
     def latents(self) -> "LatentStore":
         """The latents of the training images."""
@@ -369,11 +373,15 @@ class Run:
                     advance=bar.advance,
                 )
 
-        return LatentStore.open(self.stage("latents", self.latents_key, work))
+        return LatentStore.open(self.stage(LATENTS, self.latents_key, work))
 
     def trainer(self, **settings: Any) -> "Trainer":
         """Return a Lightning Trainer as the recipe's `trainer:` block has it."""
         return new_trainer(self.world, self.recipe.trainer, settings)
+
+
+def _stage(stage: Stage | str) -> Stage:
+    return Stage(stage) if isinstance(stage, str) else stage
 
 
 def _set_threads(threads: int | None) -> None:

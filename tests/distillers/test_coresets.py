@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from ddoq import recipe
 from ddoq.distillers.coresets import Rule, farthest_first, herd, herding, k_center
-from ddoq.distillers.spread import numbers
 from ddoq.errors import UsageError
-from ddoq.evaluation.grid import draw
 from ddoq.evaluation.rows import entries
 from ddoq.run import Run
+from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
 RULES = [herd, farthest_first]
@@ -140,7 +139,7 @@ def test_a_far_away_origin_changes_no_choice(rule: Rule):
 @pytest.mark.parametrize("features", FEATURES)
 @pytest.mark.parametrize(("make", "rule"), [(herding, herd), (k_center, farthest_first)])
 def test_the_images_are_those_whose_features_were_chosen(run: Run, make, rule, features: str):
-    made = make(images_per_class=3, features=features).distill(run.images, run)
+    made = make(images_per_class=3, features=features).distill(run.images, run, 0)
     pixels, labels = run.images.pixels("train"), run.images.train.labels
     assert torch.equal(made.images, pixels[sources(made)])
     assert torch.equal(made.labels, labels[sources(made)])
@@ -158,14 +157,14 @@ def test_the_images_are_those_whose_features_were_chosen(run: Run, make, rule, f
 
 
 def test_its_provenance_names_the_rule_and_the_features(run: Run):
-    made = k_center(images_per_class=2, features="pixels").distill(run.images, run)
+    made = k_center(images_per_class=2, features="pixels").distill(run.images, run, 0)
     assert made.provenance["distiller"] == "k_center"
     assert made.provenance["features"] == "pixels"
 
 
 def test_the_first_herded_image_is_the_one_nearest_to_the_mean(run: Run):
-    made = herding(images_per_class=1).distill(run.images, run)
-    centers = k_center(images_per_class=1).distill(run.images, run)
+    made = herding(images_per_class=1).distill(run.images, run, 0)
+    centers = k_center(images_per_class=1).distill(run.images, run, 0)
     assert made.fingerprint == centers.fingerprint
     latents = run.latents.latents(4).flatten(1).double()
     row = int((latents - latents.mean(0)).square().sum(1).argmin())
@@ -174,41 +173,40 @@ def test_the_first_herded_image_is_the_one_nearest_to_the_mean(run: Run):
 
 def test_every_seed_has_the_same_set(run: Run):
     distiller = herding(images_per_class=2)
-    first = distiller.distill(run.images, run)
-    with run.seeded(5):
-        assert distiller.distill(run.images, run).fingerprint == first.fingerprint
+    first = distiller.distill(run.images, run, 0)
+    assert distiller.distill(run.images, run, 5).fingerprint == first.fingerprint
 
 
 def test_a_finished_choice_is_read_from_the_cache(run: Run):
     distiller = herding(images_per_class=2)
-    distiller.distill(run.images, run)
+    distiller.distill(run.images, run, 0)
     run.records.clear()
-    distiller.distill(run.images, run)
+    distiller.distill(run.images, run, 0)
     assert [(r.stage, r.cached) for r in run.records] == [("decoded/coreset", True)]
 
 
 def test_a_budget_is_spread_evenly_and_spent(run: Run):
-    made = herding(budget=37).distill(run.images, run)
+    made = herding(budget=37).distill(run.images, run, 0)
     assert made.labels.bincount().tolist() == [4] * 7 + [3] * 3
     assert made.provenance["budget"] == 37
 
 
 def test_more_images_than_a_class_has_are_the_whole_class(run: Run):
     sizes = run.images.train.labels.bincount().tolist()
-    made = k_center(images_per_class=max(sizes) + 5, features="pixels").distill(run.images, run)
+    made = k_center(images_per_class=max(sizes) + 5, features="pixels").distill(run.images, run, 0)
     assert made.labels.bincount().tolist() == sizes
     assert sources(made).unique().tolist() == list(range(sum(sizes)))
 
 
 def test_what_a_small_class_cannot_give_goes_to_the_others():
-    assert numbers([9, 2, 9], images_per_class=1, budget=14) == [6, 2, 6]
-    assert numbers([9, 2, 9], images_per_class=1, budget=99) == [9, 2, 9]
+    assert Size(1, 14).numbers([9, 2, 9]) == [6, 2, 6]
+    assert Size(1, 99).numbers([9, 2, 9]) == [9, 2, 9]
 
 
 @pytest.mark.parametrize(("number", "budget"), [(0, None), (1, 0), (1, -3)])
 def test_no_images_at_all_are_refused(number: int, budget: int | None):
     with pytest.raises(UsageError, match="at least 1"):
-        numbers([5, 5], images_per_class=number, budget=budget)
+        Size(number, budget)
 
 
 def test_an_unknown_feature_is_refused_with_those_there_are(tmp_path: Path):
@@ -219,5 +217,5 @@ def test_an_unknown_feature_is_refused_with_those_there_are(tmp_path: Path):
 def test_a_row_of_the_table_is_drawn(run: Run, tmp_path: Path):
     wanted = digits(tmp_path, "distiller=herding", "distiller.features=pixels")
     [first, *_] = entries(wanted.recipe)
-    assert first.labels() == {"distiller": "herding", "decoder": "-", "weighting": "-"}
-    assert len(draw(wanted, first, 0)) == 100
+    assert first.labels == {"distiller": "herding", "decoder": "-", "weighting": "-"}
+    assert len(first.made.distill(run.images, run, 0)) == 100

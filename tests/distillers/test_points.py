@@ -29,7 +29,7 @@ def points(cache: Path, **settings: Any) -> Points:
     run = Run(recipe.read(["recipe=digits", f"cache={cache}"]).recipe)
     # The solver as the recipe has it: one study for all tests.
     settings = {"folds": 2, "solver": run.recipe.distiller["solver"], **settings}
-    return DDOQ({"name": "plain"}, {"name": "uniform"}, **settings).points(run)
+    return DDOQ({"name": "plain"}, {"name": "uniform"}, **settings).points(run, 0)
 
 
 def per_class(synthetic: SyntheticSet) -> list[int]:

@@ -12,17 +12,15 @@ import torch
 
 from ddoq import recipe
 from ddoq.errors import IntegrityError, UsageError
-from ddoq.evaluation.apart import part_of
-from ddoq.evaluation.cell import Cell, cell_key, feed_of
+from ddoq.evaluation.cell import CELL, Cell, cell_key, feed_of
+from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.measure import measure
-from ddoq.evaluation.spread import origin_of
+from ddoq.evaluation.missing import part_of
+from ddoq.evaluation.workers import origin_of
 from ddoq.files.artifacts import read_json
 from ddoq.processes.world import World, forget
 from ddoq.run import Run
 from ddoq.run.refusals import refuse_run
-
-# Two tables, one row, three seeds, two students.
-JOBS = [(table, 0, seed, student) for seed in range(3) for table in (0, 1) for student in (0, 1)]
 
 
 def rank(number: int, size: int) -> World:
@@ -31,22 +29,30 @@ def rank(number: int, size: int) -> World:
     return world
 
 
-def test_the_students_of_a_set_go_to_one_rank() -> None:
-    parts = [part_of(rank(r, 2), JOBS) for r in (0, 1)]
-    assert sorted(parts[0] + parts[1]) == sorted(JOBS)
-    sets = [{job[:3] for job in part} for part in parts]
+@pytest.fixture(scope="module")
+def grid() -> Grid:
+    """Two tables, one row, three seeds, two students."""
+    two = ["students=[convnet, timm/test_resnet]", "protocols=[small, small_hard]"]
+    words = ["recipe=digits", "decoder=plain", "evaluation.decoders=[]", "evaluation.baselines=[]"]
+    return Grid.of(Run(recipe.read([*words, *two, "evaluation.seeds=3"]).recipe))
+
+
+def test_the_students_of_a_set_go_to_one_rank(grid: Grid) -> None:
+    parts = [part_of(rank(r, 2), list(grid), grid) for r in (0, 1)]
+    assert sorted(parts[0] + parts[1]) == list(range(12))
+    sets = [{grid.labels_of(job) for job in part} for part in parts]
     assert not sets[0] & sets[1]
-    assert [sum(job[3] for job in part) for part in parts] == [3, 3]
+    assert {len(part) for part in parts} == {6}
 
 
-def test_few_sets_are_divided_so_that_all_ranks_have_work() -> None:
-    parts = [part_of(rank(r, 4), JOBS) for r in range(4)]
-    assert sorted(chain(*parts)) == sorted(JOBS)
+def test_few_sets_are_divided_so_that_all_ranks_have_work(grid: Grid) -> None:
+    parts = [part_of(rank(r, 4), list(grid), grid) for r in range(4)]
+    assert sorted(chain(*parts)) == list(range(12))
     assert {len(part) for part in parts} == {3}
 
 
-def test_more_ranks_than_jobs_leave_some_without() -> None:
-    assert [len(part_of(rank(r, 4), JOBS[:3])) for r in range(4)] == [1, 1, 1, 0]
+def test_more_ranks_than_jobs_leave_some_without(grid: Grid) -> None:
+    assert [len(part_of(rank(r, 4), [0, 1, 2], grid)) for r in range(4)] == [1, 1, 1, 0]
 
 
 @pytest.fixture
@@ -118,7 +124,7 @@ def test_a_training_that_no_rank_left_is_missed_with_its_place(make_run) -> None
     cell = a_cell(run)
     with pytest.raises(IntegrityError, match="a training is not there") as error:
         measure(run, cell)
-    assert run.place("cell", cell_key(run, cell)).name in error.value.cause
+    assert run.place(CELL, cell_key(run, cell)).name in error.value.cause
 
 
 def test_a_worker_forgets_which_rank_it_was_started_from(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +190,7 @@ SMALL_STEPS = """
     from ddoq import command, recipe
     from ddoq.evaluation.cell import Cell
     from ddoq.evaluation.measure import measure
-    from ddoq.protocols.protocol import Protocol
+    from ddoq.protocols.presets import preset
     from ddoq.run import Run
     def body(_):
         three = "trainer={accelerator: cpu, devices: 3, strategy: ddp}"

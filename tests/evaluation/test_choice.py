@@ -7,8 +7,8 @@ import pytest
 from ddoq import recipe
 from ddoq.errors import UsageError
 from ddoq.evaluation.choice import chosen
+from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Result, Row
-from ddoq.report.comparisons import compare_all
 from ddoq.report.table import sheets
 from ddoq.run import Run
 from ddoq.run.refusals import refuse_run
@@ -71,7 +71,10 @@ def test_a_row_with_fewer_runs_is_not_chosen(results):
 
 
 def test_the_chosen_row_is_compared_with_other_methods_on_the_test_images(results):
-    pairs = [(c.a.distiller, c.b.distiller, c.b.images_per_class) for c in compare_all(results)]
+    pairs = [
+        (c.a.distiller, c.b.distiller, c.b.images_per_class)
+        for c in Results(results).only.comparisons
+    ]
     assert pairs == [
         (D4M, "random", 1),
         (D4M, "full", 0),
@@ -79,11 +82,11 @@ def test_the_chosen_row_is_compared_with_other_methods_on_the_test_images(result
         (SHRUNK, "random", 10),
         (SHRUNK, "full", 0),
     ]
-    assert compare_all(results)[2].difference.mean == pytest.approx(0.4 - 0.3)
+    assert Results(results).only.comparisons[2].difference.mean == pytest.approx(0.4 - 0.3)
 
 
 def test_a_sheet_says_how_its_leading_row_was_chosen(results):
-    [sheet] = sheets(results, data="blobs", num_test_images=1)
+    [sheet] = sheets(Results(results), data="blobs", num_test_images=1)
     headings = {row.images_per_class: sheet.heading(row) for row in sheet.chosen}
     assert headings[10] == f"{SHRUNK}, 10 per class (chosen on validation images), minus"
 

@@ -72,12 +72,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ),
         (
             "distiller",
-            "class Net:\n    def distill(self, images, run):\n        return 3",
+            "class Net:\n    def distill(self, images, run, seed):\n        return 3",
             "plug.py:2: distill returned a int",
         ),
         (
             "distiller",
-            "class Net:\n    def distill(self, images, run):\n        return images.nothing",
+            "class Net:\n    def distill(self, images, run, seed):\n        return images.nothing",
             "plug.py:3: AttributeError",
         ),
         ("distiller", "def Net():\n    return None", "plug.py:1: plug:Net has no distill"),

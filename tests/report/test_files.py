@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ddoq.errors import DataError
+from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Result, Score
 from ddoq.report.files import read_results, summary, write_results, write_summary
 
@@ -51,7 +52,7 @@ def cells(folder: Path) -> list[list[str]]:
 def test_results_come_back_as_they_were(tmp_path: Path):
     odd = replace(RUN, student='a,"b"\nc', note="'=1", distiller="é", decoder="''-")
     write_results(tmp_path, [*RUNS, odd])
-    assert read_results(tmp_path) == [*RUNS, odd]
+    assert list(read_results(tmp_path)) == [*RUNS, odd]
 
 
 def test_the_columns_are_those_of_the_contract(tmp_path: Path):
@@ -98,7 +99,7 @@ def content(runs: list[Result]) -> dict:
     stages = [{"stage": "encode", "cached": True, "seconds": 0.1, "peak_memory_mb": 5.0}]
     certificates = [{"class": "zero", "distortion": 1.5}]
     return summary(
-        runs,
+        Results(runs),
         stages=stages,
         certificates=certificates,
         recipe_name="digits",
@@ -139,4 +140,4 @@ def test_the_summary_keeps_costs_and_certificates():
 def test_what_was_not_measured_comes_back_equal(tmp_path: Path):
     bare = replace(RUN, val_top1=nan, ece=nan)
     write_results(tmp_path, [bare])
-    assert read_results(tmp_path) == [bare]
+    assert list(read_results(tmp_path)) == [bare]

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Result
 from ddoq.recipe import read
 from ddoq.report.folder import _per_class, _without_places
@@ -32,7 +33,8 @@ RESULT = Result(
     ],
 )
 def test_a_page_is_titled_by_the_sizes_of_its_sets(sizes: list[int], title: str) -> None:
-    assert _per_class([replace(RESULT, images_per_class=n) for n in sizes]) == title
+    runs = [replace(RESULT, images_per_class=n, seed=i) for i, n in enumerate(sizes)]
+    assert _per_class(Results(runs)) == title
 
 
 def test_the_recipe_on_the_page_does_not_say_where_folders_lie() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Result
 from ddoq.report.page import Gallery, plot, write_page
 from ddoq.report.table import Sheet, sheets
@@ -34,7 +35,7 @@ def found(student: str = "convnet", top1: float = 0.9) -> Sheet:
         for distiller in ("ddoq", "random")
         for seed in range(3)
     ]
-    return sheets(runs, data="digits", num_test_images=360)[0]
+    return sheets(Results(runs), data="digits", num_test_images=360)[0]
 
 
 def gallery(size: int = 2, channels: int = 1, names: tuple[str, ...] = ("cat", "dog")) -> Gallery:

@@ -4,8 +4,9 @@ from itertools import pairwise
 import pytest
 from rich.console import Console
 
+from ddoq.evaluation.results import Results, ordered
 from ddoq.evaluation.score import Comparison, Result, Row, Score
-from ddoq.report.comparisons import compare_all, in_words, ordered, p_text
+from ddoq.report.comparisons import in_words, p_text
 from ddoq.report.table import Sheet, sheets
 
 OURS = Row("ddoq", 10, "root", "plain")
@@ -32,7 +33,11 @@ def everything(students: tuple[str, ...] = STUDENTS, **changes: object) -> list[
 
 
 def sheet(results: list[Result]) -> Sheet:
-    return sheets(results, data="digits", num_test_images=360)[0]
+    return sheets(Results(results), data="digits", num_test_images=360)[0]
+
+
+def comparisons(results: list[Result]) -> list[Comparison]:
+    return Results(results).only.comparisons
 
 
 def shown(sheet: Sheet, width: int) -> str:
@@ -42,7 +47,9 @@ def shown(sheet: Sheet, width: int) -> str:
 
 
 def test_rows_run_from_the_method_to_the_full_data():
-    assert [(r.distiller, r.weighting, r.decoder) for r in ordered(everything())] == [
+    assert [
+        (r.distiller, r.weighting, r.decoder) for r in ordered(r.row for r in everything())
+    ] == [
         ("ddoq", "root", "plain"),
         ("ddoq", "root", "stable_diffusion"),
         ("ddoq", "uniform", "plain"),
@@ -54,7 +61,7 @@ def test_rows_run_from_the_method_to_the_full_data():
 
 def test_smaller_sets_come_first_and_full_data_once_at_the_end():
     rows = [Row("random", 50), FULL, Row("ddoq", 50), Row("random", 1), Row("ddoq", 1)]
-    found = ordered([run(r, "a", 0) for r in rows])
+    found = ordered(rows)
     assert [(r.distiller, r.images_per_class) for r in found[:-1]] == [
         *(("ddoq", 1), ("random", 1), ("ddoq", 50), ("random", 50)),
     ]
@@ -120,7 +127,7 @@ def test_the_caption_says_whether_the_set_was_redrawn():
 
 def test_each_protocol_has_its_own_table():
     results = everything() + everything(protocol="fkd", labels="hard")
-    titles = [s.title for s in sheets(results, data="digits", num_test_images=1)]
+    titles = [s.title for s in sheets(Results(results), data="digits", num_test_images=1)]
     assert titles == [
         "digits · protocol small · soft labels",
         "digits · protocol fkd · hard labels",
@@ -129,13 +136,13 @@ def test_each_protocol_has_its_own_table():
 
 def test_the_leading_row_is_compared_with_all_others_but_quoted_ones():
     results = [*everything(), run(Row("sre2l", 10, note="quoted"), "convnet", 0)]
-    found = compare_all(results)
+    found = comparisons(results)
     assert {c.a for c in found} == {OURS}
     assert {c.b for c in found} == {*ROWS} - {OURS}
 
 
 def test_only_real_images_leave_nothing_to_compare():
-    assert compare_all([run(Row("random", 10), "a", 0), run(FULL, "a", 0)]) == []
+    assert comparisons([run(Row("random", 10), "a", 0), run(FULL, "a", 0)]) == []
 
 
 @pytest.mark.parametrize(

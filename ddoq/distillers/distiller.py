@@ -1,0 +1,57 @@
+"""The contract of a distiller: what it makes, and what it may say of itself."""
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from ddoq.files.stage import Planned
+from ddoq.size import Size
+
+if TYPE_CHECKING:
+    from ddoq.data.images import Images
+    from ddoq.run import Run
+    from ddoq.synthetic import SyntheticSet
+
+Redraws = Literal["never", "if asked", "always"]
+
+
+class Distiller:
+    """Makes a synthetic set of real images. Your own class needs `distill` alone.
+
+    The other attributes have defaults, which hold where your class does not set them.
+    """
+
+    redraws: ClassVar[Redraws] = "if asked"
+    """Whether each seed has a set of its own: if `evaluation.redraw` asks for it, always (a random
+    subset), or never (a rule that draws nothing)."""
+    keeps_all: ClassVar[bool] = False
+    """Whether the set is all of the real data: the row stands last, and states no size."""
+    learns: ClassVar[bool] = False
+    """Whether making a set takes long enough to be a job of its own, done by one process on one
+    device beside others. Such a distiller keeps its set in a stage (`run.stage`)."""
+    size: Size = Size()
+
+    def distill(self, images: "Images", run: "Run", seed: int) -> "SyntheticSet":
+        """Return the set of a seed: the same one whenever it is asked for."""
+        raise NotImplementedError
+
+    def parts(self, run: "Run") -> list[str]:
+        """Return which of `autoencoder`, `prior` and `teacher` are read."""
+        return []
+
+    def stages(self, run: "Run", seed: int) -> list[Planned]:
+        """Return the stages that the set of a seed stands on, the first one first."""
+        return []
+
+
+class Own(Distiller):
+    """A user's distiller, with the defaults of what it does not say."""
+
+    def __init__(self, made: Any) -> None:
+        self.made = made
+        for name in ("redraws", "keeps_all", "learns", "size", "distill", "parts", "stages"):
+            if hasattr(made, name):
+                setattr(self, name, getattr(made, name))
+
+
+def as_distiller(made: Any) -> Distiller:
+    """Return what a component made, as a distiller."""
+    return made if isinstance(made, Distiller) else Own(made)

@@ -1,0 +1,168 @@
+"""What a grid lacks, and how the processes and ranks of a run share it."""
+
+import contextlib
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddoq.evaluation.forecast import forecast
+from ddoq.evaluation.grid import Draw, Grid
+from ddoq.evaluation.workers import (
+    Task,
+    gpus_of,
+    num_workers,
+    origin_of,
+    over_processes,
+    side_by_side,
+)
+from ddoq.files.artifacts import damage, is_finished
+from ddoq.processes.world import World
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+_SECONDS = 1.0
+
+
+def learn_missing(grid: Grid) -> None:
+    """Make the sets that take long, each by one process on one device; several at a time.
+
+    A set must be the same on any number of ranks, so no rank makes it within the launched world,
+    where Lightning would gather over all ranks.
+    """
+    run = grid.run
+    tasks: dict[Task, Path] = {}
+    for draw in grid.draws:
+        place = _learned(grid, draw)
+        if place not in (None, *tasks.values()) and not _is_there(run, place):
+            tasks[draw] = place
+    workers = num_workers(run)
+    if run.world.size > 1:
+        _share_over_ranks(run, tasks, "learn sets")
+    elif run.recipe.evaluation.spread == "ray" or (workers > 1 and len(tasks) > 1):
+        _share(run, list(tasks), min(workers, len(tasks)), "learn sets")
+
+
+def _learned(grid: Grid, draw: Draw) -> Path | None:
+    """Return where a set that takes long lies, or will lie."""
+    entry = grid.rows[draw.row]
+    if entry.given is not None or not entry.made.learns:
+        return None
+    stages = entry.made.stages(grid.run, grid.seed_of(draw))
+    return grid.run.place(stages[-1].stage, stages[-1].key) if stages else None
+
+
+def missing(grid: Grid) -> Iterator[tuple[int, Path]]:
+    """Yield the trainings that are not in the cache yet, each once, and where they will lie."""
+    seen: set[Path] = set()
+    for job in grid:
+        place = grid.place(job)
+        if place not in seen and not _is_there(grid.run, place):
+            seen.add(place)
+            yield job, place
+
+
+def _is_there(run: "Run", place: Path) -> bool:
+    """Say whether a result is finished; one rank looks for all, as files may show on others later.
+
+    What was damaged since is repaired where it is read, unless the ranks train apart.
+    """
+    is_whole = is_finished(place) and not (run.trains_apart and damage(place, is_entry=True))
+    return run.world.broadcast(is_whole)
+
+
+def say_hours(grid: Grid) -> None:
+    """Say how many trainings are to be done, and about how long they will take."""
+    run = grid.run
+    jobs = [job for job, _ in missing(grid)]
+    hours = forecast(run, (grid[job] for job in jobs)) / 3600
+    most = run.world.size if run.trains_apart else num_workers(run)
+    workers = min(most, max(1, len(jobs)))
+    kind = "ranks" if run.trains_apart else "processes"
+    several = f" in {workers} {kind}" if workers > 1 else ""
+    run.console.say(f"{len(jobs)} trainings to do, about {hours / workers:.2f} hours{several}")
+
+
+def train_missing(grid: Grid) -> None:
+    """Train what is missing in several processes; they leave their results in the cache."""
+    run, workers = grid.run, num_workers(grid.run)
+    is_ray = run.recipe.evaluation.spread == "ray"
+    if not is_ray and not run.trains_apart and workers == 1:
+        return
+    waiting = dict(missing(grid))
+    # For fewer, starting processes would take longer than they save.
+    if not waiting or not (is_ray or run.trains_apart or len(waiting) >= 2 * workers):
+        return
+    _train_teachers(grid)
+    if run.trains_apart:
+        own = part_of(run.world, list(waiting), grid)
+        _share_over_ranks(run, waiting, f"train on {run.world.size} ranks", own)
+        return
+    where = "on the Ray cluster" if is_ray else f"in {workers} processes"
+    _share(run, list(waiting), workers, f"train {where}")
+
+
+def _train_teachers(grid: Grid) -> None:
+    """Train the teachers that must be trained here, where their progress is seen."""
+    for table in grid.tables:
+        if table.protocol.labels == "soft":
+            grid.run.teacher_of(table.teacher)
+    # Workers have their own, perhaps on the same GPU.
+    grid.run.release()
+
+
+def _share(run: "Run", tasks: Sequence[Task], workers: int, what: str) -> None:
+    """Do tasks in processes, and remember what they cost."""
+    costs = side_by_side(run, tasks, workers)
+    with run.console.stage(what, len(tasks)) as bar, contextlib.closing(costs):
+        for records in costs:
+            run.remember(*records)
+            bar.advance()
+
+
+def _share_over_ranks(
+    run: "Run", waiting: Mapping[Any, Path], what: str, own: Sequence[Task] | None = None
+) -> None:
+    """Do this rank's part of the tasks in a process of its own, and wait for the others'.
+
+    Nothing is sent between the ranks meanwhile: one may be hours behind another, and a collective
+    call would give up waiting. The cache shows when all are finished.
+    """
+    if not waiting:
+        return
+    # Each rank has one device, and one process on it.
+    gpus = gpus_of(run)[run.world.device.index or 0 :][:1]
+    part = run.world.share(list(waiting)) if own is None else own
+    costs = over_processes(origin_of(run), part, 1, gpus)
+    left = set(waiting.values())
+    known = len(run.records)
+    with run.console.stage(what, len(left)) as bar, contextlib.closing(costs):
+        for records in costs:
+            run.remember(*records)
+            bar.advance(_drop_finished(left))
+        while left:
+            time.sleep(_SECONDS)
+            bar.advance(_drop_finished(left))
+    others = run.world.gather(run.records[known:])
+    if run.world.is_first:
+        run.remember(*itertools.chain(*others[1:]))
+
+
+def part_of(world: World, jobs: list[int], grid: Grid) -> list[int]:
+    """Return this rank's trainings: the students of a set together, as they share its labels.
+
+    If there are too few sets to keep all ranks busy, any students.
+    """
+    sets = [list(group) for _, group in itertools.groupby(jobs, key=grid.labels_of)]
+    if len(sets) < 2 * world.size:
+        return world.share(jobs)
+    return list(itertools.chain(*world.share(sets)))
+
+
+def _drop_finished(left: set[Path]) -> int:
+    """Remove the results that are finished by now; return how many those were."""
+    there = {place for place in left if is_finished(place) and not damage(place, is_entry=True)}
+    left -= there
+    return len(there)
