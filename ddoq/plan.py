@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table as Shown
 
-from ddoq.evaluation.grid import Grid
+from ddoq.evaluation.grid import Grid, tables_of
 from ddoq.evaluation.rows import entries
 from ddoq.files.artifacts import is_finished
 from ddoq.files.stage import PRETRAIN
@@ -49,7 +49,7 @@ def training(run: "Run") -> list[Step]:
 def parts(run: "Run") -> list[str]:
     """Return the parts that the rows of this recipe read, and the teacher of soft labels."""
     read = {part for entry in entries(run.recipe) for part in entry.made.parts(run)}
-    if any(run.make("protocol", p).labels == "soft" for p in run.recipe.protocols):
+    if any("soft" in (t.protocol.labels, t.full and t.full.labels) for t in tables_of(run)):
         read.add("teacher")
     return [part for part in PRETRAINERS if part in read]
 

@@ -15,12 +15,15 @@ from torch import Tensor
 from ddoq.errors import DataError
 from ddoq.files.artifacts import read_json, read_tensors, verify, write_json, write_tensors
 from ddoq.files.outputs import publish
+from ddoq.notebook import gallery
 from ddoq.size import Size
 
 _OPTIONAL = ("targets", "latents")
+# In a notebook: classes, and images of each.
+_SHOWN_CLASSES, _SHOWN = 10, 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SyntheticSet:
     """Images with labels and weights, and where they come from.
 
@@ -58,6 +61,24 @@ class SyntheticSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether a student would see the same: images, labels, weights, targets, classes."""
+        if not isinstance(other, SyntheticSet):
+            return NotImplemented
+        same = self.class_ids == other.class_ids and self.hints == other.hints
+        return same and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"<SyntheticSet of {describe(self)}>"
+
+    def _repr_html_(self) -> str:
+        shown = range(min(self.num_classes, _SHOWN_CLASSES))
+        rows = [(self.class_names[c], self.images[self.labels == c][:_SHOWN]) for c in shown]
+        return gallery([(name, list(images)) for name, images in rows], describe(self))
 
     @property
     def num_classes(self) -> int:

@@ -30,6 +30,8 @@ class Table:
     protocol: Protocol
     teacher: Block | None = None
     """Who gives soft labels; None is the recipe's own, and where labels are hard."""
+    full: Protocol | None = None
+    """By which all data are trained on, if not by that of the table."""
 
 
 class Draw(NamedTuple):
@@ -77,8 +79,13 @@ class Grid:
     def __getitem__(self, job: int) -> Cell:
         table, draw, student = self._places[job]
         of = self.tables[table]
+        protocol = of.full if of.full and self._keeps_all(draw) else of.protocol
         seed = self._seed + draw.number
-        return Cell(self.drawn(draw), self._students[student], of.protocol, seed, of.teacher)
+        return Cell(self.drawn(draw), self._students[student], protocol, seed, of.teacher)
+
+    def _keeps_all(self, draw: Draw) -> bool:
+        entry = self.rows[draw.row]
+        return entry.given is None and entry.made.keeps_all
 
     def __iter__(self) -> Iterator[int]:
         """Yield the numbers of all trainings, those on one set one after another."""
@@ -162,25 +169,34 @@ class Grid:
             del numbers["val_top1"]
         numbers["label_bytes"] = stored_bytes(run, cell) if stores_labels(run, cell) else 0.0
         numbers["set_bytes"] = synthetic.images.nbytes + numbers["label_bytes"] * len(synthetic)
-        is_soft = cell.protocol.labels == "soft"
+        of = self.tables[self._places[job][0]]
+        is_soft = of.protocol.labels == "soft"
         return Result(
             **entry.labels,
-            images_per_class=self._per_class(entry, synthetic),
+            images_per_class=self._per_class(draw, synthetic),
             teacher=_teacher_name(run.recipe, cell.teacher) if is_soft else ABSENT,
-            labels=cell.protocol.labels,
+            labels=of.protocol.labels,
             student=self.student_name(job),
-            protocol=cell.protocol.id,
+            protocol=of.protocol.id,
             seed=cell.seed,
             set_seed=self.seed_of(draw),
-            note=entry.note(cell.wanted, cell.protocol),
+            note=self._note(job, cell),
             reported=cell.protocol.reported,
             **numbers,
         )
 
-    def _per_class(self, entry: Entry, synthetic: SyntheticSet) -> int:
+    def _note(self, job: int, cell: Cell) -> str:
+        """Say what has to be known of a number."""
+        full = self.tables[self._places[job][0]].full
+        if full and self._keeps_all(self.draw_of(job)):
+            return f"by {full.id}"
+        return self.rows[self.draw_of(job).row].note(cell.wanted, cell.protocol)
+
+    def _per_class(self, draw: Draw, synthetic: SyntheticSet) -> int:
         """Return the images per class that a row states; 0 stands for all data."""
-        if entry.given is None and entry.made.keeps_all:
+        if self._keeps_all(draw):
             return 0
+        entry = self.rows[draw.row]
         largest = int(self.run.images.train.labels.bincount().max())
         return entry.size.shown(synthetic.images_per_class, largest)
 
@@ -190,8 +206,10 @@ def tables_of(run: "Run") -> list[Table]:
     protocols = [run.make("protocol", block) for block in run.recipe.protocols]
     teachers = [run.recipe.teacher, *run.recipe.evaluation.teachers]
     others = [t for place, t in enumerate(teachers) if t not in teachers[:place]][1:]
+    asked = run.recipe.evaluation.full_protocol
+    full = run.make("protocol", asked) if asked else None
     return [
-        Table(protocol, teacher)
+        Table(protocol, teacher, full)
         for protocol in protocols
         for teacher in ([None, *others] if protocol.labels == "soft" else [None])
     ]

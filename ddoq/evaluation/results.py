@@ -18,6 +18,7 @@ from ddoq.evaluation.score import (
     holm,
     p_value,
 )
+from ddoq.notebook import html_table, text_table
 
 
 class Part:
@@ -155,6 +156,12 @@ class Results(Sequence[Result]):
     def __iter__(self) -> Iterator[Result]:
         return iter(self._runs)
 
+    def __repr__(self) -> str:
+        return "\n".join(text_table(*_shown(part)) for part in self.parts) or "no results"
+
+    def _repr_html_(self) -> str:
+        return "".join(html_table(*_shown(part)) for part in self.parts) or "no results"
+
     @property
     def of_first_teacher(self) -> list[Part]:
         """The parts by the first teacher, and those without one."""
@@ -175,6 +182,20 @@ class Results(Sequence[Result]):
             f"runs under {kinds} cannot be compared",
             "take one of `parts`: there is one for each protocol and teacher",
         )
+
+
+def _shown(part: Part) -> tuple[str, list[str], list[list[str]]]:
+    """Return a part as a title, a header and rows of texts, in percent."""
+    of = f", {part.labels} labels" + (f" of {part.teacher}" if part.teacher != ABSENT else "")
+    rows = [
+        [
+            row.name,
+            str(row.images_per_class or "all"),
+            *(s.text if (s := part.score(row, student)) else ABSENT for student in part.students),
+        ]
+        for row in part.rows
+    ]
+    return f"{part.protocol}{of}", ["row", "per class", *part.students], rows
 
 
 def ordered(rows: Iterable[Row]) -> list[Row]:

@@ -133,6 +133,9 @@ def _check_rows(recipe: "Recipe") -> None:
             for b in blocks
         ]
         setattr(settings, field, done)
+    if settings.full_protocol is not None:
+        place = "evaluation.full_protocol"
+        settings.full_protocol = complete(KINDS, "protocol", settings.full_protocol, place=place)
     if settings.choose and settings.split == "val":
         raise UsageError(
             "evaluation.choose=true with split=val: the images that choose would measure, too",

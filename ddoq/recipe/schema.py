@@ -49,6 +49,9 @@ class Evaluation:
     trainings of its own, where they would share each one's steps), or a `ray` cluster."""
     across: bool = False
     """Show one table over all protocols too, which says that its columns cannot be compared."""
+    full_protocol: Any = None
+    """Train on all data by another protocol, as a source does that trains them longer; the note
+    beside the row says by which. Null: by that of the table."""
     full_seeds: int = 1
     full_students: int = 1
     quoted: list[Any] = field(default_factory=list[Any])

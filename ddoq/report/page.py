@@ -1,7 +1,5 @@
 """How does one show a run to somebody else? One offline HTML page, without script."""
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +10,9 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from ddoq.data.images import as_bytes
 from ddoq.evaluation.score import Score
 from ddoq.files.artifacts import replacing
+from ddoq.notebook import png
 from ddoq.report.comparisons import in_words, p_text
 from ddoq.report.heat import HeatMap
 from ddoq.report.table import Line, Sheet
@@ -109,7 +107,7 @@ def _class_tiles(gallery: Gallery, label: int) -> list[dict[str, Any]]:
     heaviest = torch.argsort(weights, descending=True, stable=True)[:_IMAGES].tolist()
     return [
         {
-            "source": _png(gallery.images[members[i]]),
+            "source": png(gallery.images[members[i]], _EMBEDDED),
             "is_small": max(gallery.images.shape[-2:]) < _SHOWN,
             "weight": float(weights[i]),
             "share": float(shares[i]),
@@ -117,20 +115,6 @@ def _class_tiles(gallery: Gallery, label: int) -> list[dict[str, Any]]:
         }
         for i in heaviest
     ]
-
-
-def _png(image: Tensor) -> str:
-    """Return an image as a data URL; of more than three channels, the first three."""
-    from PIL import Image
-
-    image = as_bytes(image) if image.is_floating_point() else image
-    channels = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
-    picture = Image.fromarray(channels.permute(1, 2, 0).contiguous().cpu().numpy())
-    if max(picture.size) > _EMBEDDED:
-        picture.thumbnail((_EMBEDDED, _EMBEDDED), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    picture.save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def plot(sheet: Sheet) -> dict[str, Any]:

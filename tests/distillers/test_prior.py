@@ -68,13 +68,13 @@ def test_it_is_the_pipelines_own_sampling_of_keyed_noise(cache: Path):
 
 def test_the_recipes_points_and_strength_change_no_sample(cache: Path):
     run, other = digits(cache), digits(cache, "decoder.strength=0.9", "weighting=mass")
-    assert Prior().stages(run) == Prior().stages(other)
-    assert list(Prior().stages(run)) == ["decoded"]
+    assert Prior().stages(run, 0) == Prior().stages(other, 0)
+    assert [p.stage.name for p in Prior().stages(run, 0)] == ["decoded"]
 
 
 def test_settings_are_those_of_the_recipes_decoder_where_it_is_the_same(cache: Path):
     def used(run: Run, **settings: Any) -> dict[str, Any]:
-        return Prior(**settings).decoded_key(run)["decoder"]
+        return Prior(**settings).decoded_key(run, 0)["decoder"]
 
     common = {"name": "dit", "start": "noise", "scheduler": "ddim"}
     assert used(digits(cache)) == {**common, "steps": 20, "guidance": 1.5, "block": 10}

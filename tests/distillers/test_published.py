@@ -85,7 +85,7 @@ def test_rival_and_method_share_their_stages(
     nouns = {"decoder": run.recipe.decoder, "weighting": {"name": "uniform"}}
     size = f"distiller.images_per_class={rival.get('images_per_class', 10)}"
     same = run.make("distiller", read(size, *method).distiller, **nouns)
-    assert run.make("distiller", rival, **nouns).stages(run) == same.stages(run)
+    assert run.make("distiller", rival, **nouns).stages(run, 0) == same.stages(run, 0)
 
 
 def test_the_solver_is_d4ms_script():
@@ -135,7 +135,7 @@ def test_a_set_says_by_which_rival_it_was_made(cache: Path, name: str):
 
 def test_a_name_with_a_slash_is_an_entry_and_not_a_family():
     [row, *_] = entries(read("distiller=ddoq/paper", "evaluation.decoders=[]"))
-    assert row.labels() == {"distiller": "ddoq/paper", "decoder": "dit", "weighting": "-"}
+    assert row.labels == {"distiller": "ddoq/paper", "decoder": "dit", "weighting": "-"}
     made = build(KINDS, "distiller", row.distiller, decoder=row.decoder, model="paper")
     assert (made.name, made.images_per_class) == ("ddoq/paper", 10)
     with pytest.raises(UsageError, match="there is no 'ddoq/papers'"):
@@ -149,6 +149,6 @@ def test_a_rival_takes_no_setting_but_its_size(name: str):
 
 
 def test_a_rival_has_a_row_for_each_decoder_it_asks_for():
-    rows = {n: [e.labels()["decoder"] for e in entries(read(f"distiller={n}"))] for n in RIVALS}
+    rows = {n: [e.labels["decoder"] for e in entries(read(f"distiller={n}"))] for n in RIVALS}
     assert rows["d4m"][:3] == rows["ddoq/paper"][:3] == ["dit", "plain", "nearest"]
     assert set(rows["nearest"]) == {"-"}

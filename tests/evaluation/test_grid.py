@@ -92,3 +92,16 @@ def test_a_row_says_no_more_images_per_class_than_there_are(tmp_path: Path) -> N
 def test_where_only_some_classes_are_smaller_a_row_says_what_was_asked_for(tmp_path: Path) -> None:
     assert int(Run(digits()).images.train.labels.bincount().min()) < 112
     assert stated("distiller.images_per_class=112", f"cache={tmp_path}") == 112
+
+
+def test_all_data_are_trained_on_by_a_protocol_of_their_own_and_say_so(tmp_path: Path) -> None:
+    longer = "evaluation.full_protocol={name: small_hard, steps: 3}"
+    quick = ["protocol=[{name: small, steps: 2}]", "student={name: convnet, width: 4}"]
+    few = ["distiller=random", "evaluation.baselines=[full]", "evaluation.seeds=1"]
+    # Under one protocol all rows stand in one table, however all data were trained on.
+    results = Grid.of(Run(digits(longer, *quick, *few, f"cache={tmp_path}"))).results()
+    [part] = results.parts
+    assert [(r.distiller, r.note) for r in part.rows] == [
+        ("random", ""),
+        ("full", "by small_hard+steps=3"),
+    ]

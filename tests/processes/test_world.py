@@ -205,6 +205,21 @@ def test_an_error_of_one_rank_is_the_code_of_all(two: Start):
 
 
 @pytest.mark.slow
+def test_an_interrupted_rank_is_no_bug_of_another_that_was_in_a_training(two: Start):
+    code, said = end(
+        two("""
+        # Lightning does so when an error ends a training.
+        del os.environ["WORLD_SIZE"]
+        if not world.is_first:
+            os._exit(130)
+        distributed_c10d.barrier()
+    """)
+    )
+    assert code == 130
+    assert said.startswith("stopped; run it again to go on")
+
+
+@pytest.mark.slow
 def test_nothing_is_left_of_a_program_whose_first_rank_was_killed(two: Start):
     process = two("""
         if world.is_first:
