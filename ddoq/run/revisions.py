@@ -6,7 +6,7 @@ or without a network, and the recipe that a run saves holds the commit.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from ddoq.errors import ResourceError, UsageError
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.recipe import shipped
 from ddoq.recipe.component import Block, is_code
+from ddoq.recipe.kinds import PRETRAINERS
+from ddoq.recipe.schema import Recipe
 
 # (repository, name of a revision) -> commit.
 Resolve = Callable[[str, str], str]
@@ -97,3 +99,24 @@ def _downloaded(source: str, revision: str) -> str | None:
     except (OSError, ValueError):
         return None
     return commit if _is_commit(commit) else None
+
+
+def pinned(recipe: Recipe, asked: set[str]) -> Iterator[tuple[str, str, str]]:
+    """Put commits in place of what moves on the Hub, and yield each part, its name and commit.
+
+    Args:
+        recipe: Whose blocks are changed.
+        asked: Parts that are looked up; of the others only what is known already is fixed.
+    """
+    cache = Path(recipe.cache)
+    for part in PRETRAINERS:
+        block = getattr(recipe, part)
+        if not is_moving(block):
+            continue
+        named = block["source"], block["revision"]
+        commit = known_commit(cache, *named)
+        if commit is None and part in asked:
+            commit = commit_of(cache, *named)
+        if commit is not None:
+            block["revision"] = commit
+            yield part, "@".join(named), commit

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from ddoq.console import Console
 from ddoq.data.encoding import LATENTS
-from ddoq.files.artifacts import Cache, StageRecord, fingerprint, sha256, versions
+from ddoq.files.artifacts import Cache, StageRecord, fingerprint
 from ddoq.files.outputs import RUN_LOG
 from ddoq.files.stage import PRETRAIN, Planned, Stage
 from ddoq.processes.memory import keep_freed
 from ddoq.processes.world import World, launch
 from ddoq.recipe import Recipe
-from ddoq.recipe.component import SEVERAL, Block, Kind, build, is_code
-from ddoq.recipe.kinds import KINDS, LIBRARIES, PRETRAINERS
-from ddoq.recipe.signature import local_sources, signature
+from ddoq.recipe.component import Block, Kind, build, is_code
+from ddoq.recipe.kinds import KINDS, PRETRAINERS
+from ddoq.recipe.signature import signature
+from ddoq.run.keys import component_key
 from ddoq.run.refusals import refuse_places
-from ddoq.run.revisions import commit_of, is_moving, known_commit
+from ddoq.run.revisions import pinned
 from ddoq.run.sources import weights_fingerprint
 from ddoq.run.trainers import WITHOUT_EFFECT, new_trainer, refuse_trainer, silence
 
@@ -94,18 +95,8 @@ class Run:
 
         A name is a commit in every key from then on, and in the recipe that is saved.
         """
-        asked, cache = set(parts), Path(self.recipe.cache)
-        for part in PRETRAINERS:
-            block = getattr(self.recipe, part)
-            if not is_moving(block):
-                continue
-            named = block["source"], block["revision"]
-            commit = known_commit(cache, *named)
-            if commit is None and part in asked:
-                commit = commit_of(cache, *named)
-            if commit is not None:
-                block["revision"] = commit
-                self.console.say(f"{part}: {'@'.join(named)} is commit {commit}")
+        for part, name, commit in pinned(self.recipe, set(parts)):
+            self.console.say(f"{part}: {name} is commit {commit}")
 
     def remember(self, *records: StageRecord) -> None:
         """Note what became of stages."""
@@ -147,19 +138,7 @@ class Run:
 
     def key(self, kind: str, block: Block | None = None) -> dict[str, Any]:
         """Return what determines a component: its settings, weights and plugged-in source."""
-        block = dict(block or getattr(self.recipe, kind))
-        key: dict[str, Any] = {k: v for k, v in block.items() if k != "source"}
-        if ":" in block["name"]:
-            files = local_sources(block["name"].split(":")[0])
-            key["code"] = [sha256(f) for f in files]
-        if "source" in block:
-            key["weights"] = self._weights_key(kind, block)
-        if (kind, block["name"]) in LIBRARIES:
-            key["versions"] = versions(*LIBRARIES[kind, block["name"]])
-        nested = {k: v for k, v in key.items() if k in KINDS and isinstance(v, dict)}
-        several = {k: (SEVERAL[k], v) for k, v in key.items() if k in SEVERAL}
-        key |= {k: [self.key(one, b) for b in blocks] for k, (one, blocks) in several.items()}
-        return key | {k: self.key(k, v) for k, v in nested.items()}
+        return component_key(kind, block or getattr(self.recipe, kind), self._weights_key)
 
     def _weights_key(self, kind: str, block: Block) -> Any:
         if block["source"] == "pretrain":

@@ -137,7 +137,7 @@ def test_a_name_with_a_slash_is_an_entry_and_not_a_family():
     [row, *_] = entries(read("distiller=ddoq/paper", "evaluation.decoders=[]"))
     assert row.labels == {"distiller": "ddoq/paper", "decoder": "dit", "weighting": "-"}
     made = build(KINDS, "distiller", row.distiller, decoder=row.decoder, model="paper")
-    assert (made.name, made.images_per_class) == ("ddoq/paper", 10)
+    assert (made.name, made.size.per_class) == ("ddoq/paper", 10)
     with pytest.raises(UsageError, match="there is no 'ddoq/papers'"):
         read("distiller=ddoq/papers")
 

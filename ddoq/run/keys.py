@@ -1,0 +1,35 @@
+"""What determines a component: its settings, weights and plugged-in source, as plain data."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ddoq.files.artifacts import sha256, versions
+from ddoq.recipe.component import SEVERAL, Block
+from ddoq.recipe.kinds import KINDS, LIBRARIES
+from ddoq.recipe.signature import local_sources
+
+
+def component_key(
+    kind: str, block: Block, weights_key: Callable[[str, Block], Any]
+) -> dict[str, Any]:
+    """Return the key of a block and of the blocks within it.
+
+    Args:
+        kind: Of the component.
+        block: As it was completed.
+        weights_key: What determines the weights of a block that has a `source`.
+    """
+    key: dict[str, Any] = {k: v for k, v in block.items() if k != "source"}
+    if ":" in block["name"]:
+        files = local_sources(block["name"].split(":")[0])
+        key["code"] = [sha256(f) for f in files]
+    if "source" in block:
+        key["weights"] = weights_key(kind, block)
+    if (kind, block["name"]) in LIBRARIES:
+        key["versions"] = versions(*LIBRARIES[kind, block["name"]])
+    for name, value in block.items():
+        if name in SEVERAL:
+            key[name] = [component_key(SEVERAL[name], b, weights_key) for b in value]
+        elif name in KINDS and isinstance(value, dict):
+            key[name] = component_key(name, value, weights_key)
+    return key
