@@ -18,8 +18,8 @@ COMMANDS = {
     "students": "list the networks that can be trained, search them, say how large one is",
 }
 
-# Commands that are folders, for what only they need.
-_FOLDERS = ("theory", "ablate", "students")
+# A command that is a folder, for what only it needs.
+_FOLDERS = ("students",)
 
 
 def dispatch(argv: list[str]) -> None:

@@ -1,14 +1,16 @@
-"""How does every command start and end? Arguments, signals, errors and exit codes."""
+"""How every command starts and ends: arguments, signals, errors and exit codes."""
 
+import importlib
 import os
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
-from ddoq.errors import DdoqError, ResourceError, refused_by_the_machine
+from ddoq.errors import DdoqError, ResourceError, UsageError, refused_by_the_machine
 from ddoq.outlet import Outlet
 from ddoq.processes import ranks, stop
 from ddoq.recipe.plugin import blamed
@@ -51,6 +53,22 @@ def run(body: Body, argv: list[str] | None = None) -> NoReturn:
     stop.finish()
     _leave_outlets()
     sys.exit(0)
+
+
+def from_checkout(name: str) -> Body:
+    """Return the body of a command that lies in `benchmarks/`, beside the package in a checkout."""
+    checkout = Path(__file__).parents[1]
+    if (checkout / "benchmarks" / name).is_dir() and str(checkout) not in sys.path:
+        sys.path.append(str(checkout))
+    try:
+        return importlib.import_module(f"benchmarks.{name}.command").main
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("benchmarks"):
+            raise
+        raise UsageError(
+            f"{name} is an experiment, which an installed ddoq does not contain",
+            f"run `python -m benchmarks.{name}` in a checkout of ddoq's sources",
+        ) from error
 
 
 def _prepare() -> None:

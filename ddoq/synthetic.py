@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from ddoq.errors import DataError
@@ -102,10 +101,6 @@ class SyntheticSet:
     def content(self) -> str:
         """A hash of the images and labels alone."""
         return _hash(self.images, self.labels)
-
-    def with_weights(self, weights: Float[Tensor, " n"]) -> "SyntheticSet":
-        """Return the same images with other weights."""
-        return replace(self, weights=weights)
 
     def for_classes(self, class_ids: tuple[str, ...]) -> "SyntheticSet":
         """Return the set with its labels counted in another order of the same classes."""

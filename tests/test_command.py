@@ -3,9 +3,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import ddoq
 from ddoq import command
 from ddoq.errors import DataError, IntegrityError, ResourceError, UsageError
 from ddoq.processes import stop
@@ -187,19 +189,31 @@ _WITHOUT_RECIPE = {
 }
 
 _LIGHT = """
-import importlib, sys
+import sys
+from ddoq.__main__ import dispatch
 from ddoq.errors import UsageError
 try:
-    importlib.import_module(sys.argv[1]).main([sys.argv[2]])
+    dispatch(sys.argv[1:])
 except UsageError:
     print(*sorted({"torch", "ot", "sklearn", "matplotlib", "rich"} & set(sys.modules)))
 """
 
 
+@pytest.mark.parametrize("name", ["ablate", "theory"])
+def test_without_a_checkout_an_experiment_says_where_it_is(environment, tmp_path, name: str):
+    (tmp_path / "ddoq").symlink_to(Path(ddoq.__file__).parent)
+    # Without site-packages, where a checkout may be installed.
+    alone = {**environment, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-S", "-m", f"ddoq.{name}"]
+    done = subprocess.run(command, env=alone, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"python -m benchmarks.{name}` in a checkout" in done.stderr
+
+
 @pytest.mark.parametrize("name", _WITHOUT_RECIPE)
 def test_a_wrong_argument_costs_no_heavy_import(environment, name: str):
     argument, _ = _WITHOUT_RECIPE[name]
-    done = started(environment, "-c", _LIGHT, f"ddoq.{name}", argument)
+    done = started(environment, "-c", _LIGHT, name, argument)
     assert done.stdout.strip() == "", done.stderr
     assert done.returncode == 0, done.stderr
 

@@ -44,7 +44,7 @@ def test_a_folder_holds_json_and_safetensors_only(full_set: SyntheticSet, tmp_pa
 
 def test_saving_again_replaces_the_set(tiny_set: SyntheticSet, tmp_path: Path):
     tiny_set.save(tmp_path / "set")
-    tiny_set.with_weights(torch.ones(10)).save(tmp_path / "set")
+    replace(tiny_set, weights=torch.ones(10)).save(tmp_path / "set")
     assert SyntheticSet.load(tmp_path / "set").weights.tolist() == [1.0] * 10
 
 

@@ -5,7 +5,6 @@ class is one contiguous slice, beside the source index of every row. Any program
 """
 
 import functools
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,34 +118,29 @@ class ClassLatents:
 
 
 class Latents(LightningDataModule):
-    """Streams a store: by class for a quantizer, as an endless shuffled stream for a prior."""
+    """Streams a store by class, for a quantizer."""
 
     def __init__(
         self,
         store: LatentStore,
         *,
-        batch_size: int = 256,
-        seed: int = 0,
         skip: Sequence[int] = (),
         group: int = 1,
     ) -> None:
         super().__init__()
         # With more ranks than classes some have none; Lightning would refuse that.
         self.allow_zero_length_dataloader_with_multiple_devices = True
-        self.store, self.batch_size, self.seed = store, batch_size, seed
+        self.store = store
         self._skip = frozenset(skip)
         self._group = group
-
-    def _ranks(self) -> tuple[int, int]:
-        trainer = self.trainer
-        return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
 
     def predict_dataloader(self) -> "ByClass":
         """Return this rank's classes, the largest first, in groups of classes of like size.
 
         Groups are the same for any number of ranks, so that what is solved at once is too.
         """
-        rank, size = self._ranks()
+        trainer = self.trainer
+        rank, size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         counts = self.store.counts
         order = sorted(range(len(counts)), key=lambda c: (-counts[c], c))
         groups = [order[i : i + self._group] for i in range(0, len(order), self._group)]
@@ -159,11 +153,6 @@ class Latents(LightningDataModule):
         if isinstance(batch, list):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
-    def train_dataloader(self) -> "ShuffledStream":
-        """Return this rank's part of an endless stream of shuffled epochs."""
-        rank, size = self._ranks()
-        return ShuffledStream(self.store, self.batch_size, self.seed, rank, size)
 
 
 def deal(counts: Sequence[int], num_ranks: int) -> list[list[int]]:
@@ -212,34 +201,3 @@ def shuffled(positions: Int[Tensor, " n"], num: int, seed: int) -> Int[Tensor, "
         inside = positions // num == epoch
         rows[inside] = _epoch_order(num, seed, epoch)[positions[inside] % num]
     return rows
-
-
-@dataclass(frozen=True)
-class ShuffledStream:
-    """Concatenated shuffled epochs, dealt out so that ranks together see every latent once.
-
-    Rank r of R takes positions r, r + R, ... of the stream, so that all ranks get batches of one
-    size for ever.
-    """
-
-    store: LatentStore
-    batch_size: int
-    seed: int
-    rank: int = 0
-    world_size: int = 1
-
-    def positions(self, step: int) -> Int[Tensor, " batch"]:
-        """Return the positions of this rank's batch at a step."""
-        first = step * self.batch_size * self.world_size + self.rank
-        return torch.arange(self.batch_size) * self.world_size + first
-
-    def rows(self, step: int) -> Int[Tensor, " batch"]:
-        """Return the rows of the store of this rank's batch at a step."""
-        return shuffled(self.positions(step), sum(self.store.counts), self.seed)
-
-    def batch(self, step: int) -> tuple[Tensor, Int[Tensor, " batch"]]:
-        """Return this rank's latents and labels at a step."""
-        return self.store.gather(self.rows(step))
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Int[Tensor, " batch"]]]:
-        return map(self.batch, itertools.count())

@@ -1,5 +1,6 @@
 """The whole training set: what there is to reach."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ddoq.data.images import Images
@@ -23,4 +24,5 @@ class Full(Distiller):
     def distill(self, images: Images, run: "Run", seed: int) -> SyntheticSet:
         """Return all training images as a set."""
         whole = images.whole()
-        return whole.with_weights(of_real(whole.labels, images.counts, self._class_prior))
+        weights = of_real(whole.labels, images.counts, self._class_prior)
+        return replace(whole, weights=weights)

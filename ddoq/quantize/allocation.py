@@ -49,28 +49,6 @@ class Curve:
             raise ValueError(f"distortions must be finite and not negative: {self.distortions}")
 
 
-def fitted_dimension(curve: Curve) -> float:
-    """Return the d at which log distortion falls by 2/d with log K; infinite for a flat curve."""
-    slope = _fit(curve)[0]
-    return 2 / slope if slope > 0 else math.inf
-
-
-def zador_coefficient(curve: Curve) -> float:
-    """Return D such that D K^(-2/d) is the curve, at its fitted dimension d."""
-    return math.exp(_fit(curve)[1])
-
-
-def convex_distortions(curve: Curve, most: int) -> Float[Tensor, " most"]:
-    """Return the curve at 1 to `most` points, made convex and never rising.
-
-    Between measurements it is a power law, and so below the first. Beyond the last it goes on
-    with the fitted slope, but not steeper than it ended; it is flat once it has stopped falling.
-    Of all this the largest convex function that is nowhere above is returned.
-    """
-    first = _interpolated(curve, 1)[:1]
-    return torch.from_numpy(np.append(first, first - np.cumsum(_gains(curve, most))))
-
-
 def allocate(
     curves: Sequence[Curve],
     priors: Float[Tensor, " classes"],
@@ -131,12 +109,12 @@ def _by_gain(
     """Take the largest gains of all; as a class's never rise, that is the greedy choice."""
     spare = total - len(curves)
     most = limits.tolist()
-    gains = np.concatenate(
-        [p * _gains(c, m) for c, p, m in zip(curves, priors.tolist(), most, strict=True)]
+    falls = np.concatenate(
+        [p * gains(c, m) for c, p, m in zip(curves, priors.tolist(), most, strict=True)]
     )
     steps = np.concatenate([np.arange(1, m) for m in most])
     classes = np.repeat(np.arange(len(most)), np.array(most) - 1)
-    best = np.lexsort((classes, steps, -gains))[:spare]
+    best = np.lexsort((classes, steps, -falls))[:spare]
     return 1 + torch.from_numpy(np.bincount(classes[best], minlength=len(curves)))
 
 
@@ -181,8 +159,14 @@ def _largest_remainders(
     return whole
 
 
-def _gains(curve: Curve, most: int) -> Any:
-    """Return by how much each point after the first lowers the convex curve; they never rise."""
+def gains(curve: Curve, most: int) -> Any:
+    """Return by how much each point after the first, up to `most`, lowers the curve.
+
+    Gains never rise, as the curve is first made convex: between measurements it is a power law,
+    and so below the first. Beyond the last it goes on with the fitted slope, but not steeper than
+    it ended; it is flat once it has stopped falling. Of all this the largest convex function that
+    is nowhere above is taken.
+    """
     from scipy.optimize import isotonic_regression
 
     falls = -np.diff(_interpolated(curve, most))

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from ddoq.errors import IntegrityError
 from ddoq.quantize import functional
 from ddoq.quantize.shrinkage import Towards, shrink
-from ddoq.quantize.solver import Counting, Solver
+from ddoq.quantize.solver import Counting, Solver, wants_its_counts
 from ddoq.recipe.plugin import expect, expect_tensor
 
 _CHUNK = 8192
@@ -93,14 +94,19 @@ def _solved(
 ) -> tuple[Tensor, Tensor | None]:
     """Return points, and the solver's own masses where it wants to be judged by them."""
     masses = None
-    if isinstance(solver, Counting) and solver.streaming_counts:
+    if isinstance(solver, Counting) and wants_its_counts(solver):
         points, masses = solver.with_counts(flat, num_points, generator=generator)
     else:
         points = solver(flat, num_points, generator=generator)
+    return checked_points(points, flat, num_points, solver), masses
+
+
+def checked_points(points: Tensor, flat: Tensor, num_points: int, solver: Any) -> Tensor:
+    """Return the points, or refuse what cannot be points of these latents."""
     num = len(points) if getattr(points, "ndim", 0) else 0
     expect(0 < num <= num_points, solver, "the solver", f"1 to {num_points} points", points)
     expect_tensor(points, (num, flat.shape[1]), solver, "the solver")
-    return points, masses
+    return points
 
 
 def _cells(flat: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -58,7 +58,8 @@ def plus_plus(
     """Choose starting points by greedy k-means++ (Arthur and Vassilvitskii 2007).
 
     Each new point is the best of 2 + log K latents drawn with probability proportional to their
-    squared distance to the points so far.
+    squared distance to the points so far. This one is for the head of a stream, and returns the
+    latents themselves; `seeding` needs the inner products of a whole class, and returns cells.
     """
     num_candidates = 2 + int(torch.log(torch.tensor(float(num_points))))
     first = torch.randint(len(latents), (1,), generator=generator).to(latents.device)

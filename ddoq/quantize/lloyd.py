@@ -14,6 +14,7 @@ from ddoq.errors import UsageError
 from ddoq.quantize.hartigan import hartigan
 from ddoq.quantize.partition import Partition, lloyd
 from ddoq.quantize.seeding import plus_plus
+from ddoq.quantize.solver import OfRows
 from ddoq.quantize.space import Direct, Gram, centered, direct, gram, prefers_gram
 
 # With few points restarts find better cells, with many Hartigan's moves do: up to K = 3 it takes
@@ -46,6 +47,8 @@ class Lloyd:
     The inner products are held as one Gram matrix per class where that is cheaper, and computed
     when asked otherwise; the result is the same within rounding.
     """
+
+    is_fork_safe = True
 
     def __init__(
         self,
@@ -109,6 +112,12 @@ class Lloyd:
             for c, found in zip(large, solved, strict=True):
                 points[c] = found
         return points
+
+    def of_rows(self, latents: Tensor, most_points: int) -> OfRows:
+        """Return what solves subsets of a class, whose inner products they share."""
+        prepared = self.prepare(latents[None], most_points)
+
+        return lambda rows, k, own: self.solve(prepared.subset(rows), k, generators=[own])[0]
 
     def prepare(
         self,

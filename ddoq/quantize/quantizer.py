@@ -18,14 +18,14 @@ from ddoq.processes.world import World
 from ddoq.quantize.cell import (
     NO_SHRINKAGE,
     Shrinkage,
+    checked_points,
     finish_class,
     named,
     quantize_class,
     refuse_not_finite,
 )
-from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.quantization import Quantization
-from ddoq.quantize.solver import Solver
+from ddoq.quantize.solver import Batched, Solver, is_fork_safe, wants_its_counts
 
 # Starting a process costs as much as about three classes; after so many it is started anew.
 _LEAST_PER_PROCESS, _MOST_PER_PROCESS = 8, 32
@@ -51,6 +51,7 @@ class Quantizer(LightningModule):
     ) -> None:
         super().__init__()
         self._processes, self._advance = processes, advance
+        self._counts = wants_its_counts(solver)
         self.solver, self.num_points, self.seed = solver, num_points, seed
         self.shrinkage = shrinkage
         self._work = work
@@ -60,7 +61,7 @@ class Quantizer(LightningModule):
         if self._processes > 1:
             waiting = [c for c in batch if not part(self._work, c.label).exists()]
             done = side_by_side(self._one, waiting, processes=self._processes)
-        elif len(batch) > 1 and isinstance(self.solver, Lloyd):
+        elif len(batch) > 1 and isinstance(self.solver, Batched) and not self._counts:
             done = self._at_once(batch, self.solver)
         else:
             done = (self._one(c) for c in batch)
@@ -70,8 +71,8 @@ class Quantizer(LightningModule):
         return [c.label for c in batch]
 
     def _one(self, one: ClassLatents) -> int:
-        # The other solvers work on the CPU, where mapped latents are read where they lie.
-        is_moved = isinstance(self.solver, Lloyd) and self.device.type != "cpu"
+        # On the CPU, mapped latents are read where they lie.
+        is_moved = isinstance(self.solver, Batched) and self.device.type != "cpu"
         with named(one.label):
             result = quantize_class(
                 one.latents.to(self.device) if is_moved else one.latents,
@@ -95,19 +96,29 @@ class Quantizer(LightningModule):
     def _generator(self, label: int) -> torch.Generator:
         return keyed.generator("quantize", self.seed, label)
 
-    def _at_once(self, batch: list[ClassLatents], solver: Lloyd) -> Generator[int]:
-        """Solve classes of one number of points together: what keeps a GPU busy."""
-        for number in sorted({self.num_points[c.label] for c in batch}):
-            same = [c for c in batch if self.num_points[c.label] == number]
-            latents = [c.latents.to(self.device) for c in same]
-            for c, own in zip(same, latents, strict=True):
-                with named(c.label):
-                    refuse_not_finite(own.flatten(1))
-            generators = [self._generator(c.label) for c in same]
-            solved = solver.several([z.flatten(1) for z in latents], number, generators=generators)
-            for one, own, points in zip(same, latents, solved, strict=True):
-                result = finish_class(own, points, number, shrinkage=self.shrinkage)
-                yield self._write(one.label, result)
+    def _at_once(self, batch: list[ClassLatents], solver: Batched) -> Generator[int]:
+        """Solve classes of one number of points together."""
+        groups: dict[int, list[ClassLatents]] = {}
+        for one in batch:
+            number = min(self.num_points[one.label], len(one.latents))
+            groups.setdefault(number, []).append(one)
+        for one in groups.pop(0, []):
+            yield self._one(one)
+        for number, same in groups.items():
+            yield from self._group(same, number, solver)
+
+    def _group(self, same: list[ClassLatents], number: int, solver: Batched) -> Generator[int]:
+        latents = [c.latents.to(self.device) for c in same]
+        flat = [z.flatten(1) for z in latents]
+        for one, own in zip(same, flat, strict=True):
+            with named(one.label):
+                refuse_not_finite(own)
+        generators = [self._generator(c.label) for c in same]
+        solved = solver.several(flat, number, generators=generators)
+        for one, own, points in zip(same, latents, solved, strict=True):
+            points = checked_points(points, own.flatten(1), number, solver)
+            asked = self.num_points[one.label]
+            yield self._write(one.label, finish_class(own, points, asked, shrinkage=self.shrinkage))
 
 
 def part(work: Path, label: int) -> Path:
@@ -179,7 +190,7 @@ def quantize(
 
 def _worthwhile(processes: int, num_classes: int, solver: Solver, world: World) -> int:
     """Return how many processes may be forked, and have enough to do."""
-    # The threads of faiss and of what scikit-learn calls may not survive a fork, nor would CUDA.
-    if not isinstance(solver, Lloyd) or world.size > 1 or world.device.type != "cpu":
+    # CUDA would not survive a fork.
+    if not is_fork_safe(solver) or world.size > 1 or world.device.type != "cpu":
         return 1
     return max(1, min(processes, num_classes // _LEAST_PER_PROCESS))

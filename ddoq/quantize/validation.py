@@ -12,9 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddoq.quantize import functional
-from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.shrinkage import STRENGTHS, Frame, Towards, factors
-from ddoq.quantize.solver import Solver
+from ddoq.quantize.solver import OfRows, Sharing, Solver
 from ddoq.quantize.transport import transport
 
 
@@ -50,30 +49,21 @@ def cross_validate(
     allowed = [k for k in num_points if k < len(latents) - len(parts[0])]
     if not allowed:
         return []
-    solve = _on(latents, solver, max(allowed), generator)
+    solve = _of_rows(latents, solver, max(allowed))
     frames = [_Held.of(latents, part) for part in parts]
     trials: list[Trial] = []
     for k in allowed:
-        fits = [_Fit.of(held, solve(held.rest, k)) for held in frames]
+        fits = [_Fit.of(held, solve(held.rest, k, generator)) for held in frames]
         trials += _try_all(fits, k, strengths)
     return trials
 
 
-class _on:
-    """Quantize some rows of a class; folds share its Gram matrix where there is one."""
+def _of_rows(latents: Float[Tensor, "n dim"], solver: Solver, most_points: int) -> OfRows:
+    """Return what quantizes some rows of a class; folds share work where the solver can."""
+    if isinstance(solver, Sharing):
+        return solver.of_rows(latents, most_points)
 
-    def __init__(
-        self, latents: Tensor, solver: Solver, most: int, generator: torch.Generator
-    ) -> None:
-        self._latents, self._solver, self._generator = latents, solver, generator
-        is_shared = isinstance(solver, Lloyd)
-        self._prepared = solver.prepare(latents[None], most) if is_shared else None
-
-    def __call__(self, rows: Int[Tensor, " m"], num_points: int) -> Float[Tensor, "k dim"]:
-        if self._prepared is None or not isinstance(self._solver, Lloyd):
-            return self._solver(self._latents[rows], num_points, generator=self._generator)
-        part = self._prepared.subset(rows)
-        return self._solver.solve(part, num_points, generators=[self._generator])[0]
+    return lambda rows, k, generator: solver(latents[rows], k, generator=generator)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""What did the command line ask for? Commands without a recipe take `key=value ...`.
+"""Command lines of `key=value`: how a pair is read, and what commands without a recipe take.
 
-A frozen dataclass is the schema: its fields are the keys, their types say how a value is read, and
-`__post_init__` refuses what cannot be meant, with a `UsageError`.
+A command's schema is a frozen dataclass: its fields are the keys, their types say how a value is
+read, and `__post_init__` refuses what cannot be meant, with a `UsageError`.
 """
 
 import dataclasses
@@ -16,22 +16,27 @@ from ddoq.recipe.signature import nearest
 T = TypeVar("T")
 
 
+def pair(argument: str, remedy: str = "write for example seed=1") -> tuple[str, str]:
+    """Take an argument apart into its key and its value."""
+    key, equals, value = argument.partition("=")
+    if not equals or not key:
+        raise UsageError(f"{argument!r} is not key=value", remedy)
+    return key, value
+
+
 def read(schema: type[T], argv: list[str], command: str) -> T:
     """Return what `argv` asks of `command`, the other keys at their defaults."""
-    types = get_type_hints(schema)
+    types, takes = get_type_hints(schema), _takes(schema, command)
     given: dict[str, Any] = {}
-    for argument in argv:
-        key, equals, value = argument.partition("=")
-        if not equals or not key or not value:
-            raise UsageError(f"{argument!r} is not key=value", _takes(schema, command))
+    for key, value in [pair(argument, takes) for argument in argv]:
         if key not in types:
-            raise UsageError(
-                f"there is no key {key!r}{nearest(key, types)}", _takes(schema, command)
-            )
+            raise UsageError(f"there is no key {key!r}{nearest(key, types)}", takes)
+        if not value:
+            raise UsageError(f"{key}= has no value", takes)
         given[key] = _READERS[types[key]](key, value)
     for field in dataclasses.fields(schema):  # type: ignore[arg-type]
         if _is_needed(field) and field.name not in given:
-            raise UsageError(f"{field.name}= is missing", _takes(schema, command))
+            raise UsageError(f"{field.name}= is missing", takes)
     return schema(**given)
 
 
@@ -42,7 +47,8 @@ def at_least(least: int, **numbers: int) -> None:
             raise UsageError(f"{key}={number}", f"{key} is a whole number from {least} up")
 
 
-def _flag(key: str, value: str) -> bool:
+def flag(key: str, value: str) -> bool:
+    """Read true or false."""
     if value.lower() not in ("true", "false"):
         raise UsageError(f"{key}={value}", f"{key} is true or false")
     return value.lower() == "true"
@@ -66,7 +72,7 @@ def _number(key: str, value: str) -> float:
 
 
 _READERS: dict[Any, Callable[[str, str], Any]] = {
-    bool: _flag,
+    bool: flag,
     int: _whole,
     float: _number,
     str: lambda key, value: value,

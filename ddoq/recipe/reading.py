@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from ddoq.errors import UsageError
-from ddoq.recipe import shipped
+from ddoq.recipe import arguments, shipped
 from ddoq.recipe.checks import as_block, checked, refuse_missing
 from ddoq.recipe.component import is_code
 from ddoq.recipe.keywords import layer_of
@@ -70,13 +70,13 @@ def read(
         changes: Changes as Python keywords, which win over the command line.
     """
     names_of = {**_SHORT, **(short or {})}
-    pairs = [(names_of.get(k, k), v) for k, v in map(_pair, argv)]
+    pairs = [(names_of.get(k, k), v) for k, v in map(arguments.pair, argv)]
     wanted = dict(pairs).get("recipe")
     if wanted is None:
         raise UsageError(
             "no recipe was given", f"add recipe=NAME, one of {', '.join(names())}, or a path"
         )
-    flags = {k: _flag(k, v) for k, v in pairs if k in _FLAGS}
+    flags = {k: arguments.flag(k, v) for k, v in pairs if k in _FLAGS}
     overrides = [f"{k}={v}" for k, v in pairs if k != "recipe" and k not in _FLAGS]
     layers = _file_layers(wanted)
     _refuse_code(layers, allowed=flags.pop("allow_code", False))
@@ -94,19 +94,6 @@ def read(
     telling = sorted(o for o in overrides if o.split("=")[0] not in PLACES)
     digest = hashlib.sha256("\n".join([wanted, *telling]).encode()).hexdigest()[:10]
     return Invocation(recipe, digest, **flags)
-
-
-def _pair(argument: str) -> tuple[str, str]:
-    key, equals, value = argument.partition("=")
-    if not equals or not key:
-        raise UsageError(f"{argument!r} is not key=value", "write for example seed=1")
-    return key, value
-
-
-def _flag(key: str, value: str) -> bool:
-    if value.lower() not in ("true", "false"):
-        raise UsageError(f"{key}={value}", f"{key} is true or false")
-    return value.lower() == "true"
 
 
 def _name_of(wanted: str) -> str:

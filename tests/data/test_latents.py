@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddoq.data.latents import Latents, LatentStore, ShuffledStream, deal
+from ddoq.data.latents import Latents, LatentStore, deal, shuffled
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 6))
@@ -30,31 +30,10 @@ def test_rows_are_gathered_over_all_classes_in_any_order(store: LatentStore):
     assert labels.tolist() == [2, 0, 1, 2, 0]
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2, 3])
-@pytest.mark.parametrize("batch_size", [1, 4, 11, 16])
-def test_ranks_together_see_every_latent_once_in_every_epoch(store, num_ranks, batch_size):
-    streams = [ShuffledStream(store, batch_size, 0, r, num_ranks) for r in range(num_ranks)]
-    rows, positions = [], []
-    for step in range(-(-3 * 11 // (batch_size * num_ranks))):
-        positions += [s.positions(step) for s in streams]
-        rows += [s.rows(step) for s in streams]
-    order = torch.cat(positions).argsort()
-    stream = torch.cat(rows)[order]
-    for epoch in range(3):
-        assert stream[11 * epoch : 11 * epoch + 11].sort().values.tolist() == list(range(11))
-
-
-def test_the_stream_does_not_depend_on_the_number_of_ranks(store: LatentStore):
-    alone = ShuffledStream(store, 6, 0).rows(2)
-    both = torch.stack([ShuffledStream(store, 3, 0, r, 2).rows(2) for r in (0, 1)], 1)
-    assert torch.equal(both.flatten(), alone)
-
-
-def test_the_stream_gives_latents_with_their_labels(store: LatentStore):
-    latents, labels = next(iter(ShuffledStream(store, 22, 0)))
-    sizes = torch.tensor([3, 1, 7])
-    assert torch.equal((latents[:, 0] / 10).floor().long(), sizes[labels])
-    assert torch.bincount(labels).tolist() == [6, 2, 14]
+def test_every_epoch_of_the_stream_holds_every_row_once():
+    stream = shuffled(torch.arange(33), 11, 0).view(3, 11)
+    assert stream.sort(1).values.tolist() == [list(range(11))] * 3
+    assert not torch.equal(stream[0], stream[1])
 
 
 def test_classes_that_are_done_are_left_out_and_the_largest_come_first(store: LatentStore):

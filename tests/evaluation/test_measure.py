@@ -197,7 +197,7 @@ def test_a_set_is_refused_before_it_is_labeled(make_run) -> None:
 def test_weights_do_not_change_the_labels_of_images(make_run) -> None:
     run = make_run("evaluation.labels=stored")
     one = cell(run)
-    heavy = one.synthetic.with_weights(torch.arange(1.0, 31.0))
+    heavy = dataclasses.replace(one.synthetic, weights=torch.arange(1.0, 31.0))
     labels_of(run, one)
     labels_of(run, dataclasses.replace(one, synthetic=heavy))
     assert [r.cached for r in run.records] == [False, True]

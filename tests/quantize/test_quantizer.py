@@ -10,7 +10,7 @@ import torch
 from lightning import Trainer
 
 from ddoq.data.latents import LatentStore
-from ddoq.errors import IntegrityError
+from ddoq.errors import IntegrityError, UsageError
 from ddoq.files.artifacts import write_tensors
 from ddoq.processes.world import World
 from ddoq.quantize.cell import NO_SHRINKAGE, Shrinkage, quantize_class
@@ -98,6 +98,62 @@ def test_another_solver_takes_the_classes_of_a_group_one_by_one(
         run(store, make_trainer(), tmp_path / f"{b}", *NUMBERS, batch=b, **settings) for b in (1, 3)
     )
     assert torch.equal(groups.points, alone.points)
+
+
+class Theirs:
+    """A user's own solver: the first latents are the points. It notes how it was asked."""
+
+    is_fork_safe = True
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.groups = folder, []
+
+    def __call__(self, latents: torch.Tensor, num_points: int, *, generator) -> torch.Tensor:
+        (self._folder / f"pid-{len(latents)}").write_text(str(os.getpid()))
+        time.sleep(0.05)  # or one process might do them all
+        return latents[:num_points].float()
+
+    def several(self, classes, num_points: int, *, generators) -> list[torch.Tensor]:
+        assert len(classes) == len(generators)
+        self.groups.append({len(z) for z in classes})
+        return [z[:num_points].float() for z in classes]
+
+
+def test_a_users_solver_is_given_the_classes_of_a_group_at_once(
+    make_store: Store, make_trainer: Make, tmp_path: Path
+):
+    store, solver = make_store(RAGGED), Theirs(tmp_path)
+    result = run(store, make_trainer(), tmp_path / "work", *NUMBERS, batch=7, solver=solver)
+    assert sorted(map(sorted, solver.groups)) == [[3, 20, 31], [6, 25, 40]]
+    expected = [z[:n] for z, n in zip(RAGGED, NUMBERS, strict=True)]
+    assert torch.equal(result.points, torch.cat(expected))
+    assert list(tmp_path.glob("pid-*")) == []
+
+
+def test_a_solver_that_wants_its_own_counts_is_asked_for_each_class(
+    make_store: Store, make_trainer: Make, tmp_path: Path
+):
+    class Uneven(Theirs):
+        streaming_counts = True
+
+        def with_counts(self, latents, num_points: int, *, generator):
+            return self(latents, num_points, generator=generator), torch.tensor([3, 1])
+
+    store, solver = make_store([normals(8, 2), normals(9, 2)]), Uneven(tmp_path)
+    result = run(store, make_trainer(), tmp_path / "work", 2, 2, batch=2, solver=solver)
+    assert result.masses.tolist() == [0.75, 0.25, 0.75, 0.25]
+
+
+def test_what_a_group_gets_that_are_no_points_is_refused(
+    make_store: Store, make_trainer: Make, tmp_path: Path
+):
+    class Wrong(Theirs):
+        def several(self, classes, num_points: int, *, generators) -> list[torch.Tensor]:
+            return [z[: num_points + 1].float() for z in classes]
+
+    store = make_store([normals(8, 2), normals(9, 2)])
+    with pytest.raises(UsageError, match=r"the solver returned .* shape \(3, 2\)"):
+        run(store, make_trainer(), tmp_path / "work", 2, 2, batch=2, solver=Wrong(tmp_path))
 
 
 def test_a_class_that_is_there_already_is_not_done_again(
@@ -207,25 +263,12 @@ def test_processes_share_the_classes_and_tell_when_each_is_done(
     make_store: Store, make_trainer: Make, tmp_path: Path
 ):
     advanced: list[int] = []
-    changes = {"solver": Signing(tmp_path), "advance": advanced.append}
+    changes = {"solver": Theirs(tmp_path), "advance": advanced.append}
     run(make_store(MANY), make_trainer(), tmp_path / "work", processes=2, **changes)
     assert len(advanced) == len(MANY)
     pids = {file.read_text() for file in tmp_path.glob("pid-*")}
     assert len(pids) == 2
     assert str(os.getpid()) not in pids
-
-
-class Signing(Lloyd):
-    """Leave a note of the process that solved a class."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(restarts=2)
-        self._folder = folder
-
-    def __call__(self, latents: torch.Tensor, num_points: int, **settings) -> torch.Tensor:
-        (self._folder / f"pid-{len(latents)}").write_text(str(os.getpid()))
-        time.sleep(0.05)  # or one process might do them all
-        return super().__call__(latents, num_points, **settings)
 
 
 def test_processes_go_on_where_an_earlier_call_stopped(
@@ -250,6 +293,16 @@ def test_processes_go_on_where_an_earlier_call_stopped(
 
 
 def test_few_classes_are_not_worth_processes(make_store: Store, make_trainer: Make, tmp_path: Path):
-    run(make_store(MANY[:5]), make_trainer(), tmp_path / "w", solver=Signing(tmp_path), processes=2)
+    run(make_store(MANY[:5]), make_trainer(), tmp_path / "w", solver=Theirs(tmp_path), processes=2)
+    pids = {file.read_text() for file in tmp_path.glob("pid-*")}
+    assert pids == {str(os.getpid())}
+
+
+def test_a_solver_that_does_not_say_so_is_not_forked(
+    make_store: Store, make_trainer: Make, tmp_path: Path
+):
+    solver = Theirs(tmp_path)
+    solver.is_fork_safe = False
+    run(make_store(MANY), make_trainer(), tmp_path / "work", solver=solver, processes=2)
     pids = {file.read_text() for file in tmp_path.glob("pid-*")}
     assert pids == {str(os.getpid())}

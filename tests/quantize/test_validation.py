@@ -18,7 +18,7 @@ def normals(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 class Recorded:
-    """A solver that is no `Lloyd`, and so shares nothing, but remembers what it was given."""
+    """A user's solver that shares nothing, but remembers what it was given."""
 
     def __init__(self, **settings) -> None:
         self.given: list[torch.Tensor] = []
@@ -109,6 +109,21 @@ def test_sharing_the_products_changes_nothing(products):
     for one, other in zip(shared, apart, strict=True):
         assert one.fitted == pytest.approx(other.fitted, rel=1e-4)
         assert one.held_out == pytest.approx(other.held_out, rel=1e-4)
+
+
+def test_a_users_solver_may_share_work_between_folds():
+    class Ours(Recorded):
+        def of_rows(self, latents, most_points):
+            asked.append((len(latents), most_points))
+            return lambda rows, k, generator: self(latents[rows], k, generator=generator)
+
+    asked: list[tuple[int, int]] = []
+    shared, apart = (
+        cross_validate(normals(30, 3), solver, [2, 4], folds=3, generator=generator())
+        for solver in (Ours(), Recorded())
+    )
+    assert asked == [(30, 4)]
+    assert shared == apart
 
 
 def test_numbers_of_points_that_a_fold_cannot_have_are_left_out():

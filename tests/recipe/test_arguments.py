@@ -45,7 +45,7 @@ def test_every_type_is_read():
         ("quick=yes", "true or false"),
         ("quick", "'quick' is not key=value"),
         ("=1", "not key=value"),
-        ("steps=", "not key=value"),
+        ("steps=", "steps= has no value"),
     ],
 )
 def test_a_wrong_argument_is_refused(argument: str, message: str):

@@ -2,7 +2,7 @@
 
 import math
 
-from ddoq.ablate.means import Mean
+from benchmarks.ablate.means import Mean
 
 ABSENT = "-"
 

@@ -7,8 +7,8 @@ mends first, the others find mended. So each is told as the first.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ddoq.ablate.figures import figure, percent
-from ddoq.ablate.means import Means, value
+from benchmarks.ablate.figures import figure, percent
+from benchmarks.ablate.means import Means, value
 
 Stop = tuple[str, str, str]
 """Solver, shrinkage, weighting."""

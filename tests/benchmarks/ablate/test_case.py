@@ -2,10 +2,12 @@ import pytest
 import torch
 from scipy.optimize import linprog
 
+pytest.importorskip("benchmarks", reason="benchmarks are not in the sdist")
+
+from benchmarks.ablate.candidates import CANDIDATES
+from benchmarks.ablate.case import Case, Row, measure
+from benchmarks.ablate.classes import Halves
 from ddoq import keyed
-from ddoq.ablate.candidates import CANDIDATES
-from ddoq.ablate.case import Case, Row, measure
-from ddoq.ablate.classes import Halves
 from ddoq.quantize.lloyd import Lloyd
 
 

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from benchmarks.theory.finding import Check, Curve, Finding, Plot, Scale
 from ddoq import keyed
 from ddoq.quantize import functional
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.transport import w2_squared
-from ddoq.theory.finding import Check, Curve, Finding, Plot, Scale
 
 _TIME, _STEPS = 2.0, 60
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-from ddoq.ablate.candidates import SHRINKAGES, WEIGHTINGS
-from ddoq.ablate.figures import figure, mean
-from ddoq.ablate.means import Means
-from ddoq.ablate.spectrum import Spectrum, average
+from benchmarks.ablate.candidates import SHRINKAGES, WEIGHTINGS
+from benchmarks.ablate.figures import figure, mean
+from benchmarks.ablate.means import Means
+from benchmarks.ablate.spectrum import Spectrum, average
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from benchmarks.theory.finding import Check, Finding, Scale
 from ddoq import keyed
 from ddoq.quantize import functional
 from ddoq.quantize.lloyd import Lloyd
 from ddoq.quantize.transport import w2_squared
-from ddoq.theory.finding import Check, Finding, Scale
 
 _DRAWS, _OTHERS = 5, 20
 

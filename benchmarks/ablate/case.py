@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from benchmarks.ablate.candidates import CANDIDATES, FOLDS, SHRINKAGES, WEIGHTINGS, Candidate
+from benchmarks.ablate.classes import Halves
+from benchmarks.ablate.meter import metered
 from ddoq import keyed
-from ddoq.ablate.candidates import CANDIDATES, FOLDS, SHRINKAGES, WEIGHTINGS, Candidate
-from ddoq.ablate.classes import Halves
-from ddoq.ablate.meter import metered
 from ddoq.distillers import weighting
 from ddoq.quantize import functional
 from ddoq.quantize.cell import Shrinkage, finish_class

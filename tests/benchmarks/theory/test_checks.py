@@ -4,11 +4,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+pytest.importorskip("benchmarks", reason="benchmarks are not in the sdist")
+
+from benchmarks.theory import cube, diffusion, gradients, optima
+from benchmarks.theory.checks import CHECKS, failures
+from benchmarks.theory.finding import QUICK, Check, Curve, Finding
 from ddoq.distillers import weighting
 from ddoq.quantize.lloyd import Lloyd
-from ddoq.theory import cube, diffusion, gradients, optima
-from ddoq.theory.checks import CHECKS, failures
-from ddoq.theory.finding import QUICK, Check, Curve, Finding
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from ddoq.ablate.spectrum import average, spectrum
+pytest.importorskip("benchmarks", reason="benchmarks are not in the sdist")
+
+from benchmarks.ablate.spectrum import average, spectrum
 
 
 def test_the_spectrum_of_known_variances():

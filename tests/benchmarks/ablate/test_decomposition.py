@@ -1,13 +1,15 @@
 import pytest
 
-from ddoq.ablate.decomposition import (
+pytest.importorskip("benchmarks", reason="benchmarks are not in the sdist")
+
+from benchmarks.ablate.decomposition import (
     POINTS_FIRST,
     SHRINKAGE_FIRST,
     WEIGHTS_FIRST,
     sentences,
     way,
 )
-from ddoq.ablate.means import Mean, Means
+from benchmarks.ablate.means import Mean, Means
 
 _HELD_OUT = {
     ("d4m", "none", "uniform"): 200.0,

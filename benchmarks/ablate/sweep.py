@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from ddoq.ablate.candidates import CANDIDATES, FOLDS
-from ddoq.ablate.case import Case, Row, measure, warm_up
-from ddoq.ablate.classes import ClassSource, digest, halves, open_classes
-from ddoq.ablate.invocation import Invocation
-from ddoq.ablate.spectrum import Spectrum, spectrum
+from benchmarks.ablate.candidates import CANDIDATES, FOLDS
+from benchmarks.ablate.case import Case, Row, measure, warm_up
+from benchmarks.ablate.classes import ClassSource, digest, halves, open_classes
+from benchmarks.ablate.invocation import Invocation
+from benchmarks.ablate.spectrum import Spectrum, spectrum
 from ddoq.console import Console, Stage
 from ddoq.errors import UsageError
 from ddoq.files.artifacts import fingerprint, read_json, versions, write_json

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddoq.ablate.candidates import CANDIDATES
+from benchmarks.ablate.candidates import CANDIDATES
 from ddoq.errors import UsageError
 from ddoq.recipe import arguments
 from ddoq.recipe.signature import nearest

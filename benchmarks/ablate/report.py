@@ -10,13 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ddoq.ablate.candidates import CANDIDATES, FOLDS
-from ddoq.ablate.case import Row
-from ddoq.ablate.decomposition import sentences
-from ddoq.ablate.invocation import Invocation
-from ddoq.ablate.means import Means, means
-from ddoq.ablate.spectrum import Spectrum, average
-from ddoq.ablate.table import points_grid, spectrum_grid
+from benchmarks.ablate.candidates import CANDIDATES, FOLDS
+from benchmarks.ablate.case import Row
+from benchmarks.ablate.decomposition import sentences
+from benchmarks.ablate.invocation import Invocation
+from benchmarks.ablate.means import Means, means
+from benchmarks.ablate.spectrum import Spectrum, average
+from benchmarks.ablate.table import points_grid, spectrum_grid
 from ddoq.console import Console
 from ddoq.files.artifacts import replacing, write_json
 

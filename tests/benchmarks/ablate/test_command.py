@@ -6,9 +6,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ddoq import ablate, keyed
-from ddoq.ablate import sweep
-from ddoq.ablate.invocation import read
+pytest.importorskip("benchmarks", reason="benchmarks are not in the sdist")
+
+from benchmarks.ablate import sweep
+from benchmarks.ablate.command import main
+from benchmarks.ablate.invocation import read
+from ddoq import keyed
 from ddoq.errors import IntegrityError, UsageError
 
 
@@ -30,7 +33,7 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 
 def test_it_writes_rows_means_and_tables(arguments: list[str], tmp_path: Path, capsys):
-    ablate.main([*arguments, "seeds=2"])
+    main([*arguments, "seeds=2"])
     written = rows(tmp_path / "out")
     assert len(written) == 2 * 2 * 2 * 2 * 3 * 3
     content = json.loads((tmp_path / "out" / "ablation.json").read_text())
@@ -50,13 +53,13 @@ def test_it_writes_rows_means_and_tables(arguments: list[str], tmp_path: Path, c
 
 
 def test_a_second_call_measures_only_what_is_missing(arguments, tmp_path: Path, monkeypatch):
-    ablate.main(arguments)
+    main(arguments)
     before = rows(tmp_path / "out")
     part = next((tmp_path / "out" / "parts").glob("seed0-class1-lloyd-4-*.json"))
     part.unlink()
     measured, measure = [], sweep.measure
     monkeypatch.setattr(sweep, "measure", lambda *a: (measured.append(a[0]), measure(*a))[1])
-    ablate.main(arguments)
+    main(arguments)
     assert [(c.label, c.solver, c.num_points) for c in measured] == [(1, "lloyd", 4)]
     timed = {"seconds", "choice_seconds", "peak_memory_mb"}
     after = rows(tmp_path / "out")
@@ -66,11 +69,11 @@ def test_a_second_call_measures_only_what_is_missing(arguments, tmp_path: Path, 
 
 
 def test_other_latents_are_measured_anew(arguments, classes, tmp_path: Path):
-    ablate.main(arguments)
+    main(arguments)
     first = rows(tmp_path / "out")
     file = tmp_path / "latents.safetensors"
     save_file({"0": classes[0] + 1, "1": classes[1]}, file)
-    ablate.main([f"latents={file}", *arguments[1:]])
+    main([f"latents={file}", *arguments[1:]])
     numbers = [[r["w2_held_out"] for r in table] for table in (first, rows(tmp_path / "out"))]
     half = len(first) // 2
     assert numbers[0][:half] != numbers[1][:half]
@@ -82,14 +85,14 @@ def test_latents_that_are_not_finite_are_refused(arguments, classes, tmp_path: P
     file = tmp_path / "latents.safetensors"
     save_file({"good": classes[0], "bad": classes[1]}, file)
     with pytest.raises(IntegrityError, match="class bad"):
-        ablate.main([f"latents={file}", *arguments[1:]])
+        main([f"latents={file}", *arguments[1:]])
 
 
 def test_more_points_than_a_fold_has_latents_are_refused(arguments: list[str]):
     # 31 of class 1's 48 are fitted, and 23 of those in every fold.
     with pytest.raises(UsageError, match="use at most 22 points"):
-        ablate.main([*arguments, "points=1,23"])
-    ablate.main([*arguments, "points=22", "solvers=faiss"])
+        main([*arguments, "points=1,23"])
+    main([*arguments, "points=22", "solvers=faiss"])
 
 
 @pytest.mark.parametrize(

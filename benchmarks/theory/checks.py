@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from ddoq.theory import cube, diffusion, gradients, optima
-from ddoq.theory.finding import Finding, Scale
+from benchmarks.theory import cube, diffusion, gradients, optima
+from benchmarks.theory.finding import Finding, Scale
 
 CHECKS: tuple[Callable[[Scale, int], Finding], ...] = (
     optima.cell_masses,

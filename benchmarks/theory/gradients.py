@@ -5,11 +5,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from benchmarks.theory.finding import Check, Curve, Finding, Plot, Scale
 from ddoq import keyed
 from ddoq.distillers import weighting
 from ddoq.quantize import functional
 from ddoq.quantize.lloyd import Lloyd
-from ddoq.theory.finding import Check, Curve, Finding, Plot, Scale
 
 _WEIGHTINGS = {"mass": weighting.mass, "root": weighting.root, "uniform": weighting.uniform}
 _DIM, _WIDTH, _NETWORKS = 2, 8, 8

@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ddoq.theory.finding import Finding
+from benchmarks.theory.finding import Finding
 
 
 def table(findings: Sequence[Finding]) -> Table:

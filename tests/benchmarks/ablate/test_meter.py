@@ -4,7 +4,9 @@ import time
 import pytest
 import torch
 
-from ddoq.ablate.meter import metered
+pytest.importorskip("benchmarks", reason="benchmarks are not in the sdist")
+
+from benchmarks.ablate.meter import metered
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak can be reset on Linux only")

@@ -2,10 +2,10 @@
 
 import torch
 
+from benchmarks.theory.finding import Check, Curve, Finding, Plot, Scale
 from ddoq import keyed
 from ddoq.quantize import functional
 from ddoq.quantize.lloyd import Lloyd
-from ddoq.theory.finding import Check, Curve, Finding, Plot, Scale
 
 _DIMENSIONS = (1, 2, 4, 8)
 # Few points bend the law: by 14 % at d = 4 and K <= 32 (n=12), by 11 % at d = 8 and K <= 128 (n=6).

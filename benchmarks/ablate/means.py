@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from ddoq.ablate.case import Row
+from benchmarks.ablate.case import Row
 
 QUANTITIES = (
     "distortion_fit",

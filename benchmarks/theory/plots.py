@@ -7,8 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from benchmarks.theory.finding import Finding, Plot
 from ddoq.files.artifacts import replacing
-from ddoq.theory.finding import Finding, Plot
 
 _MARKERS = "osD^"
 

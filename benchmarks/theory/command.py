@@ -1,7 +1,7 @@
 """Check what the theory says and can be measured, and write down how it came out.
 
-`python -m ddoq.theory [out=FOLDER] [seed=0] [quick=true]` prints a table and writes `theory.json`
-and a plot of each law into `FOLDER`. It exits with 1 if a claim does not hold.
+`python -m benchmarks.theory [out=FOLDER] [seed=0] [quick=true]` prints a table and writes
+`theory.json` and a plot of each law into `FOLDER`. It exits with 1 if a claim does not hold.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from ddoq.errors import DdoqError
 from ddoq.recipe import arguments
 
 if TYPE_CHECKING:
+    from benchmarks.theory.finding import Finding
     from ddoq.console import Console
-    from ddoq.theory.finding import Finding
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ def main(argv: list[str]) -> None:
     """Read the command line, check every claim, and say which do not hold."""
     invocation = read(argv)
 
+    from benchmarks.theory.checks import failures
+    from benchmarks.theory.table import table
     from ddoq.console import Console
-    from ddoq.theory.checks import failures
-    from ddoq.theory.table import table
 
     console = Console()
     invocation.out.mkdir(parents=True, exist_ok=True)
@@ -54,8 +54,8 @@ def main(argv: list[str]) -> None:
 
 
 def _checked(invocation: Invocation, console: "Console") -> "list[Finding]":
-    from ddoq.theory.checks import CHECKS
-    from ddoq.theory.finding import FULL, QUICK
+    from benchmarks.theory.checks import CHECKS
+    from benchmarks.theory.finding import FULL, QUICK
 
     scale = QUICK if invocation.quick else FULL
     findings: list[Finding] = []
@@ -67,9 +67,9 @@ def _checked(invocation: Invocation, console: "Console") -> "list[Finding]":
 
 
 def _write(invocation: Invocation, findings: "list[Finding]") -> None:
+    from benchmarks.theory.checks import as_plain, failures
+    from benchmarks.theory.plots import write_plots
     from ddoq.files.artifacts import write_json
-    from ddoq.theory.checks import as_plain, failures
-    from ddoq.theory.plots import write_plots
 
     content = {
         "seed": invocation.seed,
