@@ -118,8 +118,7 @@ def student_of(
         num_classes=images.num_classes,
         num_steps=len(feed),
         steps_per_epoch=feed.steps_per_epoch,
-        mean=images.mean,
-        std=images.std,
+        preprocessing=images.preprocessing,
         name=cell.student["name"],
         label=label,
     )

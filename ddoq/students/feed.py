@@ -14,6 +14,7 @@ from ddoq import keyed
 from ddoq.augment.mixing import draw_mixing, mix
 from ddoq.augment.pipeline import augment
 from ddoq.data.images import as_floats
+from ddoq.data.preprocessing import Preprocessing
 from ddoq.errors import UsageError
 from ddoq.protocols.protocol import Protocol
 from ddoq.synthetic import SyntheticSet
@@ -69,8 +70,7 @@ class Feed:
     protocol: Protocol
     seed: int
     size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    preprocessing: Preprocessing
     device: torch.device
     rank: int = 0
     world_size: int = 1
@@ -197,8 +197,7 @@ class Feed:
             epoch=epoch,
             step=step,
             size=self.size,
-            mean=self.mean,
-            std=self.std,
+            preprocessing=self.preprocessing,
         )
 
 

@@ -3,6 +3,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
+from ddoq.data.preprocessing import Normalize
 from ddoq.errors import UsageError
 from ddoq.students.feed import Batch, Feed
 
@@ -19,8 +20,7 @@ def make_feed(tiny_set, make_protocol):
             protocol=make_protocol(**{"batch_size": 4, "steps": 9, **changes}),
             seed=seed,
             size=8,
-            mean=(0.5,),
-            std=(0.25,),
+            preprocessing=Normalize((0.5,), (0.25,)),
             device=torch.device("cpu"),
             rank=rank,
             world_size=ranks,
