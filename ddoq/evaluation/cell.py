@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,16 +38,23 @@ class Cell:
 
     @property
     def protocol(self) -> Protocol:
-        """The protocol as it is for a set of this size."""
+        """The protocol as it is for a set of this size, and with these hints."""
         synthetic = self.synthetic
         size = synthetic.images.shape[-1]
-        return self.wanted.on(synthetic.images_per_class, synthetic.num_classes, size)
+        on_size = self.wanted.on(synthetic.images_per_class, synthetic.num_classes, size)
+        return on_size.hinted(synthetic.hints)
+
+    @cached_property
+    def taught(self) -> SyntheticSet:
+        """The set as the protocol reads it."""
+        tiles = self.synthetic.hints.get("tiles", 1) if "tiles" in self.protocol.uses_hints else 1
+        return self.synthetic.unfolded(tiles) if tiles > 1 else self.synthetic
 
 
 def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
     """Return what determines a training's result."""
     return {
-        "set": cell.synthetic.fingerprint,
+        "set": cell.taught.fingerprint,
         "images": run.images.fingerprint,
         "student": run.key("student", cell.student),
         "protocol": cell.protocol.key(),
@@ -69,7 +77,7 @@ def feed_of(run: "Run", cell: Cell, labels: "LabelTable | None" = None) -> "Feed
     from ddoq.students.lessons import feed_of as steps_of
 
     world = run.student_world
-    return steps_of(run, cell.synthetic, cell.protocol, cell.seed, labels, world=world)
+    return steps_of(run, cell.taught, cell.protocol, cell.seed, labels, world=world)
 
 
 def label_of(run: "Run", cell: Cell) -> Callable[[Tensor], Tensor]:
@@ -100,7 +108,7 @@ def labels_of(run: "Run", cell: Cell) -> "LabelTable | None":
 
     is_drawn = cell.protocol.weights == "sampler"
     key = {
-        "set": cell.synthetic.fingerprint if is_drawn else cell.synthetic.content,
+        "set": cell.taught.fingerprint if is_drawn else cell.taught.content,
         "images": run.images.fingerprint,
         "protocol": cell.protocol.label_key(),
         **_library(cell.protocol),
@@ -126,8 +134,9 @@ def stored_bytes(run: "Run", cell: Cell) -> float:
 
     feed = feed_of(run, cell)
     epochs, steps = divmod(feed.num_distinct, feed.steps_per_epoch)
-    rows = epochs + min(1.0, steps * feed.batch_size / len(cell.synthetic))
-    return rows * row_bytes(cell.protocol, run.images.num_classes)
+    rows = epochs + min(1.0, steps * feed.batch_size / len(cell.taught))
+    per_image = len(cell.taught) // len(cell.synthetic)
+    return rows * row_bytes(cell.protocol, run.images.num_classes) * per_image
 
 
 @contextlib.contextmanager

@@ -123,6 +123,7 @@ def result_of(run: "Run", entry: Entry, cell: Cell, name: str) -> Result:
         set_seed=set_seed(recipe, entry, cell.seed - recipe.seed),
         note=entry.note(cell.wanted, cell.protocol),
         reported=cell.protocol.reported,
+        uses_hints=" ".join(cell.wanted.uses_hints),
         **numbers,
     )
 

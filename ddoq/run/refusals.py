@@ -108,6 +108,14 @@ def refuse_set(run: "Run", cell: "Cell") -> None:
             f"the set's images have {size} pixels, the real ones {images.image_size}",
             "set data.image_size, or let the protocol resize them: any_size=true",
         )
+    tiles = synthetic.hints.get("tiles", 1)
+    if tiles > 1 and "tiles" not in protocol.uses_hints:
+        raise UsageError(
+            f"each image of the set is {tiles} x {tiles} smaller ones, which protocol "
+            f"{protocol.id} would take for one",
+            "let the protocol cut them apart, uses_hints: [tiles], or do so before: "
+            f"synthetic.unfolded({tiles})",
+        )
     if synthetic.targets is not None:
         raise UsageError(
             f"the set carries targets, which protocol {protocol.id} does not read",

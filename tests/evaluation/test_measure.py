@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from ddoq import recipe
 from ddoq.data.images import as_floats
 from ddoq.errors import UsageError
-from ddoq.evaluation.cell import Cell, feed_of, labels_of, stored_bytes
+from ddoq.evaluation.cell import Cell, cell_key, feed_of, labels_of, stored_bytes
 from ddoq.evaluation.measure import Measure, measure, train_and_test
 from ddoq.files.artifacts import read_tensors
 from ddoq.protocols.presets import preset
@@ -19,6 +19,7 @@ from ddoq.run import Run
 from ddoq.students.student import Student
 
 STUDENT = {"name": "convnet", "depth": 2, "width": 8}
+HARD = {"labels": "hard", "loss": "ce"}
 
 
 @pytest.fixture
@@ -226,3 +227,36 @@ def test_validation_images_are_measured_in_the_last_state_where_they_choose(make
     test = measure(run := make_run(), cell(run))
     assert (both.top1, both.val_top1) == (test.top1, val.top1)
     assert test.val_top1 is None
+
+
+def hinted(one: Cell, hints: dict[str, object], used: list[str]) -> Cell:
+    """Return a cell whose set has hints and whose protocol uses some."""
+    synthetic = dataclasses.replace(one.synthetic, hints=hints)
+    return dataclasses.replace(one, synthetic=synthetic, wanted=one.wanted.change(uses_hints=used))
+
+
+def test_two_rates_are_two_trainings_where_they_are_used_and_else_one(make_run) -> None:
+    run, one = make_run(), cell(make_run(), **HARD)
+    keys = [cell_key(run, hinted(one, {"lr": lr}, used)) for used in ([], ["lr"]) for lr in (1, 2)]
+    assert keys[0] == keys[1] == cell_key(run, one)
+    assert [k["protocol"]["lr"] for k in keys[2:]] == [1, 2]
+
+
+def test_a_learned_rate_trains_as_if_it_were_the_protocols(make_run) -> None:
+    run = make_run()
+    learned = train_and_test(run, hinted(cell(run, **HARD), {"lr": 0.02}, ["lr"]))
+    assert outcome(learned) == outcome(train_and_test(run, cell(run, **HARD, lr=0.02)))
+
+
+def test_a_set_of_tiles_is_trained_on_as_its_tiles_and_refused_as_a_collage(make_run) -> None:
+    run = make_run()
+    one = cell(run, **HARD)
+    with pytest.raises(UsageError, match=r"uses_hints: .tiles., or do so before") as caught:
+        measure(run, hinted(one, {"tiles": 2}, []))
+    assert "2 x 2 smaller ones" in str(caught.value)
+    tiled = hinted(one, {"tiles": 2}, ["tiles"])
+    apart = dataclasses.replace(one, synthetic=one.synthetic.unfolded(2))
+    assert cell_key(run, tiled)["set"] == cell_key(run, apart)["set"]
+    assert outcome(train_and_test(run, tiled)) == outcome(train_and_test(run, apart))
+    # Its size is that of what is stored.
+    assert len(feed_of(run, tiled).synthetic) == 4 * len(tiled.synthetic) == 4 * len(one.synthetic)

@@ -200,7 +200,29 @@ def test_a_key_is_plain_data_without_names(name: str):
 
 def test_every_setting_is_in_the_key():
     fields = {f.name for f in dataclasses.fields(Protocol)}
-    assert set(PRESETS["fkd"].key()) == fields - {"id", "source", "deviations", "rules", "origin"}
+    others = {"id", "source", "deviations", "rules", "origin"}
+    # Which hints are used is told by what they come to.
+    assert set(PRESETS["fkd"].key()) == fields - others - {"uses_hints"}
+
+
+def test_a_hint_is_taken_in_place_of_the_protocols_rate_and_of_each_students():
+    rded = preset("rded", uses_hints=["lr"])
+    hinted = rded.hinted({"lr": 0.3, "tiles": 2})
+    assert (hinted.lr, hinted.lr_of) == (0.3, {})
+    assert hinted.id == "rded+uses_hints=['lr']"
+    assert hinted.key() == preset("rded", lr=0.3).key()
+
+
+@pytest.mark.parametrize(
+    ("used", "hints"), [([], {"lr": 0.3}), (["lr"], {}), (["tiles"], {"lr": 0.3, "tiles": 2})]
+)
+def test_a_hint_that_is_not_used_or_not_there_changes_nothing(used, hints):
+    assert preset("dc", uses_hints=used).hinted(hints).key() == PRESETS["dc"].key()
+
+
+def test_rates_of_several_stages_are_refused_where_there_is_one_training():
+    with pytest.raises(UsageError, match="this set has 2, one for each of its stages"):
+        preset("dc", uses_hints=["lr"]).hinted({"lr": [0.1, 0.2]})
 
 
 LABELED = {
@@ -424,6 +446,7 @@ def test_changes_one_after_another_leave_their_marks():
         {"temperature": 0.0},
         {"label_top_k": -1},
         {"evaluations": -3},
+        {"uses_hints": ["lr", "stages"]},
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes: dict[str, object]):
