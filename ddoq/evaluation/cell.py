@@ -1,6 +1,7 @@
 """What is one training of a grid? A set, a student, a protocol, a seed; what is shown."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,8 +48,19 @@ class Cell:
     @cached_property
     def taught(self) -> SyntheticSet:
         """The set as the protocol reads it."""
-        tiles = self.synthetic.hints.get("tiles", 1) if "tiles" in self.protocol.uses_hints else 1
-        return self.synthetic.unfolded(tiles) if tiles > 1 else self.synthetic
+        synthetic, protocol = self.synthetic, self.protocol
+        tiles = synthetic.hints.get("tiles", 1) if "tiles" in protocol.uses_hints else 1
+        read = synthetic.unfolded(tiles) if tiles > 1 else synthetic
+        return dataclasses.replace(read, targets=None) if self._leaves_targets else read
+
+    @property
+    def _leaves_targets(self) -> bool:
+        return self.synthetic.targets is not None and self.protocol.labels != "targets"
+
+    @property
+    def note(self) -> str:
+        """Say what of the set the protocol leaves out."""
+        return "targets not read" if self._leaves_targets else ""
 
 
 def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
@@ -122,7 +134,7 @@ def labels_of(run: "Run", cell: Cell) -> "LabelTable | None":
 def stores_labels(run: "Run", cell: Cell) -> bool:
     """Say whether the soft labels of a training are kept, as `evaluation.labels` has it."""
     how = run.recipe.evaluation.labels
-    if cell.protocol.labels == "hard" or how == "online":
+    if cell.protocol.labels != "soft" or how == "online":
         return False
     size = stored_bytes(run, cell) * len(cell.synthetic)
     return how == "stored" or (len(run.recipe.students) > 1 and size <= _TABLE_BYTES)

@@ -121,7 +121,7 @@ def result_of(run: "Run", entry: Entry, cell: Cell, name: str) -> Result:
         protocol=cell.protocol.id,
         seed=cell.seed,
         set_seed=set_seed(recipe, entry, cell.seed - recipe.seed),
-        note=entry.note(cell.wanted, cell.protocol),
+        note=", ".join(filter(None, (entry.note(cell.wanted, cell.protocol), cell.note))),
         reported=cell.protocol.reported,
         uses_hints=" ".join(cell.wanted.uses_hints),
         **numbers,

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from ddoq.errors import UsageError
-from ddoq.protocols.hints import USABLE
 
 if TYPE_CHECKING:
     from ddoq.protocols.protocol import Protocol
@@ -19,12 +18,6 @@ def refuse_settings(protocol: "Protocol") -> None:
     _refuse_augmentation(protocol)
     _refuse_labels(protocol)
     _refuse_reported(protocol)
-    unknown = [name for name in protocol.uses_hints if name not in USABLE]
-    if unknown:
-        raise UsageError(
-            f"protocol {protocol.id}: uses_hints names {unknown[0]!r}",
-            f"name some of {', '.join(USABLE)}",
-        )
 
 
 def _refuse_labels(protocol: "Protocol") -> None:

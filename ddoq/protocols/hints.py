@@ -13,8 +13,6 @@ HINTS = {
     "stages": "a whole number of at least 1",
     "ridge": "a number above 0",
 }
-# Those that a protocol may be told to use so far.
-USABLE = ("lr", "tiles")
 
 
 def refuse_hints(hints: Mapping[str, Any]) -> None:

@@ -57,8 +57,10 @@ class Protocol:
     id: str
     source: str
     deviations: str = ""
-    labels: Literal["soft", "hard"]
-    loss: Literal["soft_ce", "kl", "mse_ce", "gift", "ce"]
+    labels: Literal["soft", "hard", "targets"]
+    """A teacher's, the set's classes, or the set's targets: of a set without, its labels as one-hot
+    vectors whose mean is zero."""
+    loss: Literal["soft_ce", "kl", "mse_ce", "gift", "ce", "mse"]
     temperature: float = 1.0
     steps: int | None = None
     epochs: int | None = None

@@ -104,7 +104,8 @@ class Sheet:
         if self.is_across:
             return f"{self.data} · {self.protocol}"
         by = f" of {self.teacher}" if self.names_teacher else ""
-        return f"{self.data} · protocol {self.protocol} · {self.labels} labels{by}"
+        taught = "targets" if self.labels == "targets" else f"{self.labels} labels"
+        return f"{self.data} · protocol {self.protocol} · {taught}{by}"
 
     @property
     def has_mean(self) -> bool:

@@ -116,10 +116,11 @@ def refuse_set(run: "Run", cell: "Cell") -> None:
             "let the protocol cut them apart, uses_hints: [tiles], or do so before: "
             f"synthetic.unfolded({tiles})",
         )
-    if synthetic.targets is not None:
+    low, high = synthetic.images.aminmax()
+    if protocol.pixels == "pil" and synthetic.images.is_floating_point() and (low < 0 or high > 1):
         raise UsageError(
-            f"the set carries targets, which protocol {protocol.id} does not read",
-            "leave them out: dataclasses.replace(synthetic, targets=None)",
+            f"the set's images run from {low:.4g} to {high:.4g}; Pillow, pixels=pil, knows 8 bits",
+            "let them be cropped as they are: pixels=batched",
         )
     if synthetic.images.shape[1] != images.channels:
         raise UsageError(

@@ -17,7 +17,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibratio
 from ddoq.data.preprocessing import Preprocessing
 from ddoq.protocols.protocol import Protocol
 from ddoq.students.feed import Batch
-from ddoq.students.losses import hard_losses, single, soft_losses, weighted_mean
+from ddoq.students.losses import hard_losses, single, soft_losses, target_losses, weighted_mean
 
 
 class Student(LightningModule):
@@ -80,10 +80,20 @@ class Student(LightningModule):
         logits = self(batch.images)
         if self.protocol.labels == "soft":
             return self._soft_loss(logits, batch)
-        own = hard_losses(logits, batch.labels) * batch.share * batch.weights
-        other = hard_losses(logits, batch.other_labels) * (1 - batch.share)
-        losses = own + other * batch.other_weights
+        own, other = self._own_losses(logits, batch)
+        own = own * batch.share * batch.weights
+        losses = own + other * (1 - batch.share) * batch.other_weights
         return weighted_mean(losses, torch.ones_like(losses), batch.size)
+
+    def _own_losses(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the losses against what belongs to each image, and to what it was mixed with."""
+        if self.protocol.labels == "hard":
+            labels = batch.labels, batch.other_labels
+            return hard_losses(logits, labels[0]), hard_losses(logits, labels[1])
+        assert batch.targets is not None
+        assert batch.other_targets is not None
+        own = target_losses(logits, batch.targets)
+        return own, target_losses(logits, batch.other_targets)
 
     def _soft_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         protocol, target = self.protocol, batch.logits

@@ -131,3 +131,13 @@ def test_pillows_pixels_are_those_of_the_batch_to_a_gray_level_or_two(
     )
     assert 0 < 255 * float((batched - pil).abs().max()) < 1.5
     assert torch.equal((255 * pil).round() / 255, pil)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_learned_images_that_leave_the_unit_interval_are_not_clamped(
+    images, make_protocol, operation
+):
+    learned = images * 5 - 2
+    done = augmented(learned, make_protocol(**{operation: OPERATIONS[operation]}))
+    assert float(done.min()) < -1
+    assert float(done.max()) > 2

@@ -7,6 +7,7 @@ import pytest
 from ddoq.errors import UsageError
 from ddoq.protocols.presets import PRESETS, preset
 from ddoq.protocols.protocol import Protocol, Rule
+from ddoq.recipe import read
 from ddoq.recipe.tables import PROTOCOLS
 
 
@@ -43,7 +44,10 @@ def test_a_length_is_given_in_exactly_one_way(changes: dict[str, object]):
         preset("small", **changes)
 
 
-@pytest.mark.parametrize("changes", [{"labels": "hard"}, {"loss": "ce"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"labels": "hard"}, {"loss": "ce"}, {"loss": "mse"}, {"labels": "targets"}],
+)
 def test_labels_and_loss_must_go_together(changes: dict[str, object]):
     with pytest.raises(UsageError, match="labels="):
         preset("small", **changes)
@@ -53,6 +57,7 @@ def test_labels_and_loss_must_go_together(changes: dict[str, object]):
     ("name", "changes", "message"),
     [
         ("small_hard", {"label_keep": 0.5}, "with labels=hard"),
+        ("small_hard", {"labels": "targets"}, "labels=targets with loss=ce"),
         ("small_hard", {"label_dtype": "int8"}, "with labels=hard"),
         ("small_hard", {"label_top_k": 5}, "with labels=hard"),
         ("small", {"label_keep": 0.0}, "label_keep=0.0"),
@@ -218,6 +223,11 @@ def test_a_hint_is_taken_in_place_of_the_protocols_rate_and_of_each_students():
 )
 def test_a_hint_that_is_not_used_or_not_there_changes_nothing(used, hints):
     assert preset("dc", uses_hints=used).hinted(hints).key() == PRESETS["dc"].key()
+
+
+def test_a_recipe_names_hints_that_a_protocol_can_use():
+    with pytest.raises(UsageError, match=r"uses_hints: \['stages'\] is not list"):
+        read(["recipe=digits", "protocol={name: small, uses_hints: [stages]}"])
 
 
 def test_rates_of_several_stages_are_refused_where_there_is_one_training():
@@ -446,7 +456,6 @@ def test_changes_one_after_another_leave_their_marks():
         {"temperature": 0.0},
         {"label_top_k": -1},
         {"evaluations": -3},
-        {"uses_hints": ["lr", "stages"]},
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes: dict[str, object]):

@@ -245,6 +245,20 @@ def test_biases_and_norms_are_decayed_where_the_protocol_says_so(make_protocol, 
     assert [g["weight_decay"] for g in groups] == [0.3, 0.3 if decayed else 0.0]
 
 
+def test_the_loss_of_mixed_targets_weights_each_with_its_own_image(make_student, batch):
+    draw = torch.Generator().manual_seed(2)
+    own, other = torch.randn(2, 6, 3, generator=draw)
+    student = make_student(labels="targets", loss="mse")
+    total = 0.0
+    for i in range(6):
+        logits, share = batch.images[i, 0, 0], float(batch.share[i])
+        mine, others = (0.5 * float((logits - t[i]).square().sum()) for t in (own, other))
+        total += share * float(batch.weights[i]) * mine
+        total += (1 - share) * float(batch.other_weights[i]) * others
+    loss = student.training_step(replace(batch, targets=own, other_targets=other), 0)
+    assert float(loss) == pytest.approx(total / 12, rel=1e-5)
+
+
 def test_stored_logits_are_learned_without_asking_the_teacher(make_student, batch):
     teacher = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
     settings = {"labels": "soft", "loss": "kl", "temperature": 2.0}
