@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ddoq.errors import DataError
 from ddoq.files.artifacts import read_json, read_tensors, verify, write_json, write_tensors
 from ddoq.files.outputs import publish
 from ddoq.notebook import gallery
+from ddoq.protocols.hints import refuse_hints
 from ddoq.size import Size
 
 _OPTIONAL = ("targets", "latents")
@@ -47,7 +49,7 @@ class SyntheticSet:
     columns: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     """One value per image: its point, its stage, ..."""
     hints: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Settings that only a protocol which says so may read."""
+    """What was learned beside the images, for a protocol that uses it: see protocols/hints.py."""
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
     space: str | None = None
     """`image` states that 0 is black and 1 white in float images, which then may leave [0, 1]."""
@@ -57,6 +59,7 @@ class SyntheticSet:
         _check_images(self.images, self.space)
         _check_classes(self)
         _check_weights(self.weights, self.targets)
+        refuse_hints(self.hints)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -124,6 +127,34 @@ class SyntheticSet:
             targets=targets,
             class_ids=class_ids,
             class_names=names,
+        )
+
+    def unfolded(self, tiles: int) -> "SyntheticSet":
+        """Return each image cut into columns and rows, every tile as large as the image was.
+
+        A tile has the label, weight and targets of its image: weights are not divided, as they
+        would change a gradient's size.
+        """
+        n, channels, side = self.images.shape[:3]
+        if side % tiles:
+            raise DataError(
+                f"images of {side} pixels cannot be cut into {tiles} x {tiles} equal tiles",
+                "give a number of tiles that divides the side",
+            )
+        floats = self.images / 255 if self.images.dtype == torch.uint8 else self.images
+        cut = floats.reshape(n, channels, tiles, side // tiles, tiles, side // tiles)
+        cut = cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+        each = torch.arange(n).repeat_interleave(tiles**2)
+        return replace(
+            self,
+            images=F.interpolate(cut, size=(side, side), mode="bilinear"),
+            labels=self.labels[each],
+            weights=self.weights[each],
+            targets=None if self.targets is None else self.targets[each],
+            latents=None,
+            columns={k: [v[i] for i in each.tolist()] for k, v in self.columns.items()},
+            hints={k: v for k, v in self.hints.items() if k != "tiles"},
+            space="image",
         )
 
     def save(self, folder: Path | str) -> None:

@@ -104,6 +104,13 @@ def test_a_folder_without_a_set_is_refused(tmp_path: Path):
         ({"class_names": ("even",)}, "2 class ids, but 1 class names"),
         ({"targets": torch.full((10, 2), torch.nan)}, "targets"),
         ({"targets": torch.ones(10)}, "1 dimensions"),
+        ({"hints": {"rate": 0.1}}, "no hint 'rate'"),
+        ({"hints": {"lr": 0.0}}, "hint lr is 0.0"),
+        ({"hints": {"lr": [0.1, torch.inf]}}, "hint lr is .0.1, inf."),
+        ({"hints": {"lr": []}}, "hint lr is"),
+        ({"hints": {"tiles": 2.0}}, "hint tiles is 2.0"),
+        ({"hints": {"stages": True}}, "hint stages is True"),
+        ({"hints": {"ridge": [0.1]}}, "hint ridge is .0.1."),
     ],
 )
 def test_what_does_not_fit_together_is_refused(
@@ -147,10 +154,52 @@ def test_a_fingerprint_is_of_what_a_student_sees(
 
 def test_a_fingerprint_is_not_of_where_a_set_comes_from(tiny_set: SyntheticSet):
     other = replace(
-        tiny_set, provenance={"a": 1}, hints={"b": 2}, weights=tiny_set.weights.double()
+        tiny_set, provenance={"a": 1}, hints={"tiles": 2}, weights=tiny_set.weights.double()
     )
     assert other.fingerprint == tiny_set.fingerprint
 
 
 def test_the_largest_class_gives_the_images_per_class(tiny_set: SyntheticSet):
     assert replace(tiny_set, labels=torch.arange(10) // 7).images_per_class == 7
+
+
+@pytest.mark.parametrize("hints", [{"lr": 1}, {"lr": [0.1, 0.2], "stages": 2}, {"ridge": 1e-6}])
+def test_hints_are_what_they_were_when_they_are_loaded(tiny_set: SyntheticSet, tmp_path, hints):
+    replace(tiny_set, hints=hints).save(tmp_path / "set")
+    assert SyntheticSet.load(tmp_path / "set").hints == hints
+
+
+def test_a_folder_with_a_hint_that_nobody_knows_is_refused(tiny_set: SyntheticSet, tmp_path: Path):
+    # What is frozen is the set, not its dictionary.
+    tiny_set.hints["zoom"] = 2
+    tiny_set.save(tmp_path / "set")
+    with pytest.raises(DataError, match="no hint 'zoom'"):
+        SyntheticSet.load(tmp_path / "set")
+
+
+def test_unfolding_makes_an_image_of_each_tile_by_bilinear_interpolation(full_set: SyntheticSet):
+    images = torch.randint(256, (10, 1, 8, 8), dtype=torch.uint8)
+    folded = replace(full_set, images=images, hints={"tiles": 2, "lr": 0.1})
+    unfolded = folded.unfolded(2)
+    # The fourth of image 3: below on the right.
+    tile = images[3:4, :, 4:, 4:] / 255
+    grown = torch.nn.functional.interpolate(tile, scale_factor=2, mode="bilinear")
+    assert torch.equal(unfolded.images[4 * 3 + 3 :][:1], grown)
+    assert unfolded.hints == {"lr": 0.1}
+    assert unfolded.columns["rank"] == [i for i in range(10) for _ in range(4)]
+    for name in ("labels", "weights", "targets"):
+        before, after = getattr(folded, name), getattr(unfolded, name)
+        assert torch.equal(after[::4], before)
+        assert torch.equal(after[3::4], before)
+
+
+def test_learned_images_are_unfolded_as_they_are(tiny_set: SyntheticSet):
+    learned = replace(tiny_set, images=tiny_set.images * 4 - 1, space="image").unfolded(4)
+    assert (
+        learned.images[:: 4 * 4, 0, 0, 0].tolist() == (tiny_set.images * 4 - 1)[:, 0, 0, 0].tolist()
+    )
+
+
+def test_tiles_that_do_not_fit_an_image_are_refused(tiny_set: SyntheticSet):
+    with pytest.raises(DataError, match="8 pixels cannot be cut into 3 x 3"):
+        tiny_set.unfolded(3)

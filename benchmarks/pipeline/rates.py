@@ -74,14 +74,11 @@ def main(argv: list[str]) -> None:
 def ours(run: Run, synthetic: SyntheticSet, protocol: Protocol) -> Callable[[], Any]:
     """Return what draws the next step of a feed, normalized."""
     feed = feed_of(run, Cell(synthetic, run.recipe.students[0], protocol, 0))
-    device = run.world.device
-    mean = torch.tensor(run.images.mean, device=device)[:, None, None]
-    std = torch.tensor(run.images.std, device=device)[:, None, None]
     steps = iter(feed)
 
     def draw() -> Any:
         batch = next(steps)
-        return (batch.images - mean) / std, batch.labels
+        return run.images.preprocessing.forward(batch.images), batch.labels
 
     return draw
 

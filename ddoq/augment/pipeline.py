@@ -8,6 +8,7 @@ from ddoq import keyed
 from ddoq.augment import crop, dsa, pil
 from ddoq.augment.color import jitter, lighting
 from ddoq.augment.patches import shuffle_patches
+from ddoq.data.preprocessing import Preprocessing
 from ddoq.protocols.protocol import Protocol
 
 
@@ -20,12 +21,11 @@ def augment(
     epoch: int,
     step: int,
     size: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
+    preprocessing: Preprocessing,
 ) -> Float[Tensor, "n c size size"]:
     """Apply a protocol's augmentation to images in [0, 1].
 
-    `mean` and `std` are those that the network's input is normalized by, which DSA refers to.
+    DSA works on what the network sees.
     """
 
     def draw(purpose: str, count: int) -> Tensor:
@@ -54,9 +54,7 @@ def augment(
         normals = keyed.normal(keyed.seed_of("lighting", seed, epoch), ids, (3,))
         images = lighting(images, normals, protocol.lighting)
     if protocol.dsa:
-        center = torch.tensor(mean, device=images.device)[:, None, None]
-        spread = torch.tensor(std, device=images.device)[:, None, None]
         strategy = dsa.chosen(protocol.dsa, seed, step)
-        changed = dsa.apply((images - center) / spread, draw("dsa", dsa.NUM_DRAWS), strategy)
-        images = changed * spread + center
+        seen = preprocessing.forward(images)
+        images = preprocessing.inverse(dsa.apply(seen, draw("dsa", dsa.NUM_DRAWS), strategy))
     return images

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ddoq import keyed
+from ddoq.data.preprocessing import Normalize
 from ddoq.errors import DataError, ResourceError, UsageError
 from ddoq.files.artifacts import fingerprint
 from ddoq.size import Size
@@ -137,6 +138,11 @@ class Images(LightningDataModule):
     def counts(self) -> Int[Tensor, " classes"]:
         """The number of training images of each class."""
         return torch.bincount(self.train.labels, minlength=self.num_classes)
+
+    @property
+    def preprocessing(self) -> Normalize:
+        """How the images become what students see."""
+        return Normalize(tuple(map(float, self.mean)), tuple(map(float, self.std)))
 
     def split(self, name: str) -> Split:
         """Return the train, val or test split."""

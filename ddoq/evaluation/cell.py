@@ -1,8 +1,10 @@
 """What is one training of a grid? A set, a student, a protocol, a seed; what is shown."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,16 +42,34 @@ class Cell:
 
     @property
     def protocol(self) -> Protocol:
-        """The protocol as it is for a set of this size."""
+        """The protocol as it is for a set of this size, and with these hints."""
         synthetic = self.synthetic
         size = synthetic.images.shape[-1]
-        return self.wanted.on(synthetic.images_per_class, synthetic.num_classes, size)
+        on_size = self.wanted.on(synthetic.images_per_class, synthetic.num_classes, size)
+        return on_size.hinted(synthetic.hints)
+
+    @cached_property
+    def taught(self) -> SyntheticSet:
+        """The set as the protocol reads it."""
+        synthetic, protocol = self.synthetic, self.protocol
+        tiles = synthetic.hints.get("tiles", 1) if "tiles" in protocol.uses_hints else 1
+        read = synthetic.unfolded(tiles) if tiles > 1 else synthetic
+        return dataclasses.replace(read, targets=None) if self._leaves_targets else read
+
+    @property
+    def _leaves_targets(self) -> bool:
+        return self.synthetic.targets is not None and self.protocol.labels != "targets"
+
+    @property
+    def note(self) -> str:
+        """Say what of the set the protocol leaves out."""
+        return "targets not read" if self._leaves_targets else ""
 
 
 def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
     """Return what determines a training's result."""
     return {
-        "set": cell.synthetic.fingerprint,
+        "set": cell.taught.fingerprint,
         "images": run.images.fingerprint,
         "student": run.key("student", cell.student),
         "protocol": cell.protocol.key(),
@@ -72,7 +92,7 @@ def feed_of(run: "Run", cell: Cell, labels: "LabelTable | None" = None) -> "Feed
     from ddoq.students.lessons import feed_of as steps_of
 
     world = run.student_world
-    return steps_of(run, cell.synthetic, cell.protocol, cell.seed, labels, world=world)
+    return steps_of(run, cell.taught, cell.protocol, cell.seed, labels, world=world)
 
 
 def label_of(run: "Run", cell: Cell) -> Callable[[Tensor], Tensor]:
@@ -103,7 +123,7 @@ def labels_of(run: "Run", cell: Cell) -> "LabelTable | None":
 
     is_drawn = cell.protocol.weights == "sampler"
     key = {
-        "set": cell.synthetic.fingerprint if is_drawn else cell.synthetic.content,
+        "set": cell.taught.fingerprint if is_drawn else cell.taught.content,
         "images": run.images.fingerprint,
         "protocol": cell.protocol.label_key(),
         **_library(cell.protocol),
@@ -117,7 +137,7 @@ def labels_of(run: "Run", cell: Cell) -> "LabelTable | None":
 def stores_labels(run: "Run", cell: Cell) -> bool:
     """Say whether the soft labels of a training are kept, as `evaluation.labels` has it."""
     how = run.recipe.evaluation.labels
-    if cell.protocol.labels == "hard" or how == "online":
+    if cell.protocol.labels != "soft" or how == "online":
         return False
     size = stored_bytes(run, cell) * len(cell.synthetic)
     return how == "stored" or (len(run.recipe.students) > 1 and size <= _TABLE_BYTES)
@@ -129,8 +149,9 @@ def stored_bytes(run: "Run", cell: Cell) -> float:
 
     feed = feed_of(run, cell)
     epochs, steps = divmod(feed.num_distinct, feed.steps_per_epoch)
-    rows = epochs + min(1.0, steps * feed.batch_size / len(cell.synthetic))
-    return rows * row_bytes(cell.protocol, run.images.num_classes)
+    rows = epochs + min(1.0, steps * feed.batch_size / len(cell.taught))
+    per_image = len(cell.taught) // len(cell.synthetic)
+    return rows * row_bytes(cell.protocol, run.images.num_classes) * per_image
 
 
 @contextlib.contextmanager

@@ -49,4 +49,4 @@ class CrossArchitecture(Callback):
             logged = {f"cross/{name}/top1": result.top1}
             trainer.callback_metrics.update({k: torch.tensor(v) for k, v in logged.items()})
             for logger in trainer.loggers:
-                logger.log_metrics(logged, step=trainer.global_step)
+                logger.log_metrics(logged, step=trainer.fit_loop.total_batch_idx + 1)

@@ -35,10 +35,10 @@ class Evaluations(Callback):
         self.best: dict[str, Tensor] | None = None
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Measure where it is time."""
-        if trainer.global_step not in self._steps:
+        if batch_idx + 1 not in self._steps:
             return
         share_buffers(pl_module)
         accuracy = self.measure(trainer, pl_module)

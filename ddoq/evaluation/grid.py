@@ -182,6 +182,7 @@ class Grid:
             set_seed=self.seed_of(draw),
             note=self._note(job, cell),
             reported=cell.protocol.reported,
+            uses_hints=" ".join(cell.wanted.uses_hints),
             **numbers,
         )
 
@@ -190,7 +191,8 @@ class Grid:
         full = self.tables[self._places[job][0]].full
         if full and self._keeps_all(self.draw_of(job)):
             return f"by {full.id}"
-        return self.rows[self.draw_of(job).row].note(cell.wanted, cell.protocol)
+        own = self.rows[self.draw_of(job).row].note(cell.wanted, cell.protocol)
+        return ", ".join(filter(None, (own, cell.note)))
 
     def _per_class(self, draw: Draw, synthetic: SyntheticSet) -> int:
         """Return the images per class that a row states; 0 stands for all data."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.errors import IntegrityError
+from ddoq.errors import IntegrityError, UsageError
 from ddoq.evaluation.cell import CELL, Cell, cell_key, feed_of, label_of, labels_of
 from ddoq.files.artifacts import peak_memory_mb, read_json, write_json, write_tensors
 from ddoq.protocols.protocol import Protocol
@@ -86,6 +86,7 @@ def train_and_test(
     start = time.perf_counter()
     protocol = cell.protocol
     refuse_set(run, cell)
+    _refuse_targets(run, cell)
     # The teacher before the seed: building a network draws random numbers.
     label = label_of(run, cell) if protocol.labels == "soft" and labels is None else None
     torch.manual_seed(keyed.seed_of("student", cell.seed))
@@ -105,6 +106,17 @@ def train_and_test(
     )
 
 
+def _refuse_targets(run: "Run", cell: Cell) -> None:
+    """Refuse to learn targets that are not one number for each class."""
+    targets, num_classes = cell.taught.targets, run.images.num_classes
+    if targets is not None and targets.shape[1] != num_classes:
+        raise UsageError(
+            f"the set's targets are {targets.shape[1]} numbers for each image, which a network of "
+            f"{num_classes} classes cannot be measured by",
+            "use an evaluator that reads them, or a protocol of labels=hard, which leaves them out",
+        )
+
+
 def student_of(
     run: "Run", cell: Cell, feed: "Feed", label: Callable[[Tensor], Tensor] | None
 ) -> "Student":
@@ -118,8 +130,7 @@ def student_of(
         num_classes=images.num_classes,
         num_steps=len(feed),
         steps_per_epoch=feed.steps_per_epoch,
-        mean=images.mean,
-        std=images.std,
+        preprocessing=images.preprocessing,
         name=cell.student["name"],
         label=label,
     )

@@ -71,6 +71,8 @@ class Result:
     """For example `same updates`, or `quoted`."""
     reported: str = "last"
     """What `top1` is: that of the last state, of the best on test, or of the running mean."""
+    uses_hints: str = ""
+    """What the protocol takes from a set that brings it along, `lr` for example."""
     last_top1: float = nan
     best_top1: float = nan
     val_top1: float = nan

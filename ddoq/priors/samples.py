@@ -52,11 +52,11 @@ class Samples(Callback):
         """What the card says of the samples of each step, by the teacher."""
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Draw where it is time; the first rank does, the others wait at the next step."""
-        if trainer.global_step in self._steps and trainer.is_global_zero:
-            self._show(trainer.global_step)
+        if batch_idx + 1 in self._steps and trainer.is_global_zero:
+            self._show(batch_idx + 1)
 
     def _show(self, step: int) -> None:
         self._save(self.snapshot)

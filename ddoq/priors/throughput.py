@@ -76,10 +76,10 @@ class Pace(Callback):
         """Steps per second."""
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Look at the clock, once the device has done what it was asked for."""
-        done = trainer.global_step - _WARMUP_STEPS
+        done = batch_idx + 1 - _WARMUP_STEPS
         if done == 0 or (done > 0 and self._is_over(trainer)):
             if pl_module.device.type == "cuda":
                 torch.cuda.synchronize(pl_module.device)

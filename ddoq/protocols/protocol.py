@@ -1,13 +1,14 @@
 """What must be equal in two trainings for their numbers to be comparable?"""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ddoq.errors import UsageError
+from ddoq.protocols.consistency import refuse_settings
 
 _NOT_SETTINGS = ("id", "source", "deviations", "rules", "origin")
-_DSA = ("color", "crop", "cutout", "flip", "scale", "rotate")
 _AUGMENTATION = (
     *("patches", "crop", "flip", "jitter", "lighting", "dsa", "mix", "mix_alpha", "mix_per"),
     "pixels",
@@ -56,8 +57,10 @@ class Protocol:
     id: str
     source: str
     deviations: str = ""
-    labels: Literal["soft", "hard"]
-    loss: Literal["soft_ce", "kl", "mse_ce", "gift", "ce"]
+    labels: Literal["soft", "hard", "targets"]
+    """A teacher's, the set's classes, or the set's targets: of a set without, its labels as one-hot
+    vectors whose mean is zero."""
+    loss: Literal["soft_ce", "kl", "mse_ce", "gift", "ce", "mse"]
     temperature: float = 1.0
     steps: int | None = None
     epochs: int | None = None
@@ -114,72 +117,15 @@ class Protocol:
     evaluate_after: float = 0.0
     """The share of the training after which these evaluations begin."""
     evaluator: Literal["train"] = "train"
+    uses_hints: list[Literal["lr", "tiles"]] = field(default_factory=list[Literal["lr", "tiles"]])
+    """What is taken from a set that brings it along: its learning rate, for all students, and that
+    its images are to be cut into tiles first."""
     rules: tuple[Rule, ...] = ()
     origin: "Protocol | None" = field(default=None, repr=False, compare=False)
     """The protocol that this one was changed from, by `change`."""
 
     def __post_init__(self) -> None:
-        self._refuse_length()
-        if (self.labels == "hard") != (self.loss == "ce"):
-            raise UsageError(
-                f"protocol {self.id}: labels={self.labels} with loss={self.loss}",
-                "hard labels are read by loss=ce, soft labels by soft_ce, kl, mse_ce and gift",
-            )
-        if self.labels == "hard" and self.compresses_labels:
-            raise UsageError(
-                f"protocol {self.id}: label_keep, label_dtype and label_top_k with labels=hard",
-                "they are about a teacher's soft labels: leave them out",
-            )
-        if (self.reported == "ema") != (self.ema > 0) or not 0 <= self.ema < 1:
-            raise UsageError(
-                f"protocol {self.id}: reported={self.reported} with ema={self.ema}",
-                "reported=ema goes with an ema above 0 and below 1, and only with it",
-            )
-        if self.reported == "best" and self.evaluations < 1:
-            raise UsageError(
-                f"protocol {self.id}: reported=best with evaluations={self.evaluations}",
-                "the best of several needs evaluations=1 or more",
-            )
-
-    def _refuse_length(self) -> None:
-        if (self.steps is None) == (self.epochs is None):
-            raise UsageError(
-                f"protocol {self.id}: steps={self.steps} and epochs={self.epochs}",
-                "a protocol's length is given by exactly one of the two",
-            )
-        if self.batch_size < 1 or not 0 <= self.warmup < 1:
-            raise UsageError(
-                f"protocol {self.id}: batch_size={self.batch_size}, warmup={self.warmup}",
-                "a batch has at least one image; the warmup is a share of the steps below 1",
-            )
-        self._refuse_augmentation()
-        if not 0 < self.label_keep <= 1 or not 0 <= self.evaluate_after < 1:
-            raise UsageError(
-                f"protocol {self.id}: label_keep={self.label_keep}, "
-                f"evaluate_after={self.evaluate_after}",
-                "both are shares: label_keep above 0 up to 1, evaluate_after from 0 to below 1",
-            )
-
-    def _refuse_augmentation(self) -> None:
-        unknown = [name for name in self.dsa.split("_") if self.dsa and name not in _DSA]
-        if unknown:
-            raise UsageError(
-                f"protocol {self.id}: dsa={self.dsa} names {unknown[0]!r}",
-                f"join some of {', '.join(_DSA)} by _",
-            )
-        low, high = self.crop or (1.0, 1.0)
-        if not 0 < low <= high <= 1 or self.patches < 1:
-            raise UsageError(
-                f"protocol {self.id}: crop={self.crop}, patches={self.patches}",
-                "a crop is from a share above 0 to one up to 1; patches are at least 1",
-            )
-        keeps_none = self.label_top_k is not None and self.label_top_k < 1
-        if self.temperature <= 0 or keeps_none or self.evaluations < 0:
-            raise UsageError(
-                f"protocol {self.id}: temperature={self.temperature}, "
-                f"label_top_k={self.label_top_k}, evaluations={self.evaluations}",
-                "the temperature is above 0, label_top_k at least 1, evaluations at least 0",
-            )
+        refuse_settings(self)
 
     @property
     def compresses_labels(self) -> bool:
@@ -234,6 +180,19 @@ class Protocol:
         }
         return dataclasses.replace(self, rules=(), **settings)
 
+    def hinted(self, hints: Mapping[str, Any]) -> "Protocol":
+        """Return what this protocol is for a set with these hints: those it uses are resolved."""
+        if "lr" not in self.uses_hints or "lr" not in hints:
+            return self
+        lr = hints["lr"]
+        if isinstance(lr, list):
+            raise UsageError(
+                f"protocol {self.id} uses a set's learning rate, but this set has {len(lr)}, one "
+                "for each of its stages",
+                "take lr out of uses_hints: there is one training, by one rate",
+            )
+        return dataclasses.replace(self, lr=float(lr), lr_of={})
+
     def num_steps(self, num_images: int) -> int:
         """Return the number of optimizer updates on a set of `num_images`."""
         if self.steps is not None:
@@ -242,9 +201,12 @@ class Protocol:
         return self.epochs * max(1, -(-num_images // self.batch_size))
 
     def key(self) -> dict[str, Any]:
-        """Return the settings that decide on a training's outcome, as plain data."""
+        """Return the settings that decide on a training's outcome, as plain data.
+
+        Which hints are used is none of them: what they come to is.
+        """
         plain = dataclasses.asdict(self)
-        return {k: v for k, v in plain.items() if k not in _NOT_SETTINGS}
+        return {k: v for k, v in plain.items() if k not in (*_NOT_SETTINGS, "uses_hints")}
 
     def label_key(self) -> dict[str, Any]:
         """Return the settings that decide on what is labeled at each step, and how it is kept."""

@@ -82,7 +82,8 @@ class Sheet:
         if self.is_across:
             return f"{self.data} · {self.protocol}"
         by = f" of {self.teacher}" if self.names_teacher else ""
-        return f"{self.data} · protocol {self.protocol} · {self.labels} labels{by}"
+        taught = "targets" if self.labels == "targets" else f"{self.labels} labels"
+        return f"{self.data} · protocol {self.protocol} · {taught}{by}"
 
     @property
     def has_mean(self) -> bool:
@@ -188,9 +189,11 @@ def _caption(part: Part, num_test_images: int) -> str:
     runs = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
     if len(seeds) > 1 and len(draws) == 1:
         runs = f"one set, {len(seeds)} students"
+    hints = ", ".join(dict.fromkeys(r.uses_hints for r in part.ours if r.uses_hints))
+    told = f"; {hints}: THE SET'S OWN, where it brings them along" if hints else ""
     return (
         f"top-1 in %: mean ± {100 * LEVEL:.0f} % interval (Student t) over n runs; {runs}; "
-        f"{' and '.join(_REPORTED[k] for k in kinds)}; test images {num_test_images}"
+        f"{' and '.join(_REPORTED[k] for k in kinds)}; test images {num_test_images}{told}"
     )
 
 

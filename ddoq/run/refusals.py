@@ -108,10 +108,19 @@ def refuse_set(run: "Run", cell: "Cell") -> None:
             f"the set's images have {size} pixels, the real ones {images.image_size}",
             "set data.image_size, or let the protocol resize them: any_size=true",
         )
-    if synthetic.targets is not None:
+    tiles = synthetic.hints.get("tiles", 1)
+    if tiles > 1 and "tiles" not in protocol.uses_hints:
         raise UsageError(
-            f"the set carries targets, which protocol {protocol.id} does not read",
-            "leave them out: dataclasses.replace(synthetic, targets=None)",
+            f"each image of the set is {tiles} x {tiles} smaller ones, which protocol "
+            f"{protocol.id} would take for one",
+            "let the protocol cut them apart, uses_hints: [tiles], or do so before: "
+            f"synthetic.unfolded({tiles})",
+        )
+    low, high = synthetic.images.aminmax()
+    if protocol.pixels == "pil" and synthetic.images.is_floating_point() and (low < 0 or high > 1):
+        raise UsageError(
+            f"the set's images run from {low:.4g} to {high:.4g}; Pillow, pixels=pil, knows 8 bits",
+            "let them be cropped as they are: pixels=batched",
         )
     if synthetic.images.shape[1] != images.channels:
         raise UsageError(

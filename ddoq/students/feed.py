@@ -14,8 +14,10 @@ from ddoq import keyed
 from ddoq.augment.mixing import draw_mixing, mix
 from ddoq.augment.pipeline import augment
 from ddoq.data.images import as_floats
+from ddoq.data.preprocessing import Preprocessing
 from ddoq.errors import UsageError
 from ddoq.protocols.protocol import Protocol
+from ddoq.students.losses import centered
 from ddoq.synthetic import SyntheticSet
 
 # A last step with fewer images than this, shared by ranks, is no step to learn from.
@@ -50,6 +52,8 @@ class Batch:
     """The number of images in the step, over all ranks."""
     logits: Float[Tensor, "n classes"] | None = None
     """The teacher's stored logits."""
+    targets: Float[Tensor, "n m"] | None = None
+    other_targets: Float[Tensor, "n m"] | None = None
 
     @property
     def mixed_weights(self) -> Float[Tensor, " n"]:
@@ -69,8 +73,7 @@ class Feed:
     protocol: Protocol
     seed: int
     size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    preprocessing: Preprocessing
     device: torch.device
     rank: int = 0
     world_size: int = 1
@@ -144,6 +147,15 @@ class Feed:
         place = torch.device("cpu") if is_large else self.device
         return s.images.to(place), s.labels.to(place), s.weights.to(place, torch.float32)
 
+    @cached_property
+    def _targets(self) -> Tensor | None:
+        """The targets of all images, where the protocol reads them."""
+        if self.protocol.labels != "targets":
+            return None
+        s = self.synthetic
+        own = centered(s.labels, s.num_classes) if s.targets is None else s.targets.float()
+        return own.to(self._stored[0].device)
+
     def batch(self, number: int) -> Batch:
         """Return this rank's part of a step."""
         step = self.drawn(number)
@@ -186,7 +198,11 @@ class Feed:
             mixed = mix(images[own], images[other], mixing, self.protocol.mix)
             share = mixing.share.to(weights)
         both = labels[own], weights[own], labels[other], weights[other]
-        return Batch(mixed, *both, share, size=len(ids))
+        batch = Batch(mixed, *both, share, size=len(ids))
+        if self._targets is None:
+            return batch
+        targets = self._targets[ids[needed].to(self._targets.device)].to(self.device)
+        return replace(batch, targets=targets[own], other_targets=targets[other])
 
     def _augmented(self, images: Tensor, draws: Tensor, epoch: int, step: int) -> Tensor:
         return augment(
@@ -197,8 +213,7 @@ class Feed:
             epoch=epoch,
             step=step,
             size=self.size,
-            mean=self.mean,
-            std=self.std,
+            preprocessing=self.preprocessing,
         )
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-Loss = Literal["soft_ce", "kl", "mse_ce", "gift", "ce"]
+Loss = Literal["soft_ce", "kl", "mse_ce", "gift", "ce", "mse"]
 
 _EDC_CE_SHARE = 0.025
 _GIFT_SHARE, _GIFT_SMOOTHING = 0.1, 0.1
@@ -61,6 +61,18 @@ def hard_losses(
 ) -> Float[Tensor, " n"]:
     """Return each image's cross entropy with its label."""
     return F.cross_entropy(single(logits), labels, reduction="none")
+
+
+def target_losses(
+    outputs: Float[Tensor, "n m"], targets: Float[Tensor, "n m"]
+) -> Float[Tensor, " n"]:
+    """Return half of the sum of squares to each image's targets, as FRePo's networks learn them."""
+    return 0.5 * (single(outputs) - targets).square().sum(1)
+
+
+def centered(labels: Int[Tensor, " n"], num_classes: int) -> Float[Tensor, "n classes"]:
+    """Return labels as one-hot vectors less their mean, which is 1 / classes."""
+    return F.one_hot(labels, num_classes).float() - 1 / num_classes
 
 
 def single(logits: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:

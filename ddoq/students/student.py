@@ -14,9 +14,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError
 
+from ddoq.data.preprocessing import Preprocessing
 from ddoq.protocols.protocol import Protocol
 from ddoq.students.feed import Batch
-from ddoq.students.losses import hard_losses, single, soft_losses, weighted_mean
+from ddoq.students.losses import hard_losses, single, soft_losses, target_losses, weighted_mean
 
 
 class Student(LightningModule):
@@ -30,8 +31,7 @@ class Student(LightningModule):
         num_classes: int,
         num_steps: int,
         steps_per_epoch: int = 1,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
+        preprocessing: Preprocessing,
         name: str = "student",
         label: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
@@ -42,21 +42,16 @@ class Student(LightningModule):
         self.uses_ema = False
         # A teacher's logits; a bound function, so that its weights are not the student's.
         self._label = label
-        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
+        self.preprocessing = preprocessing
         self.top1 = MulticlassAccuracy(num_classes, top_k=1, average="micro")
         self.top5 = MulticlassAccuracy(num_classes, top_k=min(5, num_classes), average="micro")
         self.of_class = MulticlassAccuracy(num_classes, top_k=1, average="none")
         self.calibration = MulticlassCalibrationError(num_classes)
         self.test_loss = MeanMetric()
 
-    def normalized(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Return images as the network sees them."""
-        return (images - self.mean) / self.std  # type: ignore[operator] # buffers are tensors
-
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
         """Return logits of images in [0, 1], by the running mean of the weights if asked to."""
-        x = self.normalized(images)
+        x = self.preprocessing.forward(images)
         if self.uses_ema and self.ema is not None:
             # Batch statistics are those of the network itself.
             return functional_call(self.net, dict(self.ema.module.named_parameters()), (x,))
@@ -64,7 +59,8 @@ class Student(LightningModule):
 
     def features(self, images: Float[Tensor, "n c h w"]) -> Tensor:
         """Return the network's features, as its own `features` gives them."""
-        return self.net.features(self.normalized(images))  # type: ignore[operator] # a method
+        seen = self.preprocessing.forward(images)
+        return self.net.features(seen)  # type: ignore[operator] # a method
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         """Leave a step where the feed made it: on the device already."""
@@ -84,10 +80,20 @@ class Student(LightningModule):
         logits = self(batch.images)
         if self.protocol.labels == "soft":
             return self._soft_loss(logits, batch)
-        own = hard_losses(logits, batch.labels) * batch.share * batch.weights
-        other = hard_losses(logits, batch.other_labels) * (1 - batch.share)
-        losses = own + other * batch.other_weights
+        own, other = self._own_losses(logits, batch)
+        own = own * batch.share * batch.weights
+        losses = own + other * (1 - batch.share) * batch.other_weights
         return weighted_mean(losses, torch.ones_like(losses), batch.size)
+
+    def _own_losses(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the losses against what belongs to each image, and to what it was mixed with."""
+        if self.protocol.labels == "hard":
+            labels = batch.labels, batch.other_labels
+            return hard_losses(logits, labels[0]), hard_losses(logits, labels[1])
+        assert batch.targets is not None
+        assert batch.other_targets is not None
+        own = target_losses(logits, batch.targets)
+        return own, target_losses(logits, batch.other_targets)
 
     def _soft_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         protocol, target = self.protocol, batch.logits

@@ -88,8 +88,7 @@ def _module(
         protocol,
         num_classes=images.num_classes,
         num_steps=steps,
-        mean=images.mean,
-        std=images.std,
+        preprocessing=images.preprocessing,
     )
 
 

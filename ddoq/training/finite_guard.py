@@ -18,11 +18,12 @@ class FiniteGuard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Look at the loss now and then: each look waits for the device."""
-        is_last = batch_idx + 1 == trainer.num_training_batches
-        if trainer.global_step % self._every == 0 or is_last:
+        # Lightning's `global_step` counts the steps of all optimizers.
+        step = batch_idx + 1
+        if step % self._every == 0 or step == trainer.num_training_batches:
             loss = outputs["loss"] if isinstance(outputs, dict) else outputs
             if not bool(torch.isfinite(loss).all()):
                 raise IntegrityError(
-                    f"{self._what}: the loss is not finite at step {trainer.global_step}",
+                    f"{self._what}: the loss is not finite at step {step}",
                     "lower the learning rate, or use full precision",
                 )

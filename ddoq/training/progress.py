@@ -10,14 +10,24 @@ class Progress(Callback):
 
     def __init__(self, bar: Any, *, by: int = 1) -> None:
         self._bar, self._by = bar, by
+        self._done = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin where a training that was stopped goes on."""
-        if trainer.global_step:
-            self._bar.advance(self._by * trainer.global_step)
+        if self._done:
+            self._bar.advance(self._by * self._done)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Advance the bar."""
+        self._done = batch_idx + 1
         self._bar.advance(self._by)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the number of steps so far."""
+        return {"done": self._done}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on behind these steps."""
+        self._done = state_dict["done"]

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from ddoq.augment.pipeline import augment
+from ddoq.data.preprocessing import Normalize
 
 IDS = torch.arange(64)
 OPERATIONS = {
@@ -28,8 +29,10 @@ def everything(make_protocol):
 
 def augmented(images, protocol, ids=IDS, **changes):
     n = images.shape[1]
-    settings = {"seed": 1, "epoch": 2, "step": 3, "size": 8, "mean": (0.5,) * n, "std": (0.2,) * n}
-    return augment(images, ids[: len(images)], protocol, **{**settings, **changes})
+    numbers = {"mean": (0.5,) * n, "std": (0.2,) * n}
+    seen = Normalize(**{k: changes.pop(k, v) for k, v in numbers.items()})
+    settings = {"seed": 1, "epoch": 2, "step": 3, "size": 8, "preprocessing": seen, **changes}
+    return augment(images, ids[: len(images)], protocol, **settings)
 
 
 def test_a_protocol_without_augmentation_changes_nothing(images, make_protocol):
@@ -128,3 +131,13 @@ def test_pillows_pixels_are_those_of_the_batch_to_a_gray_level_or_two(
     )
     assert 0 < 255 * float((batched - pil).abs().max()) < 1.5
     assert torch.equal((255 * pil).round() / 255, pil)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_learned_images_that_leave_the_unit_interval_are_not_clamped(
+    images, make_protocol, operation
+):
+    learned = images * 5 - 2
+    done = augmented(learned, make_protocol(**{operation: OPERATIONS[operation]}))
+    assert float(done.min()) < -1
+    assert float(done.max()) > 2

@@ -6,6 +6,7 @@ from lightning import LightningModule
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import nn
 
+from ddoq.data.preprocessing import Normalize
 from ddoq.evaluation.evaluations import Evaluations, evaluation_steps
 from ddoq.students.convnet import ConvNet
 from ddoq.students.feed import Feed
@@ -106,7 +107,7 @@ class Sums(SingleDeviceStrategy):
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_ranks_add_up_to_all_images(tiny_images, make_protocol, make_trainer, ranks):
     torch.manual_seed(0)
-    options = {"num_classes": 2, "num_steps": 1, "mean": (0.5,), "std": (0.25,)}
+    options = {"num_classes": 2, "num_steps": 1, "preprocessing": Normalize((0.5,), (0.25,))}
     student = Student(ConvNet(2, 1, 8, depth=1, width=2), make_protocol(), **options)
     tiny_images._batch_size = 7
     total = torch.zeros(2)
@@ -129,9 +130,13 @@ def test_a_measure_leaves_no_trace_in_the_training(tiny_images, make_protocol, m
             nn.BatchNorm2d(1), nn.Dropout(0.5), ConvNet(2, 1, 8, depth=1, width=2, norm="batch")
         )
         protocol = make_protocol(batch_size=16)
-        sizes = {"size": 8, "mean": (0.5,), "std": (0.25,), "device": torch.device("cpu")}
+        sizes = {
+            "size": 8,
+            "preprocessing": Normalize((0.5,), (0.25,)),
+            "device": torch.device("cpu"),
+        }
         feed = Feed(synthetic=tiny_images.whole(), protocol=protocol, seed=0, **sizes)
-        options = {"num_classes": 2, "num_steps": 8, "mean": (0.5,), "std": (0.25,)}
+        options = {"num_classes": 2, "num_steps": 8, "preprocessing": Normalize((0.5,), (0.25,))}
         student = Student(net, protocol, **options)
         make_trainer(callbacks=callbacks).fit(student, feed)
         return net

@@ -11,14 +11,18 @@ import torch.nn.functional as F
 from ddoq import recipe
 from ddoq.data.images import as_floats
 from ddoq.errors import UsageError
-from ddoq.evaluation.cell import Cell, feed_of, labels_of, stored_bytes
+from ddoq.evaluation.cell import Cell, cell_key, feed_of, labels_of, stored_bytes
+from ddoq.evaluation.grid import result_of
 from ddoq.evaluation.measure import Measure, measure, train_and_test
+from ddoq.evaluation.rows import foreign_entry
 from ddoq.files.artifacts import read_tensors
 from ddoq.protocols.presets import preset
 from ddoq.run import Run
 from ddoq.students.student import Student
 
 STUDENT = {"name": "convnet", "depth": 2, "width": 8}
+HARD = {"labels": "hard", "loss": "ce"}
+TARGETS = {"labels": "targets", "loss": "mse"}
 
 
 @pytest.fixture
@@ -177,12 +181,55 @@ def test_a_set_of_another_size_is_refused_unless_the_protocol_says_so(make_run) 
     torch.testing.assert_close(feed.whole(0).images, expected, atol=1e-5, rtol=0)
 
 
-def test_targets_that_no_one_reads_are_refused(make_run) -> None:
+def with_targets(one: Cell, targets: torch.Tensor | None, **changes: object) -> Cell:
+    """Return a cell whose set has targets, under a changed protocol."""
+    given = dataclasses.replace(one.synthetic, targets=targets)
+    return dataclasses.replace(one, synthetic=given, wanted=one.wanted.change(**changes))
+
+
+@pytest.mark.parametrize("changes", [{}, HARD])
+def test_targets_that_are_not_read_change_nothing_and_the_row_says_so(make_run, changes) -> None:
     run = make_run()
-    one = cell(run)
-    given = dataclasses.replace(one.synthetic, targets=torch.ones(len(one.synthetic), 10))
-    with pytest.raises(UsageError, match="does not read"):
-        train_and_test(run, dataclasses.replace(one, synthetic=given))
+    plain = cell(run, **changes)
+    given = with_targets(plain, torch.rand(30, 7))
+    assert cell_key(run, given) == cell_key(run, plain)
+    assert (plain.note, given.note) == ("", "targets not read")
+    entry = foreign_entry(given.synthetic, run.recipe)
+    assert result_of(run, entry, given, "convnet").note == "targets not read"
+    assert outcome(measure(run, given)) == outcome(train_and_test(run, plain))
+
+
+def test_without_targets_the_labels_are_learned_by_squares(make_run) -> None:
+    run = make_run()
+    one, learned = cell(run, **HARD), {**TARGETS, "steps": 60, "lr": 0.03}
+    own = torch.eye(10)[one.synthetic.labels] - 0.1
+    without, given = (with_targets(one, t, **learned) for t in (None, own))
+    assert (without.note, given.note) == ("", "")
+    first, second = train_and_test(run, without), train_and_test(run, given)
+    assert outcome(first) == outcome(second)
+    assert first.top1 > 0.3
+    turned = with_targets(one, own.roll(1, 1), **learned)
+    assert train_and_test(run, turned).top1 < 0.1
+    assert len({str(cell_key(run, c)) for c in (without, given, turned)}) == 3
+
+
+def test_targets_of_another_width_than_the_classes_are_not_trained_on(make_run) -> None:
+    run = make_run()
+    wide = with_targets(cell(run, **HARD), torch.rand(30, 7), **TARGETS)
+    with pytest.raises(UsageError, match=r"7 numbers for each image.* 10 classes"):
+        measure(run, wide)
+
+
+def test_learned_images_are_not_cropped_by_pillow(make_run) -> None:
+    run = make_run()
+    one = cell(run, **HARD)
+    learned = dataclasses.replace(
+        one.synthetic, images=one.synthetic.images / 255 * 2 - 0.5, space="image"
+    )
+    beyond = dataclasses.replace(one, synthetic=learned)
+    assert train_and_test(run, beyond).top1 > 0
+    with pytest.raises(UsageError, match=r"from -0.5 to 1.5; Pillow"):
+        measure(run, dataclasses.replace(beyond, wanted=one.wanted.change(pixels="pil")))
 
 
 def test_a_set_is_refused_before_it_is_labeled(make_run) -> None:
@@ -226,3 +273,36 @@ def test_validation_images_are_measured_in_the_last_state_where_they_choose(make
     test = measure(run := make_run(), cell(run))
     assert (both.top1, both.val_top1) == (test.top1, val.top1)
     assert test.val_top1 is None
+
+
+def hinted(one: Cell, hints: dict[str, object], used: list[str]) -> Cell:
+    """Return a cell whose set has hints and whose protocol uses some."""
+    synthetic = dataclasses.replace(one.synthetic, hints=hints)
+    return dataclasses.replace(one, synthetic=synthetic, wanted=one.wanted.change(uses_hints=used))
+
+
+def test_two_rates_are_two_trainings_where_they_are_used_and_else_one(make_run) -> None:
+    run, one = make_run(), cell(make_run(), **HARD)
+    keys = [cell_key(run, hinted(one, {"lr": lr}, used)) for used in ([], ["lr"]) for lr in (1, 2)]
+    assert keys[0] == keys[1] == cell_key(run, one)
+    assert [k["protocol"]["lr"] for k in keys[2:]] == [1, 2]
+
+
+def test_a_learned_rate_trains_as_if_it_were_the_protocols(make_run) -> None:
+    run = make_run()
+    learned = train_and_test(run, hinted(cell(run, **HARD), {"lr": 0.02}, ["lr"]))
+    assert outcome(learned) == outcome(train_and_test(run, cell(run, **HARD, lr=0.02)))
+
+
+def test_a_set_of_tiles_is_trained_on_as_its_tiles_and_refused_as_a_collage(make_run) -> None:
+    run = make_run()
+    one = cell(run, **HARD)
+    with pytest.raises(UsageError, match=r"uses_hints: .tiles., or do so before") as caught:
+        measure(run, hinted(one, {"tiles": 2}, []))
+    assert "2 x 2 smaller ones" in str(caught.value)
+    tiled = hinted(one, {"tiles": 2}, ["tiles"])
+    apart = dataclasses.replace(one, synthetic=one.synthetic.unfolded(2))
+    assert cell_key(run, tiled)["set"] == cell_key(run, apart)["set"]
+    assert outcome(train_and_test(run, tiled)) == outcome(train_and_test(run, apart))
+    # Its size is that of what is stored.
+    assert len(feed_of(run, tiled).synthetic) == 4 * len(tiled.synthetic) == 4 * len(one.synthetic)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from ddoq.data.preprocessing import Normalize
 from ddoq.labels import table as tables
 from ddoq.labels.packing import through
 from ddoq.labels.table import LabelTable, write_table
@@ -33,8 +34,7 @@ def make_feed(tiny_set, make_protocol):
             protocol=make_protocol(**{**soft, **mixed, **changes}),
             seed=5,
             size=8,
-            mean=(0.5,),
-            std=(0.25,),
+            preprocessing=Normalize((0.5,), (0.25,)),
             device=torch.device("cpu"),
             rank=rank,
             world_size=ranks,
@@ -151,7 +151,11 @@ def test_progress_counts_all_steps_also_those_that_were_there(make_feed, teacher
 def trained(feed: Feed, protocol: Protocol, trainer, **options) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     net = ConvNet(NUM_CLASSES, 1, 8, depth=1, width=2)
-    sizes = {"num_classes": NUM_CLASSES, "num_steps": len(feed), "mean": (0.5,), "std": (0.25,)}
+    sizes = {
+        "num_classes": NUM_CLASSES,
+        "num_steps": len(feed),
+        "preprocessing": Normalize((0.5,), (0.25,)),
+    }
     trainer.fit(Student(net, protocol, **sizes, **options), feed)
     return net.state_dict()
 

@@ -7,6 +7,7 @@ import pytest
 from ddoq.errors import UsageError
 from ddoq.protocols.presets import PRESETS, preset
 from ddoq.protocols.protocol import Protocol, Rule
+from ddoq.recipe import read
 from ddoq.recipe.tables import PROTOCOLS
 
 
@@ -43,7 +44,10 @@ def test_a_length_is_given_in_exactly_one_way(changes: dict[str, object]):
         preset("small", **changes)
 
 
-@pytest.mark.parametrize("changes", [{"labels": "hard"}, {"loss": "ce"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"labels": "hard"}, {"loss": "ce"}, {"loss": "mse"}, {"labels": "targets"}],
+)
 def test_labels_and_loss_must_go_together(changes: dict[str, object]):
     with pytest.raises(UsageError, match="labels="):
         preset("small", **changes)
@@ -53,6 +57,7 @@ def test_labels_and_loss_must_go_together(changes: dict[str, object]):
     ("name", "changes", "message"),
     [
         ("small_hard", {"label_keep": 0.5}, "with labels=hard"),
+        ("small_hard", {"labels": "targets"}, "labels=targets with loss=ce"),
         ("small_hard", {"label_dtype": "int8"}, "with labels=hard"),
         ("small_hard", {"label_top_k": 5}, "with labels=hard"),
         ("small", {"label_keep": 0.0}, "label_keep=0.0"),
@@ -200,7 +205,34 @@ def test_a_key_is_plain_data_without_names(name: str):
 
 def test_every_setting_is_in_the_key():
     fields = {f.name for f in dataclasses.fields(Protocol)}
-    assert set(PRESETS["fkd"].key()) == fields - {"id", "source", "deviations", "rules", "origin"}
+    others = {"id", "source", "deviations", "rules", "origin"}
+    # Which hints are used is told by what they come to.
+    assert set(PRESETS["fkd"].key()) == fields - others - {"uses_hints"}
+
+
+def test_a_hint_is_taken_in_place_of_the_protocols_rate_and_of_each_students():
+    rded = preset("rded", uses_hints=["lr"])
+    hinted = rded.hinted({"lr": 0.3, "tiles": 2})
+    assert (hinted.lr, hinted.lr_of) == (0.3, {})
+    assert hinted.id == "rded+uses_hints=['lr']"
+    assert hinted.key() == preset("rded", lr=0.3).key()
+
+
+@pytest.mark.parametrize(
+    ("used", "hints"), [([], {"lr": 0.3}), (["lr"], {}), (["tiles"], {"lr": 0.3, "tiles": 2})]
+)
+def test_a_hint_that_is_not_used_or_not_there_changes_nothing(used, hints):
+    assert preset("dc", uses_hints=used).hinted(hints).key() == PRESETS["dc"].key()
+
+
+def test_a_recipe_names_hints_that_a_protocol_can_use():
+    with pytest.raises(UsageError, match=r"uses_hints: \['stages'\] is not list"):
+        read(["recipe=digits", "protocol={name: small, uses_hints: [stages]}"])
+
+
+def test_rates_of_several_stages_are_refused_where_there_is_one_training():
+    with pytest.raises(UsageError, match="this set has 2, one for each of its stages"):
+        preset("dc", uses_hints=["lr"]).hinted({"lr": [0.1, 0.2]})
 
 
 LABELED = {

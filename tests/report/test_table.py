@@ -162,3 +162,11 @@ def test_verdicts_are_plain_words(values, p, adjusted, words):
 
 def test_p_values_are_short():
     assert [p_text(p) for p in (None, 0.0002, 0.0314)] == ["-", "<0.001", "0.031"]
+
+
+def test_a_protocol_that_takes_a_sets_own_rate_says_so_in_its_caption():
+    [plain], [own] = (
+        sheets(everything(**c), data="digits", num_test_images=9)
+        for c in ({}, {"uses_hints": "lr"})
+    )
+    assert own.caption == f"{plain.caption}; lr: THE SET'S OWN, where it brings them along"

@@ -1,12 +1,13 @@
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 
 import pytest
 import torch
 
+from ddoq.data.preprocessing import Normalize
 from ddoq.errors import UsageError
 from ddoq.students.feed import Batch, Feed
 
-OF_IMAGES = [f.name for f in fields(Batch) if f.name not in ("size", "logits")]
+OF_IMAGES = [f.name for f in fields(Batch) if f.default is MISSING and f.name != "size"]
 
 
 @pytest.fixture
@@ -19,8 +20,7 @@ def make_feed(tiny_set, make_protocol):
             protocol=make_protocol(**{"batch_size": 4, "steps": 9, **changes}),
             seed=seed,
             size=8,
-            mean=(0.5,),
-            std=(0.25,),
+            preprocessing=Normalize((0.5,), (0.25,)),
             device=torch.device("cpu"),
             rank=rank,
             world_size=ranks,
@@ -206,3 +206,30 @@ def test_stored_logits_go_with_their_step_and_image(make_feed, ranks):
         for number, batch in enumerate(feed):
             assert batch.logits[:, 0].tolist() == [feed.drawn(number)] * len(batch.images)
             assert batch.logits[:, 1].tolist() == levels(batch)
+
+
+TARGETS = {"labels": "targets", "loss": "mse"}
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_targets_follow_their_images_and_what_those_are_mixed_with(make_feed, tiny_set, ranks):
+    targets = torch.rand(10, 3)
+    for rank in range(ranks):
+        feed = make_feed(rank=rank, ranks=ranks, mix="cutmix", **TARGETS)
+        feed = replace(feed, synthetic=replace(tiny_set, targets=targets))
+        batch = feed.batch(1)
+        ids = feed.chosen(1)[rank::ranks]
+        assert torch.equal(batch.targets, targets[ids])
+        # A set's number is in its weight.
+        assert torch.equal(batch.other_targets, targets[batch.other_weights.long() - 1])
+
+
+def test_a_set_without_targets_gives_its_labels_as_targets(make_feed):
+    batch = make_feed(**TARGETS).batch(0)
+    assert torch.equal(batch.targets, torch.eye(2)[batch.labels] - 0.5)
+
+
+@pytest.mark.parametrize("protocol", [{}, {"labels": "soft", "loss": "kl"}])
+def test_targets_stay_away_where_they_are_not_read(make_feed, tiny_set, protocol):
+    feed = replace(make_feed(**protocol), synthetic=replace(tiny_set, targets=torch.rand(10, 2)))
+    assert feed.batch(0).targets is None

@@ -4,7 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ddoq.students.losses import hard_losses, soft_losses, weighted_mean
+from ddoq.students.losses import (
+    centered,
+    hard_losses,
+    soft_losses,
+    target_losses,
+    weighted_mean,
+)
 
 
 @pytest.fixture
@@ -112,3 +118,16 @@ def test_logits_in_half_precision_have_the_losses_of_the_same_numbers_in_single(
     (wanted,) = torch.autograd.grad(losses(whole).sum(), whole)
     # Nothing but the gradient's own rounding to eight bits.
     torch.testing.assert_close(own.float(), wanted, rtol=2**-8, atol=0)
+
+
+def test_targets_are_learned_by_half_of_the_sum_of_squares():
+    outputs, targets = (
+        torch.tensor([[1.0, 2.0], [0.0, 0.0]]),
+        torch.tensor([[0.0, 4.0], [0.0, 0.5]]),
+    )
+    assert target_losses(outputs, targets).tolist() == [0.5 * (1 + 4), 0.5 * 0.25]
+
+
+def test_labels_as_targets_have_a_mean_of_zero():
+    found = centered(torch.tensor([2, 0]), 4)
+    assert found.tolist() == [[-0.25, -0.25, 0.75, -0.25], [0.75, -0.25, -0.25, -0.25]]

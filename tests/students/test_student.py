@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from lightning import Callback, LightningModule, Trainer
 from torch import nn
 
+from ddoq.data.preprocessing import Normalize
 from ddoq.protocols.presets import PRESETS
 from ddoq.protocols.protocol import Protocol
 from ddoq.students.convnet import ConvNet
@@ -30,7 +31,7 @@ class Alone:
 
 
 def make_feed(synthetic: SyntheticSet, protocol: Protocol) -> Feed:
-    sizes = {"size": 8, "mean": (0.5,), "std": (0.25,), "device": torch.device("cpu")}
+    sizes = {"size": 8, "preprocessing": Normalize((0.5,), (0.25,)), "device": torch.device("cpu")}
     return Feed(synthetic=synthetic, protocol=protocol, seed=0, **sizes)
 
 
@@ -38,7 +39,12 @@ def make_feed(synthetic: SyntheticSet, protocol: Protocol) -> Feed:
 def make_student(make_protocol, monkeypatch: pytest.MonkeyPatch):
     def make(world_size: int = 1, label: object = None, **changes: object) -> Student:
         protocol = make_protocol(**changes)
-        options = {"num_classes": 3, "num_steps": 8, "mean": (0.0,), "std": (1.0,), "label": label}
+        options = {
+            "num_classes": 3,
+            "num_steps": 8,
+            "preprocessing": Normalize((0.0,), (1.0,)),
+            "label": label,
+        }
         student = Student(Logits(), protocol, **options)
         monkeypatch.setattr(Student, "trainer", Alone(world_size))
         return student
@@ -107,7 +113,7 @@ def test_weights_of_one_are_the_unweighted_loss_bit_for_bit(make_student, batch)
 
 
 def test_images_are_normalized_for_the_network(make_protocol):
-    options = {"num_classes": 3, "num_steps": 8, "mean": (0.5,), "std": (0.25,)}
+    options = {"num_classes": 3, "num_steps": 8, "preprocessing": Normalize((0.5,), (0.25,))}
     student = Student(Logits(), make_protocol(), **options)
     assert student(torch.ones(1, 1, 3, 3)).tolist() == [[2.0, 2.0, 2.0]]
 
@@ -142,7 +148,7 @@ def test_the_learning_rate_follows_the_schedule(make_protocol, changes, progress
 
 def rates(protocol: Protocol, **options: int) -> list[float]:
     """The learning rate at each step of a training."""
-    sizes = {"num_classes": 2, "mean": (0.0,), "std": (1.0,), **options}
+    sizes = {"num_classes": 2, "preprocessing": Normalize((0.0,), (1.0,)), **options}
     student = Student(ConvNet(2, 1, 8, depth=1, width=2), protocol, **sizes)
     factors = student.configure_optimizers()["lr_scheduler"]["scheduler"].lr_lambdas
     return [factors[0](step) for step in range(options["num_steps"])]
@@ -180,7 +186,7 @@ def test_the_learning_rate_may_be_the_students_own(make_protocol):
     rates = []
     for name in ("small", "large"):
         net = ConvNet(2, 1, 8, depth=1, width=2)
-        options = {"num_classes": 2, "num_steps": 4, "mean": (0.0,), "std": (1.0,)}
+        options = {"num_classes": 2, "num_steps": 4, "preprocessing": Normalize((0.0,), (1.0,))}
         made = Student(net, protocol, name=name, **options).configure_optimizers()
         rates.append(made["optimizer"].param_groups[0]["initial_lr"])
     assert rates == [0.3, 0.1]
@@ -188,7 +194,7 @@ def test_the_learning_rate_may_be_the_students_own(make_protocol):
 
 def test_biases_and_norms_are_not_decayed(make_protocol):
     net = ConvNet(2, 1, 8, depth=1, width=2)
-    options = {"num_classes": 2, "num_steps": 4, "mean": (0.0,), "std": (1.0,)}
+    options = {"num_classes": 2, "num_steps": 4, "preprocessing": Normalize((0.0,), (1.0,))}
     student = Student(net, make_protocol(weight_decay=0.3), **options)
     decayed, rest = student.configure_optimizers()["optimizer"].param_groups
     assert (decayed["weight_decay"], rest["weight_decay"]) == (0.3, 0.0)
@@ -203,7 +209,11 @@ def test_a_small_student_learns_two_classes(tiny_images, make_protocol, make_tra
     synthetic = tiny_images.subset(torch.arange(48))
     feed = make_feed(synthetic, protocol)
     net = ConvNet(2, 1, 8, depth=2, width=4)
-    options = {"num_classes": 2, "num_steps": len(feed), "mean": (0.5,), "std": (0.25,)}
+    options = {
+        "num_classes": 2,
+        "num_steps": len(feed),
+        "preprocessing": Normalize((0.5,), (0.25,)),
+    }
     student, trainer = Student(net, protocol, **options), make_trainer()
     trainer.fit(student, feed)
     [result] = trainer.test(student, tiny_images.batches("test"), verbose=False)
@@ -215,7 +225,7 @@ def test_the_measure_is_that_of_all_test_images_unweighted(
     tiny_images, make_protocol, make_trainer
 ):
     net = ConvNet(2, 1, 8, depth=2, width=4)
-    options = {"num_classes": 2, "num_steps": 1, "mean": (0.5,), "std": (0.25,)}
+    options = {"num_classes": 2, "num_steps": 1, "preprocessing": Normalize((0.5,), (0.25,))}
     student = Student(net, make_protocol(), **options).eval()
     tiny_images._batch_size = 7
     [result] = make_trainer().test(student, tiny_images.batches("test"), verbose=False)
@@ -229,10 +239,24 @@ def test_the_measure_is_that_of_all_test_images_unweighted(
 @pytest.mark.parametrize("decayed", [False, True])
 def test_biases_and_norms_are_decayed_where_the_protocol_says_so(make_protocol, decayed):
     net = ConvNet(2, 1, 8, depth=1, width=2)
-    options = {"num_classes": 2, "num_steps": 4, "mean": (0.0,), "std": (1.0,)}
+    options = {"num_classes": 2, "num_steps": 4, "preprocessing": Normalize((0.0,), (1.0,))}
     protocol = make_protocol(weight_decay=0.3, decay_vectors=decayed)
     groups = Student(net, protocol, **options).configure_optimizers()["optimizer"].param_groups
     assert [g["weight_decay"] for g in groups] == [0.3, 0.3 if decayed else 0.0]
+
+
+def test_the_loss_of_mixed_targets_weights_each_with_its_own_image(make_student, batch):
+    draw = torch.Generator().manual_seed(2)
+    own, other = torch.randn(2, 6, 3, generator=draw)
+    student = make_student(labels="targets", loss="mse")
+    total = 0.0
+    for i in range(6):
+        logits, share = batch.images[i, 0, 0], float(batch.share[i])
+        mine, others = (0.5 * float((logits - t[i]).square().sum()) for t in (own, other))
+        total += share * float(batch.weights[i]) * mine
+        total += (1 - share) * float(batch.other_weights[i]) * others
+    loss = student.training_step(replace(batch, targets=own, other_targets=other), 0)
+    assert float(loss) == pytest.approx(total / 12, rel=1e-5)
 
 
 def test_stored_logits_are_learned_without_asking_the_teacher(make_student, batch):
@@ -294,7 +318,7 @@ def averaged(tiny_images, make_protocol, make_trainer) -> tuple[Student, Remembe
     torch.manual_seed(0)
     protocol = make_protocol(steps=12, batch_size=16, lr=0.05, ema=0.8, reported="ema")
     net = ConvNet(2, 1, 8, depth=1, width=4, norm="batch")
-    options = {"num_classes": 2, "num_steps": 12, "mean": (0.5,), "std": (0.25,)}
+    options = {"num_classes": 2, "num_steps": 12, "preprocessing": Normalize((0.5,), (0.25,))}
     student, remembers = Student(net, protocol, **options), Remembers()
     feed = make_feed(tiny_images.subset(torch.arange(48)), protocol)
     make_trainer(callbacks=[remembers]).fit(student, feed)
@@ -341,7 +365,7 @@ def test_a_running_mean_does_not_change_the_training(
     torch.manual_seed(0)
     protocol = make_protocol(steps=12, batch_size=16, lr=0.05)
     net = ConvNet(2, 1, 8, depth=1, width=4, norm="batch")
-    options = {"num_classes": 2, "num_steps": 12, "mean": (0.5,), "std": (0.25,)}
+    options = {"num_classes": 2, "num_steps": 12, "preprocessing": Normalize((0.5,), (0.25,))}
     feed = make_feed(tiny_images.subset(torch.arange(48)), protocol)
     make_trainer().fit(Student(net, protocol, **options), feed)
     other = averaged[0].net.state_dict()

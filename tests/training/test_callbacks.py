@@ -6,6 +6,7 @@ from lightning import LightningModule
 
 import ddoq
 from ddoq import recipe
+from ddoq.data.preprocessing import Normalize
 from ddoq.errors import IntegrityError
 from ddoq.evaluation.cross_architecture import CrossArchitecture
 from ddoq.run import Run
@@ -49,8 +50,7 @@ def test_other_architectures_are_trained_when_a_training_ends(run: Run) -> None:
         protocol,
         num_classes=10,
         num_steps=60,
-        mean=(0.3,),
-        std=(0.4,),
+        preprocessing=Normalize((0.3,), (0.4,)),
     )
     convnet = {"name": "convnet", "width": 8}
     others = [{**convnet, "depth": d} for d in (1, 2)] + [{"name": "timm/test_efficientnet"}]
@@ -61,8 +61,7 @@ def test_other_architectures_are_trained_when_a_training_ends(run: Run) -> None:
         protocol=protocol,
         seed=0,
         size=8,
-        mean=(0.3,),
-        std=(0.4,),
+        preprocessing=Normalize((0.3,), (0.4,)),
         device=torch.device("cpu"),
     )
     trainer.fit(student, feed)
