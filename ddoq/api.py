@@ -12,6 +12,7 @@ from ddoq.synthetic import SyntheticSet
 if TYPE_CHECKING:
     from ddoq.console import Console
     from ddoq.evaluation.score import Result
+    from ddoq.recipe import Recipe
     from ddoq.recipe.component import Block
 
 
@@ -59,16 +60,12 @@ def evaluate(
     from ddoq.evaluation.rows import foreign_entry, student_name
     from ddoq.run import Run
 
-    wanted = recipes.read([f"recipe={recipe}", *overrides]).recipe
     changes: dict[str, Any] = {}
     if students is not None:
         changes["students"] = list(students)
     if protocol is not None:
         changes["protocols"] = [protocol]
-    wanted = recipes.change(wanted, changes)
-    # Ranks that call this train each student together.
-    together = dataclasses.replace(wanted.evaluation, spread="processes")
-    wanted = dataclasses.replace(wanted, evaluation=together)
+    wanted = _together(recipes.read([f"recipe={recipe}", *overrides]).recipe, changes)
     run = Run(wanted, _console())
     entry = foreign_entry(synthetic, wanted)
     protocol_used = run.make("protocol", wanted.protocols[0])
@@ -78,6 +75,13 @@ def evaluate(
         for seed in range(wanted.seed, wanted.seed + seeds)
         for block in wanted.students
     ]
+
+
+def _together(recipe: "Recipe", changes: dict[str, Any]) -> "Recipe":
+    """Change a recipe so that ranks which call `evaluate` train each student together."""
+    changed = recipes.change(recipe, changes)
+    evaluation = dataclasses.replace(changed.evaluation, spread="processes")
+    return dataclasses.replace(changed, evaluation=evaluation)
 
 
 def _console() -> "Console":

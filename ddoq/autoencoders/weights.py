@@ -16,18 +16,10 @@ def load_diffusers(
 ) -> Any:
     """Load a diffusers model from safetensors; never pickle, never remote code."""
     folder = shipped.locate(source)
-    if not folder.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") != 1):
-        raise ResourceError(
-            f"there are no weights at {source}",
-            "give a save_pretrained folder, a Hub id with its revision, or source=pretrain",
-        )
-    if not folder.is_dir() and revision is None:
-        raise UsageError(
-            f"{source} is on the Hub, where it may change",
-            "pin it: revision=<commit hash>, as shown on the model's page",
-        )
     if folder.is_dir():
         verify(folder, needs_manifest=False)
+    else:
+        _refuse_unpinned(source, revision)
     try:
         with intact(source):
             loaded, keys = model.from_pretrained(
@@ -55,6 +47,20 @@ def load_diffusers(
             "copy it again, or make it anew",
         )
     return loaded.eval().requires_grad_(False)
+
+
+def _refuse_unpinned(source: str, revision: str | None) -> None:
+    """Refuse what is neither a folder nor a Hub id with its revision."""
+    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise ResourceError(
+            f"there are no weights at {source}",
+            "give a save_pretrained folder, a Hub id with its revision, or source=pretrain",
+        )
+    if revision is None:
+        raise UsageError(
+            f"{source} is on the Hub, where it may change",
+            "pin it: revision=<commit hash>, as shown on the model's page",
+        )
 
 
 def _refuse_damaged(source: str, folder: Path, error: OSError) -> None:

@@ -11,7 +11,7 @@ from ddoq import keyed
 from ddoq.data.images import Images
 from ddoq.decoders.denoise import first_step, refuse_settings
 from ddoq.decoders.integrate import INTEGRATORS
-from ddoq.priors.unet import Space
+from ddoq.priors.unet import SampleSpace
 from ddoq.quantize.blocks import PointBlock
 
 
@@ -19,7 +19,7 @@ from ddoq.quantize.blocks import PointBlock
 class Denoiser(Protocol):
     """What is asked of a prior: any class with these attributes will do."""
 
-    space: Space
+    space: SampleSpace
     shape: tuple[int, int, int]
     """Of one sample."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Features = Literal["latents", "pixels", "teacher"]
 # (features, k) -> rows.
-Rule = Callable[[Tensor, int], Tensor]
+SelectionRule = Callable[[Tensor, int], Tensor]
 # label -> (indices of its training images, their features).
 _Read = Callable[[int], tuple[Tensor, Tensor]]
 
@@ -78,7 +78,7 @@ class Coreset:
     def __init__(
         self,
         name: str,
-        rule: Rule,
+        rule: SelectionRule,
         *,
         images_per_class: int,
         budget: int | None,

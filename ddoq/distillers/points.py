@@ -11,7 +11,7 @@ from ddoq.data.latents import LatentStore
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
 from ddoq.processes.world import World
-from ddoq.quantize.allocation import Rule, allocate
+from ddoq.quantize.allocation import AllocationRule, allocate
 from ddoq.quantize.cell import Shrinkage
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.quantizer import quantize
@@ -35,7 +35,7 @@ class PointSettings:
     solver: Block
     images_per_class: int
     budget: int | None
-    allocation: Rule
+    allocation: AllocationRule
     shrinkage: Towards
     strength: float | None
     class_prior: str

@@ -7,14 +7,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 # (scaled input, noise condition) -> the network's output F.
-Network = Callable[[Tensor, Tensor], Tensor]
+Preconditioned = Callable[[Tensor, Tensor], Tensor]
 
 # In training the logarithm of sigma is normal (Table 1).
 _LOG_MEAN, _LOG_STD = -1.2, 1.2
 
 
 def denoised(
-    network: Network,
+    network: Preconditioned,
     x: Float[Tensor, "n c h w"],
     sigma: Float[Tensor, " n"],
     *,
@@ -29,7 +29,7 @@ def denoised(
 
 
 def loss(
-    network: Network,
+    network: Preconditioned,
     clean: Float[Tensor, "n c h w"],
     noise: Float[Tensor, "n c h w"],
     sigma: Float[Tensor, " n"],

@@ -23,7 +23,7 @@ _ON_DEVICE_BYTES = 8 * 2**30
 Read = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 # Clean samples, their labels, and their places in the stream, by which noise is drawn.
-Batch = tuple[Float[Tensor, "n c h w"], Int[Tensor, " n"], Int[Tensor, " n"]]
+ExampleBatch = tuple[Float[Tensor, "n c h w"], Int[Tensor, " n"], Int[Tensor, " n"]]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Examples:
     rank: int = 0
     world_size: int = 1
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> ExampleBatch:
         """Return this rank's part of a step."""
         places = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
         places = places[self.rank :: self.world_size]

@@ -45,14 +45,29 @@ def dit(
     label_dropout: float = 0.1,
 ) -> Net:
     """Make a diffusion transformer that predicts noise (Peebles and Xie 2023, Ho et al. 2020)."""
-    from diffusers.models.embeddings import LabelEmbedding
-    from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
     if num_classes > _DIT_LABELS:
         raise UsageError(
             f"pretrain.prior: {num_classes} classes", f"at most {_DIT_LABELS} fit a dit; net=unet"
         )
+    model = _new_dit(shape, layers=layers, heads=heads, head_size=head_size)
+    scheduler = DDIMScheduler(num_train_timesteps=1000, clip_sample=False)
+
+    def losses(forward: Forward, clean: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        times = (draws.uniform("time", 1)[:, 0] * 1000).long()
+        noise = draws.normal("noise", tuple(clean.shape[1:]))
+        noisy = scheduler.add_noise(clean, noise, times)  # type: ignore[arg-type] # a tensor
+        labels = dropped(labels, draws, share=label_dropout, null_label=_DIT_LABELS)
+        return (forward(noisy, times, labels).float() - noise).square().mean((1, 2, 3))
+
+    return Net(model, "transformer", "noise prediction", scheduler, losses)
+
+
+def _new_dit(shape: tuple[int, ...], *, layers: int, heads: int, head_size: int) -> Any:
+    from diffusers.models.embeddings import LabelEmbedding
+    from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
+
     model = DiTTransformer2DModel(
         num_attention_heads=heads,
         attention_head_dim=head_size,
@@ -68,16 +83,7 @@ def dit(
         if isinstance(module, LabelEmbedding):
             # Each layer would drop labels for itself, and alike on all ranks.
             module.dropout_prob = 0.0
-    scheduler = DDIMScheduler(num_train_timesteps=1000, clip_sample=False)
-
-    def losses(forward: Forward, clean: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-        times = (draws.uniform("time", 1)[:, 0] * 1000).long()
-        noise = draws.normal("noise", tuple(clean.shape[1:]))
-        noisy = scheduler.add_noise(clean, noise, times)  # type: ignore[arg-type] # a tensor
-        labels = dropped(labels, draws, share=label_dropout, null_label=_DIT_LABELS)
-        return (forward(noisy, times, labels).float() - noise).square().mean((1, 2, 3))
-
-    return Net(model, "transformer", "noise prediction", scheduler, losses)
+    return model
 
 
 def unet(
@@ -112,16 +118,14 @@ def unet(
 
     def losses(forward: Forward, clean: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         labels = dropped(labels, draws, share=label_dropout, null_label=num_classes)
+        noise = draws.normal("noise", tuple(clean.shape[1:]))
+        drawn = edm.training_levels(draws.normal("level", (1,))[:, 0])
+        clean = clean.to(memory_format=torch.channels_last)
         return edm.loss(
-            lambda x, noise_level: forward(x, noise_level, labels),
-            clean.to(memory_format=torch.channels_last),
-            draws.normal("noise", tuple(clean.shape[1:])),
-            edm.training_levels(draws.normal("level", (1,))[:, 0]),
-            sigma_data=sigma_data,
+            lambda x, level: forward(x, level, labels), clean, noise, drawn, sigma_data=sigma_data
         )
 
-    schedule = EDMEulerScheduler(sigma_data=sigma_data)
-    return Net(model, "unet", "denoising as EDM", schedule, losses)
+    return Net(model, "unet", "denoising as EDM", EDMEulerScheduler(sigma_data=sigma_data), losses)
 
 
 def _levels(

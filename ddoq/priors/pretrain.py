@@ -17,7 +17,7 @@ from ddoq.priors.classes import Classes
 from ddoq.priors.nets import Net
 from ddoq.priors.samples import Samples
 from ddoq.priors.training import PriorTraining
-from ddoq.priors.unet import Space, save_space
+from ddoq.priors.unet import SampleSpace, save_space
 from ddoq.recipe.component import Block, build
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.tables import NETS
@@ -127,7 +127,7 @@ class PriorPretraining:
             )
 
 
-def _save(run: "Run", net: Net, model: Any, space: Space, folder: Path) -> None:
+def _save(run: "Run", net: Net, model: Any, space: SampleSpace, folder: Path) -> None:
     """Save in the layout of diffusers' pipelines, with the autoencoder where that is one's part."""
     images = run.images
     # A copy, as the training may go on; in plain order, as safetensors knows no other.

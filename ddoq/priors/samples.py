@@ -12,7 +12,7 @@ from torch import Tensor
 from ddoq.data.images import as_bytes, as_floats
 from ddoq.errors import DdoqError
 from ddoq.files.artifacts import replacing
-from ddoq.priors.unet import Space
+from ddoq.priors.unet import SampleSpace
 from ddoq.quantize.blocks import PointBlock
 from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
@@ -34,7 +34,7 @@ class Samples(Callback):
         work: Path,
         save: Callable[[Path], None],
         *,
-        space: Space,
+        space: SampleSpace,
         steps: int,
         times: int,
     ) -> None:
@@ -98,7 +98,7 @@ def draw(
     return as_bytes(drawn.cpu()), labels
 
 
-def autoencoder_of(run: "Run", space: Space) -> Any:
+def autoencoder_of(run: "Run", space: SampleSpace) -> Any:
     """Return the autoencoder that decodes samples: none is needed for pixels."""
     from ddoq.autoencoders.identity import Identity
 

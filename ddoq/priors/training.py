@@ -15,7 +15,7 @@ from ddoq.priors.nets import Net
 from ddoq.priors.network import compile_in_place
 
 if TYPE_CHECKING:
-    from ddoq.priors.examples import Batch
+    from ddoq.priors.examples import ExampleBatch
     from ddoq.priors.pretrain import PriorPretraining
 
 _LARGEST_GRADIENT = 1.0
@@ -37,11 +37,11 @@ class PriorTraining(LightningModule):
         if settings.compile:
             compile_in_place(self.model)
 
-    def training_step(self, batch: "Batch", batch_idx: int) -> Tensor:
+    def training_step(self, batch: "ExampleBatch", batch_idx: int) -> Tensor:
         """Return the loss of this rank's part of a step; ranks average their gradients."""
         return self.loss(batch) * self.trainer.world_size
 
-    def loss(self, batch: "Batch") -> Tensor:
+    def loss(self, batch: "ExampleBatch") -> Tensor:
         """Return what some samples of a step contribute to its mean loss."""
         clean, labels, places = batch
         draws = keyed.Draws(keyed.seed_of("prior", self._seed), places)

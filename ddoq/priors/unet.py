@@ -15,7 +15,7 @@ from ddoq.priors.classes import Classes
 from ddoq.priors.network import Network, guided
 from ddoq.recipe import shipped
 
-Space = Literal["pixels", "latents"]
+SampleSpace = Literal["pixels", "latents"]
 
 _FILE = "prior.json"
 
@@ -41,7 +41,7 @@ class UNetPrior:
         source: str = "pretrain",
         revision: str | None = None,
         subfolder: str = "unet",
-        space: Space | None = None,
+        space: SampleSpace | None = None,
         dtype: Literal["float32", "bfloat16"] = "float32",
         compile: bool = False,
     ) -> None:
@@ -55,7 +55,7 @@ class UNetPrior:
             int(model.config.in_channels),
             *_sides(model.config.sample_size),
         )
-        self.space: Space = space or _space_of(source)
+        self.space: SampleSpace = space or _space_of(source)
         self.classes = Classes.of(source)
         self.null_label = int(model.config.num_class_embeds) - 1
         self._schedule = load_schedule(source, revision)
@@ -110,12 +110,12 @@ class UNetPrior:
         )
 
 
-def save_space(folder: Path, space: Space) -> None:
+def save_space(folder: Path, space: SampleSpace) -> None:
     """Write beside a prior's weights what it denoises."""
     write_json(folder / _FILE, {"space": space})
 
 
-def _space_of(source: str) -> Space:
+def _space_of(source: str) -> SampleSpace:
     file = shipped.locate(source) / _FILE
     return read_json(file)["space"] if file.is_file() else "pixels"
 
