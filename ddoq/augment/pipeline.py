@@ -1,4 +1,4 @@
-"""Everything that a protocol does to the images of a step, but for mixing them."""
+"""Everything that a protocol does to the images of a step except mixing them."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from ddoq.augment.patches import shuffle_patches
 from ddoq.protocols.protocol import Protocol
 
 Draw = Callable[[str, int], Tensor]
-"""From what for and how many to that many uniform numbers of each image."""
+"""A function of a purpose and a count that draws so many uniform numbers for each image."""
 
 
 def augment(
@@ -30,7 +30,7 @@ def augment(
 ) -> Float[Tensor, "n c size size"]:
     """Apply a protocol's augmentation to images in [0, 1].
 
-    `mean` and `std` are those that the network's input is normalized by, which DSA refers to.
+    `mean` and `std` are those of the network's normalization; DSA works on normalized images.
     """
 
     def draw(purpose: str, count: int) -> Tensor:
@@ -58,7 +58,7 @@ def augment(
 def _cropped(
     images: Float[Tensor, "n c h w"], draw: Draw, protocol: Protocol, size: int
 ) -> Float[Tensor, "n c size size"]:
-    """Crop at random where the protocol says so, flip, and resize."""
+    """Crop at random if the protocol says so, flip, and resize."""
     mirrored = draw("flip", 1)[:, 0] < 0.5 if protocol.flip else None
     if protocol.crop is not None:
         low, high = protocol.crop

@@ -18,20 +18,20 @@ from ddoq.synthetic import SyntheticSet
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-# Classes whose W2 under the weights in use is computed exactly; the others get bounds.
+# The number of classes whose W2 under the weights in use is computed exactly. Others get bounds.
 _EXACT_CLASSES = 20
 
 
 class DDOQ:
     """Dataset distillation as pushforward optimal quantization (arXiv 2501.07681).
 
-    Steps 1 to 3 of the method; step 4, training on the result, is the evaluation's. The solver
-    converges by default, where the paper takes one pass.
+    It takes steps 1 to 3 of the method; step 4, training on the result, is part of the evaluation.
+    The solver converges by default, whereas the paper takes one pass.
 
-    `budget` spreads a total number of images over the classes, by `allocation`, instead of
-    `images_per_class` for each. `shrinkage` draws points back that stand for few latents, by
-    `strength` (null: found on held-out latents). `folds` of up to `studied_classes` classes are
-    held out to judge the points; 0 leaves that out.
+    `budget` is a total number of images that `allocation` spreads over the classes, in place of
+    `images_per_class`. `shrinkage` moves points that stand for few latents towards the class mean,
+    by `strength` (null: chosen on held-out latents). Up to `studied_classes` classes are
+    cross-validated in `folds` to judge the points; `folds=0` leaves that out.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class DDOQ:
             studied_classes=studied_classes,
         )
         self.name = "ddoq"
-        """What its sets say that they were made by."""
+        """The name of the method in a set's provenance."""
         self.images_per_class, self.budget = images_per_class, budget
         self._decoder, self._weighting = decoder, weighting
 
     def points(self, run: "Run") -> Points:
-        """Return the points of `run.seed`, and what decides on them."""
+        """Return the points of `run.seed`, with their study and allocation."""
         return Points(self._points, run)
 
     def distill(self, images: Images, run: "Run") -> SyntheticSet:
@@ -107,8 +107,8 @@ class DDOQ:
         )
 
     def _figures(self, run: "Run", points: Points, weights: Any) -> dict[str, Any]:
-        """Return certificates and advice, from the cache where they are finished."""
-        # Made by all ranks together, before the stage: within it only the first works.
+        """Return certificates and advice, from the cache if they are finished."""
+        # All ranks make these together before the stage, within which only the first one works.
         study, store, quantization = points.study, run.latents, points.quantization
         shrinkage, numbers = points.shrinkage, points.numbers
 
@@ -143,7 +143,7 @@ class DDOQ:
         return read_json(run.stage("certificates", key, work) / "figures.json")
 
     def parts(self, run: "Run") -> list[str]:
-        """Return the autoencoder, and the prior where the decoder asks for one."""
+        """Return the autoencoder, and the prior if the decoder asks for one."""
         return ["autoencoder", *(["prior"] if self._uses_prior(run) else [])]
 
     def stages(self, run: "Run") -> dict[str, dict[str, Any]]:
@@ -160,7 +160,7 @@ class DDOQ:
         return "prior" in run.asks_for("decoder", self._decoder)
 
     def decoded_key(self, run: "Run") -> dict[str, Any]:
-        """Return what determines the images."""
+        """Return the key of the images: everything that determines them."""
         return {
             "points": self.points(run).key(),
             "decoder": run.key("decoder", self._decoder),

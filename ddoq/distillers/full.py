@@ -1,4 +1,4 @@
-"""The whole training set, unweighted: what there is to reach."""
+"""The whole training set without weights, as the reference for all others."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What are a distiller's sets made of? Said without making any, for `dry_run`."""
+"""The parts and stages that a distiller tells in advance, for `dry_run`."""
 
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Planned(Protocol):
-    """A distiller with stages of its own; one without is drawn anew whenever it is asked for."""
+    """A distiller with stages of its own. Sets of other distillers are drawn anew each time."""
 
     images_per_class: int
     budget: int | None
@@ -18,5 +18,5 @@ class Planned(Protocol):
         ...
 
     def stages(self, run: "Run") -> dict[str, dict[str, Any]]:
-        """Return the keys of the stages behind the set of `run.seed`, the first one first."""
+        """Return the keys of the stages behind the set of `run.seed`, in order."""
         ...

@@ -1,4 +1,4 @@
-"""The baseline that every method must beat: random real images, as many per class."""
+"""The baseline that every method must beat: as many random real images per class."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Random:
     """Draw real training images of each class without replacement, anew for each seed.
 
-    A `budget` is spread evenly; where it cannot be, the first classes have one image more.
+    A `budget` is spread evenly. If it cannot be, the first classes have one image more.
     """
 
     def __init__(self, *, images_per_class: int = 10, budget: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""How many images does each class get, of a number per class or of a total?"""
+"""The number of images of each class, from a number per class or from a total."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from ddoq.errors import UsageError
 
 
 def numbers(sizes: Sequence[int], *, images_per_class: int, budget: int | None) -> list[int]:
-    """Return how many images each class gives, never more than it has.
+    """Return how many images each class gives, which is at most as many as it has.
 
     >>> numbers([9, 2, 9], images_per_class=3, budget=None)
     [3, 2, 3]
@@ -21,9 +21,9 @@ def numbers(sizes: Sequence[int], *, images_per_class: int, budget: int | None) 
 
 
 def spread(budget: int, sizes: Sequence[int]) -> list[int]:
-    """Spread a total evenly; what is left over goes to the first classes, one image each.
+    """Spread a total evenly; the first classes get one image more if it does not divide.
 
-    What small classes cannot give goes to the others.
+    Images that small classes cannot give are taken from the others.
 
     >>> spread(10, [9, 2, 9])
     [4, 2, 4]

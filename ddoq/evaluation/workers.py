@@ -68,7 +68,7 @@ def waiting_cells(run: "Run") -> Iterator[tuple[Job, Cell]]:
 def _is_there(run: "Run", place: Path) -> bool:
     """Say whether a training is finished.
 
-    What was damaged since is mended where it is read, unless the ranks train apart.
+    A damaged result is made again when it is read, unless the ranks train apart.
     """
     return is_finished(place) and not (run.trains_apart and damage(place, is_entry=True))
 

@@ -1,4 +1,4 @@
-"""A class-conditional U-Net that denoises pixels or latents, preconditioned as EDM's."""
+"""A class-conditional U-Net that denoises pixels or latents, preconditioned as in EDM."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -27,12 +27,12 @@ class UNetPrior:
     `revision`, or `pretrain`: trained on the recipe's own images. The last label means "no class".
 
     Args:
-        source: Where the weights are.
+        source: A folder, a Hub id or `pretrain`.
         revision: The commit of a Hub id.
-        subfolder: Where the network lies in it.
-        space: Whether it denoises pixels or the recipe's latents; None: as its folder says.
+        subfolder: The folder of the network within `source`.
+        space: Whether it denoises pixels or the recipe's latents. If None, its folder says.
         dtype: The precision of the network.
-        compile: Let torch compile the network: slow to begin with, faster afterwards.
+        compile: Whether torch compiles the network: it starts slowly and is faster afterwards.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class UNetPrior:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return self.network.device
 
     def labels_of(self, class_ids: tuple[str, ...]) -> Int[Tensor, " classes"]:
@@ -80,7 +80,7 @@ class UNetPrior:
         return self.classes.labels(class_ids)
 
     def levels(self, steps: int) -> Float[Tensor, " levels"]:
-        """Return the falling noise levels of so many steps."""
+        """Return the falling noise levels of a number of steps."""
         low, high = self._schedule["sigma_min"], self._schedule["sigma_max"]
         return edm.levels(steps, sigma_min=low, sigma_max=high, rho=self._schedule["rho"])
 
@@ -91,9 +91,9 @@ class UNetPrior:
         labels: Int[Tensor, " n"],
         guidance: float,
     ) -> Float[Tensor, "n c h w"]:
-        """Return the clean images it sees, with classifier-free guidance.
+        """Return the predicted clean images, with classifier-free guidance.
 
-        Both halves are one doubled batch; up to 1 there is no guidance, and but one half.
+        Both halves are one doubled batch. A guidance up to 1 is none, and needs only one half.
         """
         if guidance <= 1:
             return self._clean(x, level, labels)
@@ -111,7 +111,7 @@ class UNetPrior:
 
 
 def save_space(folder: Path, space: SampleSpace) -> None:
-    """Write beside a prior's weights what it denoises."""
+    """Write beside a prior's weights whether it denoises pixels or latents."""
     write_json(folder / _FILE, {"space": space})
 
 

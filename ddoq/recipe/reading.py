@@ -97,7 +97,7 @@ def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]
         layer = _plain(OmegaConf.load(file), str(file))
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{file} is not plain YAML: {str(error).splitlines()[0]}", "mend the file"
+            f"{file} is not plain YAML: {str(error).splitlines()[0]}", "fix the file"
         ) from error
     except RecursionError:
         raise UsageError(f"{file} is nested too deep", "a recipe is a few blocks deep") from None
