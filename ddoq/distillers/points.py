@@ -12,7 +12,7 @@ from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
 from ddoq.processes.world import World
 from ddoq.quantize.allocation import AllocationRule, allocate
-from ddoq.quantize.cell import Shrinkage
+from ddoq.quantize.one_class import Shrinkage
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.quantizer import quantize
 from ddoq.quantize.shrinkage import STRENGTHS, Towards

@@ -15,7 +15,7 @@ from ddoq.errors import IntegrityError
 from ddoq.files.artifacts import write_tensors
 from ddoq.processes.forks import side_by_side
 from ddoq.processes.world import World
-from ddoq.quantize.cell import (
+from ddoq.quantize.one_class import (
     NO_SHRINKAGE,
     Shrinkage,
     checked_points,

@@ -15,7 +15,7 @@ from ddoq.errors import UsageError
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.processes.world import World
 from ddoq.quantize.allocation import GainCurve
-from ddoq.quantize.cell import named, refuse_not_finite
+from ddoq.quantize.one_class import named, refuse_not_finite
 from ddoq.quantize.shrinkage import STRENGTHS, Towards
 from ddoq.quantize.solver import Solver
 from ddoq.quantize.validation import Trial, cross_validate
