@@ -6,7 +6,7 @@ import re
 
 
 class DdoqError(Exception):
-    """A failure that a person can mend: one line of cause, one line of remedy."""
+    """A failure that a person can fix: one line of cause, one line of remedy."""
 
     exit_code = 1
 

@@ -22,7 +22,7 @@ class Candidate:
         return getattr(importlib.import_module(module), name)(**self.settings)
 
 
-_MENDED = {
+_FIXED = {
     "expand": 10,
     "passes": 4,
     "reassign": False,
@@ -31,7 +31,7 @@ _MENDED = {
 }
 CANDIDATES = {
     "d4m": Candidate("d4m", keeps_counts=True),
-    "d4m-mended": Candidate("d4m", _MENDED),
+    "d4m-fixed": Candidate("d4m", _FIXED),
     "clvq": Candidate("clvq"),
     "faiss": Candidate("faiss"),
     "lloyd-plain": Candidate("lloyd", {"hartigan": False, "restarts": 1}),

@@ -15,7 +15,7 @@ from benchmarks.ablate.meter import metered
 from ddoq import keyed
 from ddoq.distillers import weighting
 from ddoq.quantize import functional
-from ddoq.quantize.cell import Shrinkage, finish_class
+from ddoq.quantize.one_class import Shrinkage, finish_class
 from ddoq.quantize.shrinkage import Towards
 from ddoq.quantize.transport import transport
 from ddoq.quantize.validation import cross_validate

@@ -1,7 +1,7 @@
 """How much of the way from D4M to ours is points, how much weights, how much shrinkage?
 
-The steps of a way add up to the whole, but their sizes depend on their order: what any of them
-mends first, the others find mended. So each is told as the first.
+The steps of a way add up to the whole, but their sizes depend on their order: what one of them
+fixes, later ones cannot gain. So each is told as the first.
 """
 
 from collections.abc import Sequence

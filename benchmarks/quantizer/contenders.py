@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ddoq import keyed
 from ddoq.processes.forks import side_by_side
-from ddoq.quantize.cell import Shrinkage, quantize_class
 from ddoq.quantize.lloyd import Lloyd
+from ddoq.quantize.one_class import Shrinkage, quantize_class
 from ddoq.quantize.shrinkage import Towards
 from ddoq.quantize.study import Study
 from ddoq.quantize.validation import cross_validate

@@ -1,5 +1,5 @@
-"""Batched augmentation on the device, with parameters of its own for each image.
+"""Batched augmentation on the device; each image has its own parameters.
 
-What happens to an image is a function of (seed, epoch, image), or of (seed, epoch, step) where a
-protocol draws once per batch: never of ranks, workers or the order of calls.
+The parameters are a function of (seed, epoch, image), or of (seed, epoch, step) if the protocol
+draws once per batch. They never depend on ranks, workers or the order of calls.
 """

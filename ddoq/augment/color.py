@@ -17,7 +17,7 @@ def jitter(
 ) -> Float[Tensor, "n 3 h w"]:
     """Blend each image with black, its mean gray and its own gray.
 
-    The shares lie in +-strength, negative ones moving away. Nothing is clamped, so that the order,
+    Shares are drawn from +-strength; negative ones move away. Nothing is clamped, so the order,
     which the source draws at random, makes no difference.
     """
     shares = strength * (2 * random.to(images) - 1)
@@ -31,6 +31,6 @@ def jitter(
 def lighting(
     images: Float[Tensor, "n 3 h w"], normals: Float[Tensor, "n 3"], strength: float
 ) -> Float[Tensor, "n 3 h w"]:
-    """Shift the colors along the principal components of ImageNet's."""
+    """Shift the colors along the principal components of ImageNet's colors."""
     shift = (strength * normals.to(images) * _EIGENVALUES.to(images)) @ _EIGENVECTORS.to(images).T
     return images + shift[:, :, None, None]

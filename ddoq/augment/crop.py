@@ -1,7 +1,7 @@
 """Random resized crops: torchvision's boxes, Pillow's antialiased resizing, all images at once.
 
-Resizing is linear and separable: where it shrinks, by one small matrix for the rows and one for
-the columns of every image.
+Resizing is linear and separable. Where it shrinks, each image has one small matrix for its rows and
+one for its columns.
 """
 
 import math
@@ -21,7 +21,7 @@ def draw_boxes(
 ) -> Int[Tensor, "n 4"]:
     """Draw boxes (left, top, width, height) as torchvision's RandomResizedCrop does.
 
-    An area and an aspect ratio are drawn until the rounded box fits; after ten attempts the whole
+    An area and an aspect ratio are drawn until the rounded box fits. After ten attempts the whole
     image is taken. `random` holds `NUM_DRAWS` numbers in [0, 1) for each image.
     """
     attempts = random[:, : 2 * _ATTEMPTS].double()
@@ -47,13 +47,14 @@ def resize_crops(
 ) -> Float[Tensor, "n c size size"]:
     """Cut a box out of each image and resize it to `size` by the antialiased bilinear filter.
 
-    Pixels beyond the box have no say, as if it had been cut out first. Some are mirrored then.
+    Pixels beyond the box have no influence, as if it had been cut out first. The images that
+    `mirrored` names are mirrored afterwards.
     """
     boxes = boxes.to(images.device, images.dtype)
     if mirrored is not None:
         mirrored = mirrored.to(images.device)
     if max(images.shape[2:]) <= size:
-        # No box is larger than the result: the filter is plain interpolation, which is faster.
+        # No box is larger than the result, so the filter is plain interpolation, which is faster.
         return _interpolated(images, boxes, size, mirrored)
     left, top, width, height = boxes.unbind(1)
     columns = _weights(left, width, images.shape[3], size)
@@ -77,7 +78,7 @@ def _interpolated(
 def _places(
     start: Float[Tensor, " n"], length: Float[Tensor, " n"], num_pixels: int, size: int
 ) -> Float[Tensor, "n size"]:
-    """Return where on a line the resized pixels lie, as -1 to 1, the box's border clamped."""
+    """Return the places of resized pixels on a line, from -1 to 1, clamped to the box."""
     at = torch.arange(size, dtype=start.dtype, device=start.device) + 0.5
     place = start[:, None] + at * (length / size)[:, None]
     low, high = start[:, None] + 0.5, (start + length)[:, None] - 0.5
@@ -87,12 +88,12 @@ def _places(
 def _weights(
     start: Float[Tensor, " n"], length: Float[Tensor, " n"], num_pixels: int, size: int
 ) -> Float[Tensor, "n size pixels"]:
-    """Return how much each pixel of a line counts for each pixel of the resized box."""
+    """Return the weight of each pixel of a line in each pixel of the resized box."""
     scale = (length / size)[:, None]
     at = torch.arange(size, dtype=start.dtype, device=start.device) + 0.5
     center = (start[:, None] + at * scale)[:, :, None]
     pixel = torch.arange(num_pixels, dtype=start.dtype, device=start.device)
-    # The triangle is as wide as a pixel of the result, where that is wider than one of the image.
+    # The triangle is as wide as a pixel of the result or of the image, whichever is wider.
     weights = 1 - (pixel + 0.5 - center).abs() / scale.clamp_min(1)[:, :, None]
     is_inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
     weights = weights.clamp_min(0) * is_inside[:, None]

@@ -1,7 +1,6 @@
 """The augmentation of DSA (Zhao and Bilen 2021), as the field evaluates with it.
 
-It works on normalized images, with one strategy for a whole step and parameters of its own for
-each image.
+It works on normalized images. A whole step has one strategy, and each image its own parameters.
 """
 
 import math
@@ -21,7 +20,7 @@ NUM_DRAWS = 3
 
 
 def chosen(strategies: str, seed: int, step: int) -> str:
-    """Return the strategy of a step, one of those joined by `_`."""
+    """Return the strategy of a step, drawn from those that `_` joins."""
     names = strategies.split("_")
     number = torch.randint(len(names), (1,), generator=keyed.generator("dsa", seed, step))
     return names[int(number)]
@@ -45,7 +44,7 @@ def _color(images: Tensor, random: Tensor) -> Tensor:
 
 
 def _crop(images: Tensor, random: Tensor) -> Tensor:
-    """Shift by up to an eighth; what comes in is 0."""
+    """Shift by up to an eighth of a side; pixels that come in are 0."""
     height, width = images.shape[2:]
     down = _integers(random[:, 0], -_rounded(height * _SHIFT), _rounded(height * _SHIFT))
     right = _integers(random[:, 1], -_rounded(width * _SHIFT), _rounded(width * _SHIFT))
@@ -59,7 +58,7 @@ def _crop(images: Tensor, random: Tensor) -> Tensor:
 
 
 def _cutout(images: Tensor, random: Tensor) -> Tensor:
-    """Set a box of half the size to 0, somewhere, cut off at the border."""
+    """Set a box of half the size to 0 at a random place, cut off at the border."""
     masks: list[Tensor] = []
     for axis, number in ((2, random[:, 0]), (3, random[:, 1])):
         length = images.shape[axis]
@@ -73,7 +72,7 @@ def _cutout(images: Tensor, random: Tensor) -> Tensor:
 
 
 def _flip(images: Tensor, random: Tensor) -> Tensor:
-    """Mirror about half of the images."""
+    """Mirror each image with probability one half."""
     return torch.where((random[:, 0] < 0.5)[:, None, None, None], images.flip(3), images)
 
 
@@ -106,7 +105,7 @@ def _rounded(value: float) -> int:
 
 
 def _integers(random: Tensor, low: int, high: int) -> Tensor:
-    """Turn numbers in [0, 1) into integers from low to high, both included."""
+    """Turn numbers in [0, 1) into integers from low to high, including both."""
     return (random * (high - low + 1)).floor().long() + low
 
 

@@ -1,4 +1,4 @@
-"""CutMix and Mixup: which images of a step are mixed, by how much, and where."""
+"""CutMix and Mixup: the choice of partners, shares and boxes, and the mixing itself."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from ddoq.protocols.protocol import Protocol
 
 @dataclass(frozen=True)
 class Mixing:
-    """How the images of a batch are mixed: image i with image partner[i], to a share of i."""
+    """How the images of a batch are mixed: image i, to its share, with image partner[i]."""
 
     partner: Int[Tensor, " n"]
     share: Float[Tensor, " n"]
@@ -20,16 +20,16 @@ class Mixing:
     """CutMix's box as (left, top, right, bottom) in pixels; empty for Mixup."""
 
     def rows(self, index: Int[Tensor, " m"]) -> "Mixing":
-        """Return how some of the images are mixed."""
+        """Return how the images of these rows are mixed."""
         return Mixing(self.partner[index], self.share[index], self.box[index])
 
 
 def draw_mixing(
     ids: Int[Tensor, " n"], protocol: Protocol, *, seed: int, epoch: int, step: int, size: int
 ) -> Mixing:
-    """Draw shares, boxes and partners: per image, or one for the batch as FKD does.
+    """Draw shares, boxes and partners, for each image or once for the batch as in FKD.
 
-    The share is the real one, after the box is clipped at the border.
+    The share is that of the box's real area, after it is clipped at the border.
     """
     from scipy.special import betaincinv
 
@@ -57,7 +57,7 @@ def mix(
     mixing: Mixing,
     kind: str,
 ) -> Float[Tensor, "n c h w"]:
-    """Mix images with their partners: paste a box of those (CutMix) or blend (Mixup)."""
+    """Mix images with their partners: paste a box of the partner (CutMix), or blend (Mixup)."""
     if kind == "mixup":
         share = mixing.share.to(images)[:, None, None, None]
         return share * images + (1 - share) * other

@@ -1,4 +1,4 @@
-"""RDED's ShufflePatches: columns of an image are dealt anew, then its rows."""
+"""RDED's ShufflePatches: strips of columns of an image are shuffled, then strips of rows."""
 
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +10,7 @@ def shuffle_patches(
 ) -> Float[Tensor, "n c h w"]:
     """Shuffle `factor` strips of columns and `factor` strips of rows of each image.
 
-    `random` holds 2 `factor` numbers for each image. The last strip takes what is left over.
+    `random` holds 2 `factor` numbers for each image. The last strip takes the remaining lines.
     """
     height, width = images.shape[2:]
     columns = _order(random[:, :factor], width).to(images.device)
@@ -20,7 +20,7 @@ def shuffle_patches(
 
 
 def _order(random: Float[Tensor, "n factor"], length: int) -> Int[Tensor, "n length"]:
-    """Return which line of an image comes first, second, ..."""
+    """Return the new order of the lines of each image."""
     factor = random.shape[1]
     strip = (torch.arange(length) // (length // factor)).clamp_max(factor - 1)
     return random[:, strip].argsort(dim=1, stable=True)

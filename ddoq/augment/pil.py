@@ -1,4 +1,4 @@
-"""The same crops and flips made image by image by Pillow, in 8 bits, as the field's loaders do."""
+"""The same crops and flips by Pillow, one image at a time in 8 bits, as usual loaders make them."""
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ def resize_crops(
     size: int,
     mirrored: Bool[Tensor, " n"] | None = None,
 ) -> Float[Tensor, "n c size size"]:
-    """Cut a box out of each image and resize it, as torchvision does with pictures of Pillow."""
+    """Cut a box out of each image and resize it, as torchvision does with Pillow's images."""
     pixels = as_bytes(images.cpu()).permute(0, 2, 3, 1).numpy()
     done = np.stack([_resized(p, b, size) for p, b in zip(pixels, boxes.tolist(), strict=True)])
     resized = as_floats(torch.from_numpy(done).permute(0, 3, 1, 2))

@@ -1,1 +1,1 @@
-"""Images to latents and back."""
+"""Autoencoders, which turn images into latents and back."""

@@ -1,4 +1,4 @@
-"""Pixels as their own latents."""
+"""An autoencoder whose latents are the pixels themselves."""
 
 from typing import Literal
 

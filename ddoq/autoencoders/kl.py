@@ -9,7 +9,7 @@ from ddoq.autoencoders.weights import load_diffusers
 
 
 class KL(nn.Module):
-    """A variational autoencoder; a latent is the posterior's mean, or a sample of it.
+    """A variational autoencoder whose latents are the posterior's mean or a sample of it.
 
     `source` is a `save_pretrained` folder, a Hub id with its `revision`, or `pretrain`: trained on
     the recipe's own images. Scale and shift are those of the model's configuration.
@@ -43,7 +43,7 @@ class KL(nn.Module):
     def encode(
         self, images: Float[Tensor, "n c h w"], noise: Tensor | None = None
     ) -> Float[Tensor, "n d g g"]:
-        """Return scaled latents; `noise` is what a sampled posterior is drawn with."""
+        """Return scaled latents; a posterior that is sampled is drawn with `noise`."""
         posterior = self.model.encode(images * 2 - 1).latent_dist
         latents = posterior.mean
         if noise is not None:
@@ -51,5 +51,5 @@ class KL(nn.Module):
         return (latents - self.shift) * self.scale
 
     def decode(self, latents: Float[Tensor, "n d g g"]) -> Float[Tensor, "n c h w"]:
-        """Return images; the decoder may leave [0, 1] by a little."""
+        """Return images, whose values may lie a little outside [0, 1]."""
         return self.model.decode(latents / self.scale + self.shift).sample / 2 + 0.5

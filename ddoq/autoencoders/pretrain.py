@@ -1,4 +1,4 @@
-"""Train an autoencoder on the recipe's own images, as a folder that diffusers itself loads."""
+"""Training of an autoencoder on the recipe's own images, saved as a folder for diffusers."""
 
 import time
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class AutoencoderTraining(LightningModule):
-    """Absolute error of the reconstruction and, where there is a posterior, a little KL."""
+    """The training of an autoencoder on absolute error, plus a little KL if it has a posterior."""
 
     def __init__(self, model: Any, *, kl_weight: float, lr: float, steps: int) -> None:
         super().__init__()
         self.model, self.kl_weight, self.lr, self.steps = model, kl_weight, lr, steps
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        """Leave a step where the feed made it: on the device already."""
+        """Leave a step where it is: the feed made it on the device."""
         return batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -50,7 +50,7 @@ class AutoencoderTraining(LightningModule):
 def encoded(
     model: Any, x: Float[Tensor, "n c h w"]
 ) -> tuple[Float[Tensor, "n d g g"], Float[Tensor, ""]]:
-    """Return latents to train the decoder with, and the KL per dimension (0 without posterior)."""
+    """Return latents for the decoder, and the KL per dimension (0 without a posterior)."""
     output = model.encode(x)
     if "latent_dist" in output:
         posterior = output.latent_dist
@@ -60,7 +60,7 @@ def encoded(
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderPretraining:
-    """How the recipe's kind of autoencoder is trained from scratch, and saved."""
+    """How an autoencoder of the recipe's kind is trained from scratch and saved."""
 
     steps: int = 1500
     batch_size: int = 32
@@ -132,7 +132,7 @@ def _new(kind: str, images: Images, width: int, downsamplings: int, latent_chann
 def _finish(
     model: Any, images: Images, work: Path, steps: int, batch_size: int, seconds: float
 ) -> None:
-    """Scale the latents to unit variance, measure on the validation images, save."""
+    """Scale latents to unit variance, measure the autoencoder on validation images, and save."""
     with torch.inference_mode():
         latents = _mean(model, _sample(images))
         model.register_to_config(scaling_factor=1 / float(latents.std()))

@@ -1,4 +1,4 @@
-"""Diffusers' AutoencoderTiny: a small deterministic autoencoder, quick on a CPU."""
+"""Diffusers' AutoencoderTiny: a small deterministic autoencoder, fast on a CPU."""
 
 from typing import Any, Literal
 
@@ -42,5 +42,5 @@ class Tiny(nn.Module):
         return (self.model.encode(images * 2 - 1).latents - self.shift) * self.scale
 
     def decode(self, latents: Float[Tensor, "n d g g"]) -> Float[Tensor, "n c h w"]:
-        """Return images; the decoder may leave [0, 1] by a little."""
+        """Return images, whose values may lie a little outside [0, 1]."""
         return self.model.decode(latents / self.scale + self.shift).sample / 2 + 0.5

@@ -1,4 +1,4 @@
-"""Where do a diffusers model's weights come from: a local folder, or a pinned Hub revision?"""
+"""Weights of diffusers models, from a local folder or a pinned revision on the Hub."""
 
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,12 @@ from ddoq.recipe import shipped
 def load_diffusers(
     model: Any, source: str, *, revision: str | None, subfolder: str | None, dtype: str = "float32"
 ) -> Any:
-    """Load a diffusers model from safetensors; never pickle, never remote code."""
+    """Load a diffusers model from safetensors, without pickle and without remote code."""
     folder = shipped.locate(source)
-    if not folder.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") != 1):
-        raise ResourceError(
-            f"there are no weights at {source}",
-            "give a save_pretrained folder, a Hub id with its revision, or source=pretrain",
-        )
-    if not folder.is_dir() and revision is None:
-        raise UsageError(
-            f"{source} is on the Hub, where it may change",
-            "pin it: revision=<commit hash>, as shown on the model's page",
-        )
     if folder.is_dir():
         verify(folder, needs_manifest=False)
+    else:
+        _refuse_unpinned(source, revision)
     try:
         with intact(source):
             loaded, keys = model.from_pretrained(
@@ -36,7 +28,7 @@ def load_diffusers(
                 subfolder=subfolder,
                 use_safetensors=True,
                 torch_dtype=getattr(torch, dtype),
-                # Otherwise diffusers asks for the package accelerate, which loading does not need.
+                # Otherwise diffusers asks for the package accelerate, which is not needed here.
                 low_cpu_mem_usage=False,
                 output_loading_info=True,
             )
@@ -48,17 +40,31 @@ def load_diffusers(
             "(weights that exist only as pickle files must be converted to safetensors first)",
         ) from error
     if keys["missing_keys"]:
-        # Left alone, these would be random numbers.
+        # Otherwise these weights would be random numbers.
         raise IntegrityError(
-            f"{source}: {len(keys['missing_keys'])} of its weights are missing, "
-            f"{sorted(keys['missing_keys'])[0]} for one",
+            f"{source}: {len(keys['missing_keys'])} of its weights are missing, such as "
+            f"{sorted(keys['missing_keys'])[0]}",
             "copy it again, or make it anew",
         )
     return loaded.eval().requires_grad_(False)
 
 
+def _refuse_unpinned(source: str, revision: str | None) -> None:
+    """Refuse what is neither a folder nor a Hub id with its revision."""
+    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise ResourceError(
+            f"there are no weights at {source}",
+            "give a save_pretrained folder, a Hub id with its revision, or source=pretrain",
+        )
+    if revision is None:
+        raise UsageError(
+            f"{source} is on the Hub, where it may change",
+            "pin it: revision=<commit hash>, as shown on the model's page",
+        )
+
+
 def _refuse_damaged(source: str, folder: Path, error: OSError) -> None:
-    """Refuse a file that is there but cannot be read, which diffusers tells as one that is not."""
+    """Refuse a file that cannot be read. Diffusers reports it like one that is not there."""
     cause = str(error).partition("\n")[0]
     is_damaged = "Unable to load weights" in cause or "not a valid JSON" in cause
     if is_damaged or (folder.is_dir() and "no file named" not in cause):

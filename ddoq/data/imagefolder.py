@@ -64,15 +64,10 @@ class ImageFolder:
         _warn_if_nested(folder, layout["train"], self.class_ids, found)
         stamps = [str(folder.resolve()), [stamp(file) for file in found.files]]
         seen = survey(found.load, found.names, stamps, on_bad=on_bad, where=root)
+        shares = {"test_share": test_share, "val_share": val_share}
+        pictures = found.split(channels, fit)
         self.train, self.val, self.test = divided(
-            found.split(channels, fit),
-            found.parts,
-            seen.kept,
-            self.class_ids,
-            test_share=test_share,
-            val_share=val_share,
-            seed=split_seed,
-            where=root,
+            pictures, found.parts, seen.kept, self.class_ids, **shares, seed=split_seed, where=root
         )
         self.channels, self.image_size = channels, image_size
         self.mean, self.std = NORMALIZATION[channels]

@@ -76,15 +76,10 @@ class Parquet:
         self.class_ids = self.class_names if is_unique else numbers
         names = [rows.name(i) for i in range(len(labels))]
         seen = survey(rows.load, names, rows.stamps(), on_bad=on_bad, where=root)
+        shares = {"test_share": test_share, "val_share": val_share}
+        pictures = rows.split(labels, channels, fit)
         self.train, self.val, self.test = divided(
-            rows.split(labels, channels, fit),
-            rows.parts(),
-            seen.kept,
-            self.class_ids,
-            test_share=test_share,
-            val_share=val_share,
-            seed=split_seed,
-            where=root,
+            pictures, rows.parts(), seen.kept, self.class_ids, **shares, seed=split_seed, where=root
         )
         self.channels, self.image_size = channels, image_size
         self.mean, self.std = NORMALIZATION[channels]

@@ -1,1 +1,1 @@
-"""From points to images."""
+"""Decoders, which turn points into images."""

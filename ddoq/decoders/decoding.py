@@ -1,4 +1,4 @@
-"""How are points decoded: in padded blocks of one shape, laid out by class and number."""
+"""The loop of decoding: padded blocks of one shape, laid out by (class, k)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from ddoq.recipe.plugin import expect_tensor
 
 @runtime_checkable
 class Decoder(Protocol):
-    """Turns points into images; a function of (seed, class, k) and nothing else."""
+    """Turns points into images. An image depends on its point and (seed, class, k) only."""
 
     block: int
 
@@ -37,7 +37,7 @@ def decode(
     world: World,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Decode every point into `work`; ranks share the blocks, finished ones are kept."""
+    """Decode every point into `work`. Ranks share the blocks, and finished ones are kept."""
     blocks = layout(quantization, decoder.block)
     parts = [work / f"block-{number:05d}.safetensors" for number in range(len(blocks))]
     for part, block in world.share(list(zip(parts, blocks, strict=True))):

@@ -1,4 +1,4 @@
-"""From a point to a denoised latent: where denoising starts, and how it goes on."""
+"""Denoising of points: its start, and the loop over a scheduler's steps."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,12 +12,12 @@ from ddoq import keyed
 from ddoq.errors import UsageError
 from ddoq.quantize.blocks import PointBlock
 
-# (latents, time) -> predicted noise.
+# From latents and a time to the predicted noise.
 PredictNoise = Callable[[Tensor, Tensor], Tensor]
 
 
 def refuse_settings(*, steps: int, strength: float) -> None:
-    """Refuse settings of a diffusion decoder that mean nothing."""
+    """Refuse settings of a diffusion decoder that make no sense."""
     if not 0 <= strength <= 1 or steps < 1:
         raise UsageError(
             f"decoder: strength={strength}, steps={steps}",
@@ -37,7 +37,7 @@ def denoise(
 ) -> Float[Tensor, "block ..."]:
     """Noise the points to `strength` of the way and denoise them from there.
 
-    Without strength the points themselves are taken for pure noise. The noise of a point is a
+    If `strength` is None, the points themselves are taken for pure noise. The noise of a point is a
     function of (seed, class, k). The scheduler's tables stay on the CPU.
     """
     scheduler.set_timesteps(steps)
@@ -52,7 +52,7 @@ def denoise(
 def _begin(
     block: PointBlock, scheduler: Any, *, steps: int, strength: float | None, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Return what denoising starts from, and the times that remain."""
+    """Return the latents that denoising starts from, and the times that remain."""
     if strength is None:
         return block.points * scheduler.init_noise_sigma, scheduler.timesteps
     first = first_step(steps, strength) * scheduler.order
@@ -66,9 +66,9 @@ def _begin(
 
 
 def first_step(steps: int, strength: float) -> int:
-    """Return the step at which denoising begins: cut off as in diffusers' pipelines, not rounded.
+    """Return the step at which denoising begins, cut off as in diffusers' pipelines.
 
-    A strength too small for one step leaves the point as it is.
+    If the strength is too small for one step, the point stays as it is.
     """
     return steps - int(steps * strength)
 

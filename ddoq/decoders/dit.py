@@ -1,4 +1,4 @@
-"""Points pushed through a diffusion transformer, then decoded: the paper's DiT track."""
+"""A decoder that denoises points by a diffusion transformer: the paper's DiT track."""
 
 from typing import Any, Literal
 
@@ -15,8 +15,8 @@ class DiT:
     """Denoise each point under its class label, with classifier-free guidance.
 
     `start=renoise` noises the point to `strength` of the way and denoises from there, as D4M does;
-    `start=direct` takes the point itself for pure noise. The paper does not say which it used.
-    `start=noise` leaves the point out: a raw sample of the prior.
+    `start=direct` takes the point itself for pure noise. The paper does not say which one it uses.
+    `start=noise` ignores the point and gives a raw sample of the prior.
     """
 
     def __init__(

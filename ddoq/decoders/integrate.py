@@ -1,4 +1,4 @@
-"""From noise to images: the probability-flow ODE of a denoiser, integrated over falling levels."""
+"""Samplers: the probability-flow ODE of a denoiser, integrated over falling noise levels."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor
 
-# (noisy images, noise level) -> clean images.
+# From noisy images and their noise level to clean images.
 Denoise = Callable[[Tensor, float], Tensor]
 
 
@@ -16,7 +16,7 @@ def heun(
 ) -> Float[Tensor, "n ..."]:
     """Integrate by Heun's method: Algorithm 1 of Karras et al. 2022.
 
-    A step asks the denoiser twice, the last one, to level 0, once.
+    A step calls the denoiser twice; the last step, to level 0, calls it once.
     """
     for level, following in pairwise(levels.tolist()):
         slope = (x - denoise(x, level)) / level
@@ -31,10 +31,10 @@ def heun(
 def dpm(
     denoise: Denoise, x: Float[Tensor, "n ..."], levels: Float[Tensor, " levels"]
 ) -> Float[Tensor, "n ..."]:
-    """Integrate by DPM-Solver++(2M): Algorithm 2 of Lu et al. 2022, for noise that is only added.
+    """Integrate by DPM-Solver++(2M): Algorithm 2 of Lu et al. 2022 with alpha = 1.
 
-    With alpha = 1 their lambda is the negative logarithm of the level. A step asks the denoiser
-    once; the first and the last are of first order.
+    Noise is only added, so their lambda is the negative logarithm of the level. A step calls the
+    denoiser once. The first and the last step are of first order.
     """
     before: Tensor | None = None
     log_before = 0.0

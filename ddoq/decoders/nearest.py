@@ -1,4 +1,4 @@
-"""The real training image whose latent is nearest to the point."""
+"""A decoder that returns the real training image whose latent is nearest to the point."""
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from ddoq.quantize.blocks import PointBlock
 
 
 class Nearest:
-    """Stand in for each point with a real image of its class: never blurred, always in class.
+    """Replace each point by a real image of its class, which is never blurred.
 
     Two points of a class may share their nearest image.
     """

@@ -1,4 +1,4 @@
-"""The point itself, decoded by the autoencoder alone."""
+"""A decoder that uses the autoencoder alone."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from ddoq.quantize.blocks import PointBlock
 
 
 class Plain:
-    """Decode points with no generative model: quick, and blurred where a point is an average."""
+    """Decode points without a generative model: fast, but blurred if a point is an average."""
 
     def __init__(self, autoencoder: Any, *, block: int = 64) -> None:
         self.block = block

@@ -1,4 +1,4 @@
-"""Points pushed through Stable Diffusion, then decoded: the paper's UNet track (D4M's settings)."""
+"""A decoder that denoises points by Stable Diffusion: the paper's UNet track, as D4M set it."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class StableDiffusion:
     """Noise each point to `strength` and denoise it under its class's names as the prompt.
 
     The defaults are those of D4M's ImageNet script: 35 of 50 PNDM steps, guidance 8. There is no
-    safety checker: it blackens images.
+    safety checker, as it blackens images.
     """
 
     def __init__(

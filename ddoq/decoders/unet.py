@@ -1,4 +1,4 @@
-"""Points pushed through a U-Net that denoises pixels or latents, by EDM's ODE."""
+"""A decoder that denoises points by a U-Net in pixels or latents, along EDM's ODE."""
 
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -11,35 +11,35 @@ from ddoq import keyed
 from ddoq.data.images import Images
 from ddoq.decoders.denoise import first_step, refuse_settings
 from ddoq.decoders.integrate import INTEGRATORS
-from ddoq.priors.unet import Space
+from ddoq.priors.unet import SampleSpace
 from ddoq.quantize.blocks import PointBlock
 
 
 @runtime_checkable
 class Denoiser(Protocol):
-    """What is asked of a prior: any class with these attributes will do."""
+    """The prior that this decoder needs: any class with these attributes will do."""
 
-    space: Space
+    space: SampleSpace
     shape: tuple[int, int, int]
-    """Of one sample."""
+    """The shape of one sample."""
 
     @property
     def device(self) -> torch.device:
-        """Where it works."""
+        """The device that it is on."""
         ...
 
     def labels_of(self, class_ids: tuple[str, ...]) -> Int[Tensor, " classes"]:
-        """Return its label for each class id."""
+        """Return the prior's label for each class id."""
         ...
 
     def levels(self, steps: int) -> Float[Tensor, " levels"]:
-        """Return the falling noise levels of so many steps."""
+        """Return the falling noise levels of a number of steps."""
         ...
 
     def denoised(
         self, x: Float[Tensor, "n c h w"], level: float, labels: Int[Tensor, " n"], guidance: float
     ) -> Float[Tensor, "n c h w"]:
-        """Return the clean images that it sees in noisy ones."""
+        """Return the clean images that the prior predicts from noisy ones."""
         ...
 
 
@@ -47,8 +47,8 @@ class UNet:
     """Noise each point and denoise it under its class label, with classifier-free guidance.
 
     `start=renoise` noises the point to `strength` of the levels and denoises from there;
-    `start=noise` leaves the point out: a raw sample of the prior. Where the prior works on pixels,
-    the autoencoder decodes the point first, whatever latent space it was quantized in.
+    `start=noise` ignores the point and gives a raw sample of the prior. If the prior works on
+    pixels, the autoencoder decodes the point first, whatever latent space it was quantized in.
     """
 
     def __init__(
@@ -85,18 +85,18 @@ class UNet:
         return x / 2 + 0.5 if prior.space == "pixels" else self._autoencoder.decode(x)
 
     def _begin(self, block: PointBlock) -> Float[Tensor, "block c h w"]:
-        """Return what denoising starts from; the noise of a point is keyed by (seed, class, k)."""
+        """Return the images that denoising starts from. Noise is keyed by (seed, class, k)."""
         clean = torch.zeros(1) if self._is_raw else self._clean(block)
         is_latent = self._is_raw and self._prior.space == "latents"
         shape = tuple(block.points.shape[1:]) if is_latent else self._prior.shape
         noise = keyed.normal(keyed.seed_of("decode", self._seed), block.keys, shape)
-        # Level 0, where the strength is too small for a step, leaves the point as it is.
+        # If the strength is too small for a step, the level is 0 and the point stays as it is.
         return clean.to(self._prior.device) + self._levels[self._first] * noise.to(
             self._prior.device
         )
 
     def _clean(self, block: PointBlock) -> Float[Tensor, "block c h w"]:
-        """Return the points where the prior works."""
+        """Return the points in the space of the prior."""
         points = block.points.to(self._prior.device)
         if self._prior.space == "latents":
             return points

@@ -1,1 +1,1 @@
-"""From real images to a synthetic set: the method, and the baselines and rivals beside it."""
+"""Distillers, which turn real images into a synthetic set: the method, baselines and rivals."""

@@ -1,4 +1,4 @@
-"""Which real images stand for a class? Rules that choose them by their features."""
+"""Coresets: real images of each class, chosen by a rule from their features."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from ddoq.run import Run
 
 Features = Literal["latents", "pixels", "teacher"]
-# (features, k) -> rows.
-Rule = Callable[[Tensor, int], Tensor]
-# label -> (indices of its training images, their features).
+# From features and a number k to the rows that are chosen.
+SelectionRule = Callable[[Tensor, int], Tensor]
+# From a label to the indices of its training images and their features.
 _Read = Callable[[int], tuple[Tensor, Tensor]]
 
 _BATCH = 256
-# Numbers at a time: what a core's cache holds is summed ten times as fast.
+# This many numbers are summed at a time: those that fit in a core's cache are summed ten times as
+# fast.
 _CHUNK = 2**16
 _FILE = "rows.safetensors"
 # The choice is as old as the images that points are decoded to.
@@ -38,8 +39,8 @@ _CHOSEN = DECODED.part("coreset")
 def herd(features: Float[Tensor, "n dim"], k: int) -> Int[Tensor, " m"]:
     """Choose rows one by one so that their mean stays nearest to the mean of all (Welling 2009).
 
-    As in iCaRL (Algorithm 4), but no row is chosen twice. Of equals the first is taken; more rows
-    than there are are all of them.
+    This is Algorithm 4 of iCaRL, except that no row is chosen twice. Of equal rows the first is
+    taken. If k exceeds the number of rows, all are returned.
     """
     mean = features.mean(0, dtype=torch.float64)
     total, is_free = torch.zeros_like(mean), torch.ones(len(features), dtype=torch.bool)
@@ -56,15 +57,16 @@ def herd(features: Float[Tensor, "n dim"], k: int) -> Int[Tensor, " m"]:
 def farthest_first(features: Float[Tensor, "n dim"], k: int) -> Int[Tensor, " m"]:
     """Choose the row nearest to the mean, then always the one farthest from all chosen.
 
-    The greedy 2-approximation of k-center (Gonzalez 1985) that Sener and Savarese (2018) select
-    by. Of equals the first is taken; more rows than there are are all of them.
+    This is the greedy 2-approximation of k-center (Gonzalez 1985) by which Sener and Savarese
+    (2018) select. Of equal rows the first is taken. If k exceeds the number of rows, all are
+    returned.
     """
     if min(k, len(features)) < 1:
         return torch.empty(0, dtype=torch.int64)
     chosen = [int(_squares(features, features.mean(0, dtype=torch.float64)).argmin())]
     gaps = _squares(features, features[chosen[0]])
     for _ in range(1, min(k, len(features))):
-        # A copy of a chosen row has gap 0 and may still be chosen, the row itself may not.
+        # A copy of a chosen row has gap 0 and may still be chosen. The row itself may not.
         gaps[chosen[-1]] = -1
         chosen.append(int(gaps.argmax()))
         gaps = gaps.minimum(_squares(features, features[chosen[-1]]))
@@ -72,7 +74,7 @@ def farthest_first(features: Float[Tensor, "n dim"], k: int) -> Int[Tensor, " m"
 
 
 def _squares(features: Float[Tensor, "n dim"], point: Float[Tensor, " dim"]) -> Tensor:
-    """Return |x - point|^2 of every row, equal for equal rows; sums in float64."""
+    """Return |x - point|^2 of every row, summed in float64. Equal rows have equal distances."""
     point = point.to(features.dtype)
     chunks = features.split(max(1, _CHUNK // features.shape[1]))
     return torch.cat([(x - point).square().sum(1, dtype=torch.float64) for x in chunks])
@@ -86,7 +88,7 @@ class Coreset(Distiller):
     def __init__(
         self,
         name: str,
-        rule: Rule,
+        rule: SelectionRule,
         *,
         size: Size,
         features: Features,
@@ -105,7 +107,7 @@ class Coreset(Distiller):
         return replace(chosen, provenance={**chosen.provenance, "features": self._features})
 
     def parts(self, run: "Run") -> list[str]:
-        """Return what makes the features."""
+        """Return the parts that the features are made with."""
         of_features = {"latents": ["autoencoder"], "pixels": [], "teacher": ["teacher"]}
         return of_features[self._features]
 
@@ -124,12 +126,12 @@ class Coreset(Distiller):
         if self._features == "latents":
             key["latents"] = run.latents_key
         if self._features == "teacher":
-            # A GPU adds up in another order.
+            # A GPU adds up in a different order.
             key |= {"teacher": run.key("teacher"), "device": run.world.device.type}
         return key
 
     def _choose(self, work: Path, run: "Run") -> None:
-        """Choose class by class, one in memory at a time; ranks share them."""
+        """Choose class by class, with one in memory at a time; ranks share the classes."""
         sizes = torch.bincount(run.images.train.labels, minlength=run.num_classes).tolist()
         wanted = self.size.numbers(sizes)
         parts = [work / f"class-{label:05d}.safetensors" for label in range(len(sizes))]
@@ -149,7 +151,7 @@ class Coreset(Distiller):
 
 
 def _reader(kind: Features, run: "Run") -> _Read:
-    """Return what reads a class's indices and features; all ranks call this together."""
+    """Return a function that reads a class's indices and features. All ranks must call this."""
     images = run.images
     if kind == "latents":
         store = run.latents
@@ -181,7 +183,7 @@ def herding(
 ) -> Coreset:
     """Keep the real images whose running mean is nearest to the mean of their class.
 
-    Nothing is drawn: the set is the same for each seed. A `budget` is spread evenly.
+    The choice is not random, so every seed has the same set. A `budget` is spread evenly.
     """
     settings: dict[str, Any] = {"features": features, "class_prior": class_prior}
     return Coreset("herding", herd, size=Size(images_per_class, budget), **settings)
@@ -194,9 +196,9 @@ def k_center(
     features: Literal["latents", "pixels", "teacher"] = "latents",
     class_prior: Literal["uniform", "data"] = "uniform",
 ) -> Coreset:
-    """Keep the real images that leave no image of their class far from all of them.
+    """Keep real images such that every image of the class is near to one of them.
 
-    Nothing is drawn: the set is the same for each seed. A `budget` is spread evenly.
+    The choice is not random, so every seed has the same set. A `budget` is spread evenly.
     """
     settings: dict[str, Any] = {"features": features, "class_prior": class_prior}
     return Coreset("k_center", farthest_first, size=Size(images_per_class, budget), **settings)

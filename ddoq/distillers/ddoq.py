@@ -33,13 +33,13 @@ _EXACT_CLASSES = 20
 class DDOQ(Distiller):
     """Dataset distillation as pushforward optimal quantization (arXiv 2501.07681).
 
-    Steps 1 to 3 of the method; step 4, training on the result, is the evaluation's. The solver
-    converges by default, where the paper takes one pass.
+    It takes steps 1 to 3 of the method; step 4, training on the result, is part of the evaluation.
+    The solver converges by default, whereas the paper takes one pass.
 
-    `budget` spreads a total number of images over the classes, by `allocation`, instead of
-    `images_per_class` for each. `shrinkage` draws points back that stand for few latents, by
-    `strength` (null: found on held-out latents). `folds` of up to `studied_classes` classes are
-    held out to judge the points; 0 leaves that out.
+    `budget` is a total number of images that `allocation` spreads over the classes, in place of
+    `images_per_class`. `shrinkage` moves points that stand for few latents towards the class mean,
+    by `strength` (null: chosen on held-out latents). Up to `studied_classes` classes are
+    cross-validated in `folds` to judge the points; `folds=0` leaves that out.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class DDOQ(Distiller):
         )
 
     def _figures(self, run: "Run", points: Points, weights: Any) -> dict[str, Any]:
-        """Return certificates and advice, from the cache where they are finished."""
-        # Made by all ranks together, before the stage: within it only the first works.
+        """Return certificates and advice, from the cache if they are finished."""
+        # All ranks make these together before the stage, within which only the first one works.
         study, store, quantization = points.study, run.latents, points.quantization
         shrinkage, numbers = points.shrinkage, points.numbers
 
@@ -149,7 +149,7 @@ class DDOQ(Distiller):
         return read_json(run.stage(_CERTIFICATES, key, work) / "figures.json")
 
     def parts(self, run: "Run") -> list[str]:
-        """Return the autoencoder, and the prior where the decoder asks for one."""
+        """Return the autoencoder, and the prior if the decoder asks for one."""
         return ["autoencoder", *(["prior"] if self._uses_prior(run) else [])]
 
     def stages(self, run: "Run", seed: int) -> list[Planned]:

@@ -1,4 +1,4 @@
-"""Which points stand for which class? The study, the allocation and the quantization of a run."""
+"""The points of a run: its study, its allocation and its quantization, each from the cache."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +13,8 @@ from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
 from ddoq.files.stage import PRETRAIN, Stage
 from ddoq.processes.world import World
-from ddoq.quantize.allocation import Rule, allocate
-from ddoq.quantize.cell import Shrinkage
+from ddoq.quantize.allocation import AllocationRule, allocate
+from ddoq.quantize.one_class import Shrinkage
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.quantizer import quantize
 from ddoq.quantize.shrinkage import STRENGTHS, Towards
@@ -29,17 +29,17 @@ STUDY = Stage("study", 3, (PRETRAIN, LATENTS))
 QUANTIZATION = Stage("quantization", 4, (PRETRAIN, LATENTS, STUDY))
 # Classes that are solved together may take this much memory.
 _GPU_BYTES, _CPU_BYTES = 8 * 2**30, 4 * 2**30
-# What a forked process takes beside its class.
+# The memory that a forked process takes beside its class.
 _PROCESS_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
 class PointSettings:
-    """Everything that decides on the points but for the latents."""
+    """All settings that determine the points."""
 
     solver: Block
     size: Size
-    allocation: Rule
+    allocation: AllocationRule
     shrinkage: Towards
     strength: float | None
     class_prior: str
@@ -59,7 +59,7 @@ class PointSettings:
             )
         if self.folds == 0 and self.needs_study:
             raise UsageError(
-                "distiller.folds=0, but the budget or the strength of the shrinkage is to be found",
+                "distiller.folds=0, but a budget or a strength to be found needs held-out latents",
                 "set distiller.folds=5, or give distiller.strength and no distiller.budget",
             )
 
@@ -70,7 +70,7 @@ class PointSettings:
 
 
 class Points:
-    """The points of one run and seed, and what is known about them."""
+    """The points of one run and seed, with the study and the allocation behind them."""
 
     def __init__(self, settings: PointSettings, run: "Run", seed: int) -> None:
         self._settings, self._run, self._seed = settings, run, seed
@@ -96,7 +96,7 @@ class Points:
         return sorted({*STRENGTHS, *([given] if given is not None else [])})
 
     def study_key(self) -> dict[str, Any]:
-        """Return what determines the study; it is one for all seeds of a run."""
+        """Return the key of the study, which is the same for all seeds of a run."""
         s, run = self._settings, self._run
         return {
             "latents": run.latents_key,
@@ -109,7 +109,7 @@ class Points:
         }
 
     def key(self) -> dict[str, Any]:
-        """Return what determines the points."""
+        """Return the key of the points: everything that determines them."""
         s, run = self._settings, self._run
         key: dict[str, Any] = {
             "latents": run.latents_key,
@@ -126,7 +126,7 @@ class Points:
 
     @cached_property
     def study(self) -> Study | None:
-        """What held-out latents say, from the cache where it is finished."""
+        """The study of held-out latents, from the cache if it is finished."""
         s, run = self._settings, self._run
         if s.folds == 0:
             return None
@@ -153,7 +153,7 @@ class Points:
 
     @cached_property
     def shrinkage(self) -> Shrinkage:
-        """How far the points are drawn back."""
+        """How far the points are shrunk."""
         s = self._settings
         if s.shrinkage == "none":
             return Shrinkage()
@@ -165,7 +165,7 @@ class Points:
 
     @cached_property
     def numbers(self) -> list[int]:
-        """How many points each class has."""
+        """The number of points of each class."""
         s, run = self._settings, self._run
         if s.size.budget is None:
             return [s.size.mean(run.num_classes)] * run.num_classes
@@ -177,7 +177,7 @@ class Points:
 
     @cached_property
     def quantization(self) -> Quantization:
-        """Points and masses, from the cache where they are finished."""
+        """Points and masses, from the cache if they are finished."""
         s, run = self._settings, self._run
 
         def work(folder: Path) -> None:
@@ -201,9 +201,9 @@ class Points:
 
 
 def at_once(store: LatentStore, num_points: int, world: World) -> dict[str, int]:
-    """Say how many classes to solve at once on a GPU, or side by side on the cores of a CPU."""
+    """Return how many classes to solve at once on a GPU, or side by side on a CPU's cores."""
     num, dim = max(store.counts), torch.Size(store.shape).numel()
-    # In half precision, padded, centered; the Gram matrix twice where classes are ragged.
+    # Latents in half precision, padded and centered; the Gram matrix twice if classes are ragged.
     each = 4 * num * (3 * dim + 2 * num + 4 * num_points)
     if world.device.type == "cpu":
         most = _CPU_BYTES // (_PROCESS_BYTES + each)

@@ -1,4 +1,4 @@
-"""What does the generative prior give by itself? Its raw samples, without any points."""
+"""A baseline: raw samples of the generative prior, without any points."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +21,7 @@ from ddoq.synthetic import SyntheticSet
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-# Priors whose decoder is not `dit`.
+# The decoders of priors whose decoder is not `dit`.
 _DECODERS = {"unet": "unet"}
 _SHARED = ("steps", "guidance", "scheduler", "block")
 
@@ -29,8 +29,8 @@ _SHARED = ("steps", "guidance", "scheduler", "block")
 class Prior(Distiller):
     """Denoise pure noise under each class's label: a sample is a function of (seed, class, k).
 
-    What is not set is that of the recipe's decoder where it is the prior's own (`dit`, `unet`), and
-    else that decoder's default. A `budget` is spread evenly over the classes.
+    Settings left out are those of the recipe's decoder if that is the prior's own (`dit`, `unet`),
+    and otherwise the defaults of the prior's decoder. A `budget` is spread evenly over the classes.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Prior(Distiller):
         )
 
     def parts(self, run: "Run") -> list[str]:
-        """Return what samples are made by."""
+        """Return the parts that samples are made with."""
         return ["autoencoder", "prior"]
 
     def stages(self, run: "Run", seed: int) -> list[Planned]:
@@ -88,7 +88,7 @@ class Prior(Distiller):
             "autoencoder": run.key("autoencoder"),
             "prior": run.key("prior"),
             "image_size": run.images.image_size,
-            # A GPU adds up in another order.
+            # A GPU adds up in a different order.
             "device": run.world.device.type,
             "seed": seed,
         }
@@ -98,7 +98,7 @@ class Prior(Distiller):
         return self.size.numbers([self.size.total(run.num_classes)] * run.num_classes)
 
     def _decoder(self, run: "Run") -> Block:
-        """Return the decoder's block, without the strength that pure noise leaves no use for."""
+        """Return the decoder's block without a strength, which pure noise does not need."""
         own, name = run.recipe.decoder, _DECODERS.get(run.recipe.prior["name"], "dit")
         shared = {k: own[k] for k in _SHARED if own["name"] == name and k in own}
         block = {"name": name, "start": "noise", **shared, **self._given}
@@ -124,7 +124,7 @@ class Prior(Distiller):
             )
 
     def _blank(self, run: "Run", shape: tuple[int, ...] = ()) -> Quantization:
-        """Return points in name only: their labels and numbers, and the shape of what is drawn."""
+        """Return placeholders for points: labels, numbers, and the shape of what is drawn."""
         wanted = torch.tensor(self._numbers(run))
         labels = torch.arange(len(wanted)).repeat_interleave(wanted)
         return Quantization(

@@ -1,4 +1,4 @@
-"""Rivals that are the method with settings fixed: D4M, DDOQ as published, real images."""
+"""Rivals that are the method with fixed settings: D4M, DDOQ as published, nearest real images."""
 
 from ddoq.distillers.ddoq import DDOQ
 from ddoq.recipe.component import Block, complete
@@ -6,22 +6,22 @@ from ddoq.recipe.kinds import KINDS
 
 
 def d4m(decoder: Block, *, images_per_class: int = 10) -> DDOQ:
-    """D4M (Su et al., CVPR 2024): its own clustering as its code runs it, no weights."""
+    """Make D4M (Su et al., CVPR 2024): clustering as its code runs it, and no weights."""
     return _one_pass("d4m", decoder, "uniform", images_per_class)
 
 
 def paper(decoder: Block, *, images_per_class: int = 10) -> DDOQ:
-    """DDOQ as published (arXiv 2501.07681): D4M's points, weighted by the roots of its counts.
+    """Make DDOQ as published (arXiv 2501.07681): D4M's points with the roots of its counts.
 
-    The paper leaves chunks, passes and start of its clustering open; they are D4M's here.
+    The paper does not state the chunks, passes and start of its clustering; here they are D4M's.
     """
     return _one_pass("ddoq/paper", decoder, "root", images_per_class)
 
 
 def nearest(weighting: Block, *, images_per_class: int = 10, budget: int | None = None) -> DDOQ:
-    """Stand in for each point of the method with the real image nearest to it.
+    """Replace each point of the method by the real image nearest to it.
 
-    Points are judged on held-out latents only where a budget is spread by that.
+    Points are judged on held-out latents only if a budget has to be spread.
     """
     return _named(
         "nearest",

@@ -1,4 +1,4 @@
-"""The baseline that every method must beat: random real images, as many per class."""
+"""The baseline that every method must beat: as many random real images per class."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Random(Distiller):
     """Draw real training images of each class without replacement, anew for each seed.
 
-    A `budget` is spread evenly; where it cannot be, the first classes have one image more.
+    A `budget` is spread evenly. If it cannot be, the first classes have one image more.
     """
 
     redraws = "always"

@@ -1,1 +1,1 @@
-"""Soft labels: asked of the teacher at every step, or made once and kept."""
+"""Soft labels that are made once for a whole training, and kept."""

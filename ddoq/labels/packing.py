@@ -1,6 +1,6 @@
-"""How are logits kept in few bytes? Whole, in half precision, in 8 bits, or only the largest.
+"""Logits in few bytes: whole, in half precision, in 8 bits, or the largest ones only.
 
-Pure functions: `pack` to named tensors of as many rows, `unpack` back to logits.
+The functions are pure: `pack` makes named tensors with as many rows, and `unpack` logits of them.
 """
 
 import torch
@@ -13,10 +13,10 @@ _DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
 
 def pack(logits: Float[Tensor, "n classes"], protocol: Protocol) -> dict[str, Tensor]:
-    """Return what a protocol keeps of logits.
+    """Return the part of logits that a protocol keeps.
 
-    Of all but the `label_top_k` largest, the mean that gives them together the same probability
-    at the protocol's temperature.
+    All but the `label_top_k` largest logits become one number, which leaves their joint probability
+    at the protocol's temperature unchanged.
     """
     k = protocol.label_top_k
     if k is None or k >= logits.shape[1]:
@@ -30,7 +30,7 @@ def pack(logits: Float[Tensor, "n classes"], protocol: Protocol) -> dict[str, Te
 
 
 def unpack(packed: dict[str, Tensor], num_classes: int) -> Float[Tensor, "n classes"]:
-    """Return the logits that were packed, as exactly as they were kept."""
+    """Return the logits that were packed, with the precision in which they were kept."""
     values = packed["logits"].to(torch.float32)
     if "scale" in packed:
         values = values * packed["scale"] + packed["center"]
@@ -41,14 +41,14 @@ def unpack(packed: dict[str, Tensor], num_classes: int) -> Float[Tensor, "n clas
 
 
 def through(logits: Float[Tensor, "n classes"], protocol: Protocol) -> Float[Tensor, "n classes"]:
-    """Return logits as a protocol's storage would give them back."""
+    """Return logits as they are after a protocol's packing and unpacking."""
     if protocol.label_dtype == "float32" and protocol.label_top_k is None:
         return logits
     return unpack(pack(logits, protocol), logits.shape[1])
 
 
 def row_bytes(protocol: Protocol, num_classes: int) -> int:
-    """Return the bytes in which one label is kept."""
+    """Return the number of bytes that one label takes."""
     packed = pack(torch.zeros(1, num_classes), protocol)
     return sum(t.numel() * t.element_size() for t in packed.values())
 

@@ -1,7 +1,7 @@
-"""Soft labels of a whole training, made once: a seekable table on disk.
+"""The soft labels of a whole training, made once: a table on disk that can be read at any step.
 
-Only logits are kept. What was labeled, the augmented images of a step, follows from the seed, so
-that ranks, workers and resuming do not matter.
+Only logits are kept. The augmented images of a step, to which they belong, follow from the seed, so
+ranks, workers and resuming do not matter.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from ddoq.labels.packing import pack, unpack
 from ddoq.processes.world import World
 from ddoq.students.feed import Feed
 
-# Steps are kept in files of about this size.
+# The approximate size of the files in which steps are kept.
 _FILE_BYTES = 32 * 2**20
 
 
 class LabelTable:
-    """The logits of every distinct step of a training, read when asked for."""
+    """The logits of every distinct step of a training, read when they are asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,7 +35,7 @@ class LabelTable:
         return read_tensors(self._folder / _name(number))
 
     def logits(self, step: int) -> Float[Tensor, "n classes"]:
-        """Return the logits of all images of a step, in its order."""
+        """Return the logits of all images of a step, in the order of the step."""
         number, place = divmod(step, self._steps_per_file)
         stored = self._file(number)
         first, last = stored["starts"][place], stored["starts"][place + 1]
@@ -52,9 +52,9 @@ def write_table(
     world: World,
     advance: Callable[[int], None],
 ) -> None:
-    """Label every distinct step of a training; files are dealt out to ranks.
+    """Label every distinct step of a training; ranks share the files.
 
-    Files that an interrupted call left are kept.
+    Files that an interrupted call left behind are kept.
     """
     row_bytes = 4 * num_classes * feed.batch_size
     per_file = max(1, min(feed.num_distinct, _FILE_BYTES // row_bytes))

@@ -24,7 +24,7 @@ class Classes:
 
     @classmethod
     def of(cls, source: str) -> "Classes":
-        """Return those that a folder lists; without a list, and on the Hub, ImageNet-1K's."""
+        """Return the classes that a folder lists, or ImageNet-1K's if there is no such list."""
         file = shipped.locate(source) / _FILE
         return cls(_read(file) if file.is_file() else imagenet_ids())
 
@@ -33,7 +33,7 @@ class Classes:
         write_json(folder / _FILE, list(self.ids))
 
     def labels(self, class_ids: tuple[str, ...]) -> Int[Tensor, " classes"]:
-        """Return the prior's label for each class id; by id, never by position."""
+        """Return the prior's label for each class id."""
         missing = [c for c in class_ids if c not in self.ids]
         if missing:
             raise DataError(
@@ -47,5 +47,5 @@ def _read(file: Path) -> tuple[str, ...]:
     with intact(file):
         found = read_json(file)
         if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-            raise ValueError("it is no list of class ids")
+            raise ValueError("it is not a list of class ids")
         return tuple(found)

@@ -16,14 +16,14 @@ class DiTPrior:
 
     `source` is a folder in the layout of diffusers' DiTPipeline, a Hub id with its `revision`, or
     `pretrain`: trained on the recipe's own latents. A folder's `classes.json` lists the class ids
-    in the order of its labels; without one, the labels are ImageNet-1K's.
+    in the order of its labels. Without one, the labels are ImageNet-1K's.
 
     Args:
-        source: Where the weights are.
+        source: A folder, a Hub id or `pretrain`.
         revision: The commit of a Hub id.
-        subfolder: Where the transformer lies in it.
+        subfolder: The folder of the transformer within `source`.
         dtype: The precision of the transformer.
-        compile: Let torch compile the transformer: slow to begin with, faster afterwards.
+        compile: Whether torch compiles the transformer: it starts slowly and is faster afterwards.
     """
 
     def __init__(
@@ -52,17 +52,17 @@ class DiTPrior:
 
     @property
     def device(self) -> torch.device:
-        """Where the transformer is."""
+        """The device of the transformer."""
         return self.network.device
 
     def scheduler(self, name: str) -> Any:
-        """Return a new scheduler (`ddim` or `dpm`) for this prior's noise schedule."""
+        """Return a new scheduler, `ddim` or `dpm`, for this prior's noise schedule."""
         from diffusers.schedulers.scheduling_ddim import DDIMScheduler
         from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
         if name == "dpm":
             return DPMSolverMultistepScheduler.from_config(self._schedule)
-        # Its own default would clip latents to [-1, 1], where the folder's scheduler says nothing.
+        # By default it would clip latents to [-1, 1] if the folder's scheduler says nothing.
         return DDIMScheduler.from_config({"clip_sample": False, **self._schedule})
 
     def labels_of(self, class_ids: tuple[str, ...]) -> Int[Tensor, " classes"]:
@@ -78,7 +78,7 @@ class DiTPrior:
     ) -> Float[Tensor, "n c h w"]:
         """Predict the noise with classifier-free guidance.
 
-        Both halves are one doubled batch; up to 1 there is no guidance, as in DiTPipeline.
+        Both halves are one doubled batch. A guidance up to 1 is none, as in DiTPipeline.
         """
         if guidance <= 1:
             return self._noise(x, time, labels)
@@ -87,5 +87,5 @@ class DiTPrior:
 
     def _noise(self, x: Tensor, time: Tensor, labels: Tensor) -> Tensor:
         times = time.to(x.device).expand(len(x))
-        # A learned variance, where there is one, fills the second half of the channels.
+        # If the variance is learned, it fills the second half of the channels.
         return self.network(x, times, class_labels=labels)[:, : x.shape[1]]

@@ -6,30 +6,30 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# (scaled input, noise condition) -> the network's output F.
-Network = Callable[[Tensor, Tensor], Tensor]
+# From a scaled input and a noise condition to the network's output F.
+Preconditioned = Callable[[Tensor, Tensor], Tensor]
 
-# In training the logarithm of sigma is normal (Table 1).
+# The logarithm of sigma is normally distributed in training (Table 1).
 _LOG_MEAN, _LOG_STD = -1.2, 1.2
 
 
 def denoised(
-    network: Network,
+    network: Preconditioned,
     x: Float[Tensor, "n c h w"],
     sigma: Float[Tensor, " n"],
     *,
     sigma_data: float,
 ) -> Float[Tensor, "n c h w"]:
-    """Return the clean images that a preconditioned network sees in noisy ones (Eq. 7)."""
+    """Return the clean images that a preconditioned network predicts (Eq. 7)."""
     level = sigma[:, None, None, None]
     total = level.square() + sigma_data**2
     skip, scale = sigma_data**2 / total, level * sigma_data / total.sqrt()
-    # In a lower precision the network's output is still added up in single.
+    # The output of a network in lower precision is added up in single precision.
     return skip * x + scale * network(x / total.sqrt(), sigma.log() / 4).float()
 
 
 def loss(
-    network: Network,
+    network: Preconditioned,
     clean: Float[Tensor, "n c h w"],
     noise: Float[Tensor, "n c h w"],
     sigma: Float[Tensor, " n"],
@@ -51,7 +51,7 @@ def training_levels(normal: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
 def levels(
     steps: int, *, sigma_min: float, sigma_max: float, rho: float = 7.0
 ) -> Float[Tensor, " levels"]:
-    """Return the noise levels of a sampler, falling, with 0 at the end (Eq. 5)."""
+    """Return the falling noise levels of a sampler, which end with 0 (Eq. 5)."""
     low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
     falling = (high + ramp * (low - high)) ** rho

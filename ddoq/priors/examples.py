@@ -1,4 +1,4 @@
-"""What a prior learns from: real images or latents, on the device where they fit."""
+"""The examples that a prior learns from: real images or latents, on the device if they fit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,32 +16,32 @@ from ddoq.errors import UsageError
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-# Larger data stay in the host's memory, or on disk; their batches are moved.
+# Larger data stay in the host's memory or on disk, and their batches are moved.
 _ON_DEVICE_BYTES = 8 * 2**30
 
-# Rows -> clean samples and their labels.
+# From rows to clean samples and their labels.
 Read = Callable[[Tensor], tuple[Tensor, Tensor]]
 
-# Clean samples, their labels, and their places in the stream, by which noise is drawn.
-Batch = tuple[Float[Tensor, "n c h w"], Int[Tensor, " n"], Int[Tensor, " n"]]
+# Clean samples, their labels, and their places in the stream, which determine the noise.
+ExampleBatch = tuple[Float[Tensor, "n c h w"], Int[Tensor, " n"], Int[Tensor, " n"]]
 
 
 @dataclass(frozen=True)
 class Examples:
-    """An endless stream of shuffled epochs; every rank takes its part of each step."""
+    """An endless stream of shuffled epochs, of which every rank takes its part of each step."""
 
     read: Read
     num: int
     shape: tuple[int, ...]
     batch_size: int
-    """Over all ranks."""
+    """Of all ranks together."""
     seed: int
     flip: bool
     device: torch.device
     rank: int = 0
     world_size: int = 1
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> ExampleBatch:
         """Return this rank's part of a step."""
         places = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
         places = places[self.rank :: self.world_size]

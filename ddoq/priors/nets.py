@@ -1,4 +1,4 @@
-"""The networks that `pretrain` trains as priors, each with what it learns to predict."""
+"""The networks that `pretrain` trains as priors, each with its loss."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from ddoq.errors import UsageError
 from ddoq.keyed import Draws
 from ddoq.priors import edm
 
-# (noisy samples, their times, labels) -> the network's output.
+# From noisy samples, their times and labels to the network's output.
 Forward = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 # The stock pipeline hard-codes 1000 as the label of "no class".
@@ -27,12 +27,12 @@ class Net:
 
     model: Any
     part: str
-    """The folder of a pipeline in which diffusers looks for it."""
+    """The folder of a diffusers pipeline that holds the model."""
     learns: str
-    """What it is trained to do, for the card."""
+    """What the model is trained to do, for the card."""
     schedule: Any
     losses: Callable[[Forward, Tensor, Tensor, Draws], Float[Tensor, " n"]]
-    """(forward, clean samples, labels, draws) -> the loss of each sample."""
+    """From a forward pass, clean samples, labels and draws to the loss of each sample."""
 
 
 def dit(
@@ -45,29 +45,13 @@ def dit(
     label_dropout: float = 0.1,
 ) -> Net:
     """Make a diffusion transformer that predicts noise (Peebles and Xie 2023, Ho et al. 2020)."""
-    from diffusers.models.embeddings import LabelEmbedding
-    from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
     if num_classes > _DIT_LABELS:
         raise UsageError(
             f"pretrain.prior: {num_classes} classes", f"at most {_DIT_LABELS} fit a dit; net=unet"
         )
-    model = DiTTransformer2DModel(
-        num_attention_heads=heads,
-        attention_head_dim=head_size,
-        in_channels=shape[0],
-        # Stated, as the stock pipeline reads it.
-        out_channels=shape[0],
-        num_layers=layers,
-        sample_size=shape[1],
-        patch_size=max(1, shape[1] // 8),
-        num_embeds_ada_norm=_DIT_LABELS,
-    )
-    for module in model.modules():
-        if isinstance(module, LabelEmbedding):
-            # Each layer would drop labels for itself, and alike on all ranks.
-            module.dropout_prob = 0.0
+    model = _new_dit(shape, layers=layers, heads=heads, head_size=head_size)
     scheduler = DDIMScheduler(num_train_timesteps=1000, clip_sample=False)
 
     def losses(forward: Forward, clean: Tensor, labels: Tensor, draws: Draws) -> Tensor:
@@ -78,6 +62,28 @@ def dit(
         return (forward(noisy, times, labels).float() - noise).square().mean((1, 2, 3))
 
     return Net(model, "transformer", "noise prediction", scheduler, losses)
+
+
+def _new_dit(shape: tuple[int, ...], *, layers: int, heads: int, head_size: int) -> Any:
+    from diffusers.models.embeddings import LabelEmbedding
+    from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
+
+    model = DiTTransformer2DModel(
+        num_attention_heads=heads,
+        attention_head_dim=head_size,
+        in_channels=shape[0],
+        # Given although it is the default, as the stock pipeline reads it.
+        out_channels=shape[0],
+        num_layers=layers,
+        sample_size=shape[1],
+        patch_size=max(1, shape[1] // 8),
+        num_embeds_ada_norm=_DIT_LABELS,
+    )
+    for module in model.modules():
+        if isinstance(module, LabelEmbedding):
+            # Each layer would drop other labels, and all ranks would drop the same ones.
+            module.dropout_prob = 0.0
+    return model
 
 
 def unet(
@@ -92,16 +98,16 @@ def unet(
     sigma_data: float = 0.5,
     label_dropout: float = 0.1,
 ) -> Net:
-    """Make a U-Net that denoises, preconditioned as EDM's (Karras et al. 2022).
+    """Make a U-Net that denoises, preconditioned as in EDM (Karras et al. 2022).
 
     Args:
-        shape: Of one sample.
-        num_classes: The labels; one more means "no class".
-        width: Channels of the first level.
-        multipliers: The channels of each level, in widths; each level halves the sides.
-        blocks: Residual blocks of a level.
-        attention: The sides of the levels that attend; the innermost always does.
-        dropout: Within the residual blocks.
+        shape: The shape of one sample.
+        num_classes: The number of labels; one more label means "no class".
+        width: The channels of the first level.
+        multipliers: The channels of each level, in widths. Each level halves the sides.
+        blocks: The residual blocks of a level.
+        attention: The sides of the levels that attend. The innermost level always does.
+        dropout: The dropout within residual blocks.
         sigma_data: The standard deviation of the samples: about 0.5 in pixels, 1 in scaled latents.
         label_dropout: How often a label is left out in training.
     """
@@ -112,16 +118,14 @@ def unet(
 
     def losses(forward: Forward, clean: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         labels = dropped(labels, draws, share=label_dropout, null_label=num_classes)
+        noise = draws.normal("noise", tuple(clean.shape[1:]))
+        drawn = edm.training_levels(draws.normal("level", (1,))[:, 0])
+        clean = clean.to(memory_format=torch.channels_last)
         return edm.loss(
-            lambda x, noise_level: forward(x, noise_level, labels),
-            clean.to(memory_format=torch.channels_last),
-            draws.normal("noise", tuple(clean.shape[1:])),
-            edm.training_levels(draws.normal("level", (1,))[:, 0]),
-            sigma_data=sigma_data,
+            lambda x, level: forward(x, level, labels), clean, noise, drawn, sigma_data=sigma_data
         )
 
-    schedule = EDMEulerScheduler(sigma_data=sigma_data)
-    return Net(model, "unet", "denoising as EDM", schedule, losses)
+    return Net(model, "unet", "denoising as EDM", EDMEulerScheduler(sigma_data=sigma_data), losses)
 
 
 def _levels(

@@ -1,4 +1,4 @@
-"""A prior's network as decoders call it: in some precision, compiled or not."""
+"""A prior's network as decoders call it, in any precision, compiled or not."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Network:
-    """A diffusers model that takes and returns single precision, whatever it computes in."""
+    """A diffusers model with inputs and outputs in single precision, whatever it computes in."""
 
     def __init__(self, model: Any, *, compile: bool = False) -> None:
         self.model = model
@@ -25,17 +25,17 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device of the model."""
         return self.model.device
 
 
 def compile_in_place(model: Any) -> None:
-    """Let torch compile a model; of equal blocks one serves all, which compiles much faster."""
+    """Let torch compile a model. Equal blocks are compiled once, which is much faster."""
     for module in getattr(model, "transformer_blocks", [model]):
         module.compile()
 
 
 def guided(both: Float[Tensor, "twice ..."], guidance: float) -> Float[Tensor, "n ..."]:
-    """Combine a doubled batch's conditional and unconditional halves (Ho and Salimans 2022)."""
+    """Combine the conditional and unconditional halves of a batch (Ho and Salimans 2022)."""
     conditional, unconditional = both.chunk(2)
     return unconditional + guidance * (conditional - unconditional)

@@ -1,4 +1,4 @@
-"""Train a prior from scratch on the recipe's own images or latents, for diffusers to load."""
+"""Training of a prior from scratch on the recipe's own images or latents."""
 
 import copy
 import shutil
@@ -17,7 +17,7 @@ from ddoq.priors.classes import Classes
 from ddoq.priors.nets import Net
 from ddoq.priors.samples import Samples
 from ddoq.priors.training import PriorTraining
-from ddoq.priors.unet import Space, save_space
+from ddoq.priors.unet import SampleSpace, save_space
 from ddoq.recipe.component import Block, build
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.tables import NETS
@@ -36,27 +36,27 @@ class PriorPretraining:
     """How a class-conditional prior is trained, and saved as folders that diffusers loads."""
 
     net: Block | None = None
-    """The network, with its sizes; null: the one of the same name as the recipe's prior."""
+    """The network, with its sizes. If null, the one with the name of the recipe's prior."""
     space: Literal["latents", "pixels"] = "latents"
-    """What it denoises: the recipe's latents, or pixels in [-1, 1]."""
+    """What the network denoises: the recipe's latents, or pixels in [-1, 1]."""
     steps: int = 2000
     minutes: float | None = None
-    """In place of steps: as many as fit, measured once before the training."""
+    """In place of `steps`: as many as fit, which is measured once before the training."""
     batch_size: int = 64
-    """Over all ranks."""
+    """Of all ranks together."""
     lr: float = 1e-3
     warmup: float = 0.05
     """The share of the steps in which the rate rises."""
     half_life: float = 0.05
-    """Of the running mean of the weights, as a share of all samples that are seen."""
+    """The half-life of the weights' running mean, as a share of all samples that are seen."""
     flip: bool = False
-    """Mirror images at random; in pixels only."""
+    """Whether images are mirrored at random, which only pixels can be."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the network computes in while it is trained; its weights are in single precision."""
+    """The precision of computations in training. Weights are in single precision."""
     compile: bool = False
-    """Let torch compile the network: slow to begin with, faster afterwards."""
+    """Whether torch compiles the network: it starts slowly and is faster afterwards."""
     samples: int = 4
-    """How often, evenly, samples are drawn and shown to the teacher, the end included."""
+    """The number of times that samples are drawn and judged, evenly, including the end."""
 
     def train(self, run: "Run", work: Path) -> None:
         """Train, and leave weights, schedule, classes and a card in `work`."""
@@ -91,7 +91,7 @@ class PriorPretraining:
         )
 
     def begin(self, run: "Run") -> tuple[Net, PriorTraining, examples.Examples]:
-        """Return a new network, its training, and what it learns from."""
+        """Return a new network, its training, and its examples."""
         if self.flip and self.space == "latents":
             raise UsageError(
                 "pretrain.prior: flip=true with space=latents", "only pixels can be mirrored"
@@ -127,10 +127,10 @@ class PriorPretraining:
             )
 
 
-def _save(run: "Run", net: Net, model: Any, space: Space, folder: Path) -> None:
-    """Save in the layout of diffusers' pipelines, with the autoencoder where that is one's part."""
+def _save(run: "Run", net: Net, model: Any, space: SampleSpace, folder: Path) -> None:
+    """Save in the layout of a diffusers pipeline, with the autoencoder if that is part of it."""
     images = run.images
-    # A copy, as the training may go on; in plain order, as safetensors knows no other.
+    # A copy, as the training may go on, in plain memory order, which safetensors needs.
     model = copy.deepcopy(model).eval().to("cpu", memory_format=torch.contiguous_format)
     if net.part == "transformer" and run.recipe.autoencoder["name"] == "kl":
         from diffusers.pipelines.dit.pipeline_dit import DiTPipeline

@@ -1,4 +1,4 @@
-"""What a prior draws while it is trained: a grid of samples, and the teacher's verdict on them."""
+"""Samples that a prior draws during its training: a grid, and the teacher's verdict on it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from ddoq.data.images import as_bytes, as_floats
 from ddoq.errors import DdoqError
 from ddoq.files.artifacts import replacing
 from ddoq.files.stage import PRETRAIN
-from ddoq.priors.unet import Space
+from ddoq.priors.unet import SampleSpace
 from ddoq.quantize.blocks import PointBlock
 from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
@@ -27,7 +27,7 @@ _SMALLEST_TILE = 32
 
 
 class Samples(Callback):
-    """Save the prior as it is now and then, draw from it as a decoder would, and say how good."""
+    """Save the prior now and then, draw samples as a decoder would, and let a teacher judge."""
 
     def __init__(
         self,
@@ -35,21 +35,21 @@ class Samples(Callback):
         work: Path,
         save: Callable[[Path], None],
         *,
-        space: Space,
+        space: SampleSpace,
         steps: int,
         times: int,
     ) -> None:
         self._run, self._work, self._save = run, work, save
-        # Here, as all ranks look for them together, but only the first one draws.
+        # All ranks must look for these together, although only the first one draws.
         self._teacher = teacher_at_hand(run) if times else None
         self._autoencoder = autoencoder_of(run, space) if times else None
         self._steps = (
             {round(steps * (i + 1) / times) for i in range(times)} if times else set[int]()
         )
         self.snapshot = work / "snapshot"
-        """The prior as it was when samples were last drawn."""
+        """The folder of the prior that samples were last drawn from."""
         self.verdicts: dict[str, float] = {}
-        """What the card says of the samples of each step, by the teacher."""
+        """The teacher's verdict on the samples of each step, for the card."""
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -75,15 +75,15 @@ class Samples(Callback):
         return {"verdicts": self.verdicts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on behind these verdicts."""
+        """Restore the verdicts so far."""
         self.verdicts = dict(state_dict["verdicts"])
 
 
 def draw(
     run: "Run", folder: Path, autoencoder: Any
 ) -> tuple[UInt8[Tensor, "n c h w"], Int[Tensor, " n"]]:
-    """Draw samples of some classes, a row for each, from a prior that lies in a folder."""
-    # Compiling costs more than these few samples gain.
+    """Draw samples of some classes, a row for each, from the prior in a folder."""
+    # For these few samples compiling does not pay.
     block = {**run.recipe.prior, "source": str(folder), "compile": False}
     prior = run.make("prior", block).to(run.world.device)
     own = run.recipe.decoder if run.recipe.decoder["name"] == run.recipe.prior["name"] else {}
@@ -99,15 +99,15 @@ def draw(
     return as_bytes(drawn.cpu()), labels
 
 
-def autoencoder_of(run: "Run", space: Space) -> Any:
-    """Return the autoencoder that decodes samples: none is needed for pixels."""
+def autoencoder_of(run: "Run", space: SampleSpace) -> Any:
+    """Return the autoencoder that decodes samples, or none if they are pixels."""
     from ddoq.autoencoders.identity import Identity
 
     return Identity() if space == "pixels" else run.autoencoder
 
 
 def teacher_at_hand(run: "Run") -> Teacher | None:
-    """Return the recipe's teacher unless it has yet to be trained or fetched."""
+    """Return the recipe's teacher, or None if it must be trained first or cannot be loaded."""
     block = run.recipe.teacher
     is_made = block.get("source") != "pretrain"
     if not is_made and not run.is_done(PRETRAIN.part("teacher"), run.pretrain_key("teacher")):
@@ -137,7 +137,7 @@ def _moved(images: Tensor, teacher: Any) -> Float[Tensor, "n c h w"]:
 
 
 def write_grid(file: Path, images: UInt8[Tensor, "n c h w"], *, columns: int) -> None:
-    """Write images as one picture, so many in a row; small ones are enlarged."""
+    """Write images as one picture with `columns` in a row; small ones are enlarged."""
     from PIL import Image
 
     n, channels, height, width = images.shape

@@ -14,9 +14,9 @@ from ddoq.recipe import shipped
 
 
 class StableDiffusionPrior:
-    """Stable Diffusion's UNet, text encoder and noise schedule; never its safety checker.
+    """Stable Diffusion's UNet, text encoder and noise schedule, without its safety checker.
 
-    `source` is a folder or a Hub id with its `revision`. Needs the extra `stable-diffusion`.
+    `source` is a folder or a Hub id with its `revision`. The extra `stable-diffusion` is needed.
     """
 
     def __init__(self, *, source: str, revision: str | None = None) -> None:
@@ -84,7 +84,7 @@ class StableDiffusionPrior:
     ) -> Float[Tensor, "n c h w"]:
         """Predict the noise with classifier-free guidance.
 
-        Both halves are one doubled batch; up to 1 there is no guidance, as in diffusers' pipelines.
+        Both halves are one doubled batch. A guidance up to 1 is none, as in diffusers' pipelines.
         """
         if guidance <= 1:
             return self.unet(x, time, encoder_hidden_states=prompts).sample

@@ -1,4 +1,4 @@
-"""How many steps of a prior's training fit into some minutes on this machine."""
+"""The number of steps of a prior's training that fit into some minutes on this machine."""
 
 import dataclasses
 import time
@@ -16,15 +16,15 @@ from ddoq.training.steps import Steps
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-# The first steps load kernels, and compile them.
+# The first steps load kernels and compile them.
 _WARMUP_STEPS, _SECONDS = 10, 5.0
-# Drawing samples, saving states and ending take their part.
+# The rest of the time goes to drawing samples, saving states and ending.
 _SHARE = 0.95
 _ENDLESS = 10**9
 
 
 def steps_within(run: "Run", settings: PriorPretraining) -> int:
-    """Return the number of steps that fit into the settings' minutes, measured once and kept."""
+    """Return how many steps fit into the minutes of the settings, measured once and kept."""
     assert settings.minutes is not None
 
     def work(folder: Path) -> None:
@@ -41,7 +41,7 @@ def steps_within(run: "Run", settings: PriorPretraining) -> int:
 
 
 def is_measured(run: "Run", settings: PriorPretraining) -> bool:
-    """Say whether it is known how many steps fit into the settings' minutes."""
+    """Say whether the number of steps that fit has been measured already."""
     return run.is_done("throughput", _key(run, settings))
 
 
@@ -59,7 +59,7 @@ def _key(run: "Run", settings: PriorPretraining) -> dict[str, Any]:
 
 
 def steps_per_second(run: "Run", settings: PriorPretraining) -> float:
-    """Train for some seconds, and return how fast that went."""
+    """Train for some seconds, and return the steps per second."""
     endless = dataclasses.replace(settings, steps=_ENDLESS, minutes=None)
     _, module, feed = endless.begin(run)
     pace = Pace()
@@ -68,7 +68,7 @@ def steps_per_second(run: "Run", settings: PriorPretraining) -> float:
 
 
 class Pace(Callback):
-    """Let a training warm up, take its time for some seconds, and stop it."""
+    """Let a training warm up, measure it for some seconds, and stop it."""
 
     def __init__(self) -> None:
         self._start = 0.0

@@ -1,4 +1,4 @@
-"""One step of a prior's training: keyed draws, a weighted error, a running mean of the weights."""
+"""A prior's training step: keyed draws, a weighted error, a running mean of the weights."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,17 @@ from ddoq.priors.nets import Net
 from ddoq.priors.network import compile_in_place
 
 if TYPE_CHECKING:
-    from ddoq.priors.examples import Batch
+    from ddoq.priors.examples import ExampleBatch
     from ddoq.priors.pretrain import PriorPretraining
 
 _LARGEST_GRADIENT = 1.0
 
 
 class PriorTraining(LightningModule):
-    """A network that learns to denoise, and the running mean of its weights, which is kept.
+    """A network that learns to denoise, and the running mean of its weights, which is the result.
 
-    Every draw is a function of (seed, place in the stream of examples): ranks draw differently,
-    and all of them together what a single one would.
+    Every draw is a function of (seed, place in the stream of examples). So ranks draw different
+    numbers, and together the same as a single rank.
     """
 
     def __init__(self, net: Net, settings: "PriorPretraining", *, seed: int) -> None:
@@ -37,12 +37,12 @@ class PriorTraining(LightningModule):
         if settings.compile:
             compile_in_place(self.model)
 
-    def training_step(self, batch: "Batch", batch_idx: int) -> Tensor:
-        """Return the loss of this rank's part of a step; ranks average their gradients."""
+    def training_step(self, batch: "ExampleBatch", batch_idx: int) -> Tensor:
+        """Return the loss of this rank's part of a step. Ranks average their gradients."""
         return self.loss(batch) * self.trainer.world_size
 
-    def loss(self, batch: "Batch") -> Tensor:
-        """Return what some samples of a step contribute to its mean loss."""
+    def loss(self, batch: "ExampleBatch") -> Tensor:
+        """Return the contribution of some samples to the mean loss of their step."""
         clean, labels, places = batch
         draws = keyed.Draws(keyed.seed_of("prior", self._seed), places)
         is_lower = self._settings.dtype != "float32"
@@ -54,16 +54,16 @@ class PriorTraining(LightningModule):
         return self.model(x, times, class_labels=labels).sample
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Shorten a gradient that would throw the network far."""
+        """Shorten gradients that are too long."""
         clip_grad_norm_(self.model.parameters(), _LARGEST_GRADIENT)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, and move the average before any callback looks."""
+        """Step, and move the running mean before any callback looks at it."""
         super().optimizer_step(*args, **kwargs)
         self.average.update_parameters(self.model)
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW, its rate rising linearly and falling along a cosine."""
+        """Return AdamW with a rate that rises linearly and falls along a cosine."""
         lr, steps, warmup = self._settings.lr, self._settings.steps, self._settings.warmup
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=lr, fused=True)
         schedule = LambdaLR(optimizer, lambda step: lr_factor(step, steps, warmup))
@@ -71,7 +71,7 @@ class PriorTraining(LightningModule):
 
 
 def ema_decay(half_life: float) -> float:
-    """Return the decay per step of a running mean that forgets half in so many steps."""
+    """Return the decay per step of a running mean with a half-life in steps."""
     return 0.5 ** (1 / max(half_life, 1e-9))
 
 

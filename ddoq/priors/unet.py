@@ -1,4 +1,4 @@
-"""A class-conditional U-Net that denoises pixels or latents, preconditioned as EDM's."""
+"""A class-conditional U-Net that denoises pixels or latents, preconditioned as in EDM."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from ddoq.priors.classes import Classes
 from ddoq.priors.network import Network, guided
 from ddoq.recipe import shipped
 
-Space = Literal["pixels", "latents"]
+SampleSpace = Literal["pixels", "latents"]
 
 _FILE = "prior.json"
 
@@ -27,12 +27,12 @@ class UNetPrior:
     `revision`, or `pretrain`: trained on the recipe's own images. The last label means "no class".
 
     Args:
-        source: Where the weights are.
+        source: A folder, a Hub id or `pretrain`.
         revision: The commit of a Hub id.
-        subfolder: Where the network lies in it.
-        space: Whether it denoises pixels or the recipe's latents; None: as its folder says.
+        subfolder: The folder of the network within `source`.
+        space: Whether it denoises pixels or the recipe's latents. If None, its folder says.
         dtype: The precision of the network.
-        compile: Let torch compile the network: slow to begin with, faster afterwards.
+        compile: Whether torch compiles the network: it starts slowly and is faster afterwards.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class UNetPrior:
         source: str = "pretrain",
         revision: str | None = None,
         subfolder: str = "unet",
-        space: Space | None = None,
+        space: SampleSpace | None = None,
         dtype: Literal["float32", "bfloat16"] = "float32",
         compile: bool = False,
     ) -> None:
@@ -55,7 +55,7 @@ class UNetPrior:
             int(model.config.in_channels),
             *_sides(model.config.sample_size),
         )
-        self.space: Space = space or _space_of(source)
+        self.space: SampleSpace = space or _space_of(source)
         self.classes = Classes.of(source)
         self.null_label = int(model.config.num_class_embeds) - 1
         self._schedule = load_schedule(source, revision)
@@ -72,7 +72,7 @@ class UNetPrior:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return self.network.device
 
     def labels_of(self, class_ids: tuple[str, ...]) -> Int[Tensor, " classes"]:
@@ -80,7 +80,7 @@ class UNetPrior:
         return self.classes.labels(class_ids)
 
     def levels(self, steps: int) -> Float[Tensor, " levels"]:
-        """Return the falling noise levels of so many steps."""
+        """Return the falling noise levels of a number of steps."""
         low, high = self._schedule["sigma_min"], self._schedule["sigma_max"]
         return edm.levels(steps, sigma_min=low, sigma_max=high, rho=self._schedule["rho"])
 
@@ -91,9 +91,9 @@ class UNetPrior:
         labels: Int[Tensor, " n"],
         guidance: float,
     ) -> Float[Tensor, "n c h w"]:
-        """Return the clean images it sees, with classifier-free guidance.
+        """Return the predicted clean images, with classifier-free guidance.
 
-        Both halves are one doubled batch; up to 1 there is no guidance, and but one half.
+        Both halves are one doubled batch. A guidance up to 1 is none, and needs only one half.
         """
         if guidance <= 1:
             return self._clean(x, level, labels)
@@ -110,12 +110,12 @@ class UNetPrior:
         )
 
 
-def save_space(folder: Path, space: Space) -> None:
-    """Write beside a prior's weights what it denoises."""
+def save_space(folder: Path, space: SampleSpace) -> None:
+    """Write beside a prior's weights whether it denoises pixels or latents."""
     write_json(folder / _FILE, {"space": space})
 
 
-def _space_of(source: str) -> Space:
+def _space_of(source: str) -> SampleSpace:
     file = shipped.locate(source) / _FILE
     return read_json(file)["space"] if file.is_file() else "pixels"
 

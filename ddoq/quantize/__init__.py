@@ -1,1 +1,1 @@
-"""From the latents of a class to a few weighted points."""
+"""Optimal quantization: a few weighted points for the latents of each class."""

@@ -1,4 +1,4 @@
-"""How many points should each class have, when only their total is given?
+"""The number of points of each class where only the total is given.
 
 A class's curve is its held-out distortion at some numbers of points. `gain` gives each next point
 to the class that gains most by it. `zador` assumes that distortion falls as D_c K^(-2/d_c)
@@ -17,20 +17,21 @@ from torch import Tensor
 
 from ddoq.errors import UsageError
 
-# A smaller share of a curve's first distortion, or of the largest prior, is zero; for logarithms.
+# Smaller shares of a curve's largest distortion, or of the largest prior, are raised to this one,
+# so that logarithms exist.
 _ZERO = 1e-12
-# Flat curves have no dimension; for `zador` they get this slope.
+# A flat curve has no dimension; `zador` gives it this slope.
 _LEAST_SLOPE = 1e-6
 
 
-Rule = Literal["gain", "zador"]
+AllocationRule = Literal["gain", "zador"]
 
 
 @dataclass(frozen=True)
-class Curve:
+class GainCurve:
     """The held-out distortion of a class at some numbers of points.
 
-    One measurement makes a flat curve; a class of less than two latents needs none.
+    One measurement makes a flat curve. A class of less than two latents needs no measurement.
     """
 
     num_points: tuple[int, ...]
@@ -50,27 +51,28 @@ class Curve:
 
 
 def allocate(
-    curves: Sequence[Curve],
+    curves: Sequence[GainCurve],
     priors: Float[Tensor, " classes"],
     sizes: Sequence[int],
     total: int,
     *,
-    rule: Rule = "gain",
+    rule: AllocationRule = "gain",
 ) -> list[int]:
     """Return each class's number of points.
 
-    They sum to `total`, or to the number of latents where there are fewer. A class has at least
-    one point and at most its size; an empty class has none.
+    They sum to `total`, or to the number of latents if there are fewer. A class gets at least one
+    point and at most as many as it has latents; an empty class gets none.
 
     Args:
-        curves: Of every class.
-        priors: What a class's distortion counts; only their ratios matter.
-        sizes: How many latents each class has.
-        total: How many points to spread.
-        rule: Ties go to the class with fewer points (`gain`), then to the first.
+        curves: One for every class.
+        priors: The weight of each class's distortion; only the ratios matter.
+        sizes: The number of latents of each class.
+        total: The number of points to spread.
+        rule: How to spread them. Ties go to the class with fewer points (`gain`), then to the
+            first.
     """
     _check(curves, priors, sizes, total)
-    # What has less than two latents leaves no choice, and perhaps no curve.
+    # A class with less than two latents leaves no choice, and may have no curve.
     result = torch.tensor(list(sizes), dtype=torch.int64)
     choosing = torch.nonzero(result > 1).flatten()
     limits, shares = result[choosing], priors.double().cpu()[choosing]
@@ -82,7 +84,7 @@ def allocate(
 
 
 def _check(
-    curves: Sequence[Curve], priors: Float[Tensor, " classes"], sizes: Sequence[int], total: int
+    curves: Sequence[GainCurve], priors: Float[Tensor, " classes"], sizes: Sequence[int], total: int
 ) -> None:
     """Refuse what cannot be allocated."""
     if not len(curves) == len(priors) == len(sizes):
@@ -101,12 +103,12 @@ def _check(
 
 
 def _by_gain(
-    curves: Sequence[Curve],
+    curves: Sequence[GainCurve],
     priors: Float[Tensor, " classes"],
     limits: Int[Tensor, " classes"],
     total: int,
 ) -> Int[Tensor, " classes"]:
-    """Take the largest gains of all; as a class's never rise, that is the greedy choice."""
+    """Take the largest gains. A class's gains never rise, so this is the greedy choice."""
     spare = total - len(curves)
     most = limits.tolist()
     falls = np.concatenate(
@@ -119,7 +121,7 @@ def _by_gain(
 
 
 def _by_zador(
-    curves: Sequence[Curve],
+    curves: Sequence[GainCurve],
     priors: Float[Tensor, " classes"],
     limits: Int[Tensor, " classes"],
     total: int,
@@ -150,8 +152,8 @@ def _by_zador(
 def _largest_remainders(
     counts: Float[Tensor, " classes"], limits: Int[Tensor, " classes"], total: int
 ) -> Int[Tensor, " classes"]:
-    """Round to integers of the given sum, within the limits; ties to the first."""
-    # What is below an integer by rounding is that integer.
+    """Round to integers that sum to `total`, within the limits. Ties go to the first class."""
+    # A number just below an integer is that integer, less a rounding error.
     whole = (counts + 1e-9).floor().long().minimum(limits)
     remainders = torch.where(whole < limits, counts - whole, -1.0)
     order = remainders.sort(descending=True, stable=True).indices
@@ -159,13 +161,13 @@ def _largest_remainders(
     return whole
 
 
-def gains(curve: Curve, most: int) -> Any:
+def gains(curve: GainCurve, most: int) -> Any:
     """Return by how much each point after the first, up to `most`, lowers the curve.
 
-    Gains never rise, as the curve is first made convex: between measurements it is a power law,
-    and so below the first. Beyond the last it goes on with the fitted slope, but not steeper than
-    it ended; it is flat once it has stopped falling. Of all this the largest convex function that
-    is nowhere above is taken.
+    The curve follows a power law between measurements and below the first. Beyond the last it goes
+    on with the fitted slope, but never more steeply than it ended, and it stays flat once it has
+    stopped falling. The gains are those of the largest convex function that is nowhere above this
+    curve, so they never rise.
     """
     from scipy.optimize import isotonic_regression
 
@@ -174,7 +176,7 @@ def gains(curve: Curve, most: int) -> Any:
     return isotonic_regression(falls, increasing=False).x if most > 2 else falls
 
 
-def _interpolated(curve: Curve, most: int) -> Any:
+def _interpolated(curve: GainCurve, most: int) -> Any:
     """Return the curve at 1 to `most` points, never rising, but not yet convex."""
     if not any(curve.distortions):
         return np.zeros(most)
@@ -189,7 +191,7 @@ def _interpolated(curve: Curve, most: int) -> Any:
     return np.exp(result)
 
 
-def _fit(curve: Curve) -> tuple[float, float]:
+def _fit(curve: GainCurve) -> tuple[float, float]:
     """Return s and log D of the least-squares fit log distortion = log D - s log K."""
     logs, values = _logs(curve)
     centered = logs - logs.mean()
@@ -197,8 +199,8 @@ def _fit(curve: Curve) -> tuple[float, float]:
     return slope, float(values.mean() + slope * logs.mean())
 
 
-def _logs(curve: Curve) -> tuple[Any, Any]:
-    """Return log K and log distortion; what is zero is very small."""
+def _logs(curve: GainCurve) -> tuple[Any, Any]:
+    """Return log K and log distortion; a distortion of zero becomes a very small one."""
     if not curve.num_points:
         raise ValueError("a curve of a class with two latents or more needs a measurement")
     values = np.array(curve.distortions, dtype=np.float64)

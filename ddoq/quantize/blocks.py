@@ -1,4 +1,4 @@
-"""Points in blocks of one shape, laid out by class and number, to be decoded together."""
+"""Blocks of points to decode together. All have one shape and are laid out by (class, k)."""
 
 from dataclasses import dataclass
 
@@ -11,21 +11,21 @@ from ddoq.quantize.quantization import Quantization
 
 @dataclass(frozen=True)
 class PointBlock:
-    """Points to decode together."""
+    """Points that are decoded together."""
 
     points: Float[Tensor, "block ..."]
     labels: Int[Tensor, " block"]
     ranks: Int[Tensor, " block"]
-    """Each point's number within its class, by which its noise is drawn."""
+    """The number k of each point within its class. It determines the point's noise."""
 
     @property
     def keys(self) -> Int[Tensor, " block"]:
-        """One number for each (class, k)."""
+        """A number for each (class, k)."""
         return self.labels * 2**24 + self.ranks
 
 
 def layout(quantization: Quantization, size: int) -> list[PointBlock]:
-    """Cut all points into blocks of `size`, the last one padded with its own first point."""
+    """Cut all points into blocks of `size`; the last is padded with copies of its first point."""
     num = len(quantization.labels)
     blocks: list[PointBlock] = []
     for start in range(0, num, size):

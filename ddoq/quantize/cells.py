@@ -1,10 +1,10 @@
-"""What falls into each Voronoi cell, summed exactly over chunks and ranks in any order?
+"""Exact sums over the latents in each Voronoi cell, over chunks and ranks in any order.
 
-Coordinates are added as int64 multiples of 2^-24. Every finite float16 is one, and so is every
-float32 of magnitude 1 and more; smaller ones are rounded by at most 2^-25. Magnitudes stay below
-2^16, so that 2^23 latents of the worst size, or 2^39 / max |z| in general, cannot overflow.
-Integers can be added in any order: shards, chunks and ranks merge bit for bit, on a CPU. On a GPU
-it may depend on a chunk's size which of two points as near a latent is counted to.
+Coordinates are added as int64 multiples of 2^-24. Every finite float16 is such a multiple, and so
+is every float32 of magnitude 1 and more; smaller ones are rounded by at most 2^-25. Magnitudes stay
+below 2^16, so 2^23 latents of the largest size, or 2^39 / max |z| in general, cannot overflow.
+Integers can be added in any order, so on a CPU shards, chunks and ranks merge bit for bit. On a GPU
+a latent halfway between two points may be counted to either, depending on the size of its chunk.
 """
 
 from typing import Any
@@ -18,14 +18,14 @@ from ddoq.errors import IntegrityError
 
 _BOUND = 2.0**16
 _UNIT = 2.0**-24
-# Of the fractional parts of squared distances, whose whole parts are added on their own.
+# The unit of the fractional parts of squared distances. Their whole parts are added separately.
 _FINE = 2.0**-36
-# Two to three times as fast as a block of 1300: float64 copies stay in the CPU's cache.
+# Two to three times as fast as blocks of 1300, as the float64 copies stay in the CPU's cache.
 _BLOCK = 256
 
 
 def squares(latents: Float[Tensor, "n dim"], points: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
-    """Return row-wise |z - p|^2, added up in an order that depends on nothing but `dim`."""
+    """Return row-wise |z - p|^2, added up in an order that only `dim` determines."""
     terms = (latents - points).square()
     while terms.shape[1] > 1:
         half = terms.shape[1] // 2
@@ -39,8 +39,8 @@ def nearest(
 ) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
     """Return each latent's nearest point, the first among equals, and its squared distance.
 
-    A matrix product rounds differently in chunks of other sizes. It only proposes: points that
-    are equally near up to its rounding are compared by `squares`. Both arguments are float64.
+    A matrix product rounds differently in chunks of other sizes, so it only proposes: points that
+    are equally near within its rounding are compared by `squares`. Both arguments are float64.
     """
     norms = points.square().sum(1)
     scores = norms - 2 * latents @ points.T
@@ -62,8 +62,9 @@ def nearest(
 class Cells(Metric):
     """The sums and counts of the cells of given points, and the total of squared distances.
 
-    With `sync_on_compute=True`, the default, ranks that each saw their share of the latents all
-    compute what one process would have; every rank calls `update` at least once, if with no rows.
+    With `sync_on_compute=True`, the default, ranks that each saw a share of the latents compute
+    what one process would compute of all. Every rank must call `update` at least once, if need be
+    with no rows.
     """
 
     full_state_update = False

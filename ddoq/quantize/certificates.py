@@ -1,13 +1,13 @@
-"""How well do weighted points stand for a class? Figures for every class, beside the set.
+"""Certificates: figures that say how well the weighted points stand for each class.
 
-With the masses of the cells W2 squared is the distortion. Under other masses, such as the counts of
-a stream, and under other weights it lies between the distortion and, by the triangle inequality,
-the square of
+With the masses of the cells, W2 squared is the distortion. With other masses, such as the counts of
+a stream, and with other weights, W2 squared lies between the distortion and, by the triangle
+inequality, the square of
 
-    sqrt(distortion) + W2(points with their cells' masses, points with weights);
+    sqrt(distortion) + W2(points with their cells' masses, points with weights).
 
-for some classes it is computed exactly, from the latents: under weights if asked to, under masses
-that are not those of the cells wherever there are few enough.
+It is computed exactly from the latents where that is asked for, and also for masses that are not
+those of the cells if the class is small enough.
 """
 
 from collections.abc import Sequence
@@ -40,11 +40,11 @@ def certify(
 
     Args:
         quantization: The points.
-        weights: What the loss is given; the share of each point in its class counts.
+        weights: The weights in the loss; only each point's share of its class matters.
         class_names: In the order of the labels.
         store: The latents, for exact transport.
-        exact: The classes to compute it for.
-        held_out: What cross-validation found for these points.
+        exact: The classes whose W2 under the weights is computed exactly.
+        held_out: The result of cross-validation for these points.
     """
     bounds = quantization.offsets.tolist()
     rows: list[dict[str, Any]] = []
@@ -98,7 +98,7 @@ def _weights(
     own: slice,
     latents: Tensor | None,
 ) -> dict[str, Any]:
-    """Return what W2 under the weights in use lies between; twice the same where it is exact."""
+    """Return bounds of W2 under the weights in use; both are equal if it is exact."""
     used = weights[own].double()
     found = _between(quantization, used, label, own, latents)
     return {**_effective("weights_", used), "weights_w2": found}
@@ -107,7 +107,7 @@ def _weights(
 def _between(
     quantization: Quantization, shares: Tensor, label: int, own: slice, latents: Tensor | None
 ) -> list[float]:
-    """Return what W2 of a class's latents and its points with some shares lies between."""
+    """Return bounds of W2 between a class's latents and its points with some shares."""
     shares, counts = shares.double(), quantization.counts[own].double()
     points = quantization.points[own].flatten(1).double()
     if not len(points) or float(shares.sum()) <= 0:

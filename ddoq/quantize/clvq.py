@@ -13,19 +13,19 @@ from ddoq.quantize import functional
 from ddoq.quantize.cells import Cells
 
 Chunks = Callable[[int], Iterable[Tensor]]
-"""From the number of a pass over the latents to their chunks `[n, dim]`, in any order."""
+"""A function from the number of a pass to the chunks `[n, dim]` of all latents, in any order."""
 
 
 class CLVQ:
     """Stream latents in chunks, moving each one's nearest point by 1 / count towards it.
 
-    `chunk=1, passes=1, polish=0` is the algorithm as published. With `averaging`, the points are
-    those after each step of the last pass, averaged with the step's number of latents as weight
-    (Polyak and Ruppert). Then at most `polish` of Lloyd's iterations, a pass each, end where the
+    `chunk=1, passes=1, polish=0` is the algorithm as published. `averaging` returns the mean of the
+    points after each step of the last pass, weighted by the step's number of latents (Polyak and
+    Ruppert). At most `polish` of Lloyd's iterations follow, one pass each; they end when the
     distortion no longer falls. Memory is bounded by a chunk and a few times the points.
 
-    A chunk should hold several latents a point: on classes of 1300, chunks of 256 leave 1.4 % more
-    distortion than chunks of 1024 at 50 points and 5 % more at 200, polished or not.
+    A chunk should hold several latents per point: on classes of 1300, chunks of 256 leave 1.4 %
+    more distortion than chunks of 1024 at 50 points, and 5 % more at 200, polished or not.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class CLVQ:
         if chunk < 1 or passes < 1:
             raise UsageError(f"solver clvq: chunk={chunk}, passes={passes}", "both are at least 1")
         if polish < 0:
-            raise UsageError(f"solver clvq: polish={polish}", "it is 0 or the most iterations")
+            raise UsageError(f"solver clvq: polish={polish}", "it is the most iterations, or 0")
         self.chunk, self.passes, self.averaging, self.polish = chunk, passes, averaging, polish
 
     def __call__(
@@ -48,7 +48,7 @@ class CLVQ:
                 return
             order = torch.randperm(len(latents), generator=generator)
             for rows in order.split(self.chunk):
-                # Sorted within a chunk: the reads run forward through the file.
+                # Rows are sorted within a chunk, so that reads run forward through the file.
                 yield latents[rows.sort().values]
 
         return self.stream(chunks, num_points, generator=generator)
@@ -64,11 +64,11 @@ class CLVQ:
         """Return points for any stream, such as a whole store irrespective of class.
 
         Args:
-            chunks: Called with 0, 1, ...; the order should be random in the first `passes`.
+            chunks: Called with 0, 1, ...; the first `passes` should be in random order.
             num_points: At most the number of latents.
             generator: Draws the starting points from the first chunks.
-            world: Where it has several ranks, `chunks` yields this rank's share of the latents.
-                Rank 0 streams its own; then the shares of all are polished together.
+            world: With several ranks, `chunks` yields this rank's share of the latents. Rank 0
+                streams its own share; then all ranks polish together on all shares.
         """
         world = world or World()
         points = self._steps(chunks, num_points, generator) if world.is_first else torch.empty(0)
@@ -109,9 +109,9 @@ def polish(
 ) -> Float[Tensor, "k dim"]:
     """Move points to the means of their cells, once a pass, while the distortion falls.
 
-    On a CPU the result is the same bit for bit for any chunks, in any order, and if `shared` for
-    any number of ranks that begin with the same points. A point whose cell is empty stays where
-    it is.
+    On a CPU the result is the same bit for bit for any chunks in any order. If `shared`, ranks that
+    begin with the same points add up their latents, and the result is the same for any number of
+    ranks. A point whose cell is empty stays where it is.
     """
     cells, before = Cells(*points.shape, sync_on_compute=shared), torch.tensor(torch.inf)
     for chunks in passes:

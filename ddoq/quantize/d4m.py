@@ -15,16 +15,16 @@ _CHUNK = 8192
 class D4M:
     """One pass of scikit-learn's `MiniBatchKMeans.partial_fit` over shuffled chunks.
 
-    The defaults are D4M's ImageNet script. Each of its traits can be mended by itself:
+    The defaults are D4M's ImageNet script. Each of its traits can be changed by itself:
 
-    - `expand`: a chunk holds that many times as many latents as there are points; at 1 the first
-      chunk's latents are the starting points. D4M's other scripts use 10.
-    - `passes`: how often all latents are streamed.
+    - `expand`: a chunk holds this many latents per point. With 1 the latents of the first chunk
+      are the starting points. D4M's other scripts use 10.
+    - `passes`: the number of times that all latents are streamed.
     - `reassign`: points that few latents have reached are replaced by latents of the current
-      chunk, and their counts by the least of the others'.
+      chunk, and their counts by the least count of the others.
     - `drop_tail`: a last chunk that is not full is left out, unless it is the only one. D4M fits
       it for the one class that it sees last.
-    - `streaming_counts`: masses come from the counts of the steps, not from the final cells.
+    - `streaming_counts`: masses are made of the counts of the steps, not of the final cells.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class D4M:
     def with_counts(
         self, latents: Tensor, num_points: int, *, generator: torch.Generator
     ) -> tuple[Float[Tensor, "k dim"], Float[Tensor, " k"]]:
-        """Return the points and the counts that their masses are to be made of.
+        """Return the points and the counts from which masses are made.
 
-        These are scikit-learn's running counts, or with `streaming_counts=False` the counts of
-        the final cells. The former add up to `passes` times the latents that were fitted, if no
-        point was reassigned.
+        The counts are scikit-learn's running ones, or with `streaming_counts=False` those of the
+        final cells. If no point was reassigned, running counts add up to `passes` times the number
+        of latents that were fitted.
         """
         points, counts = self._fit(latents, num_points, generator)
         if not self.streaming_counts:
@@ -78,7 +78,7 @@ class D4M:
         )
         for chunk in self._chunks(latents, num_points, generator):
             kmeans.partial_fit(chunk.float().numpy())
-        # scikit-learn publishes its counts under no other name.
+        # scikit-learn has no public name for its counts.
         counts = torch.from_numpy(kmeans._counts)  # type: ignore[reportPrivateUsage]
         return torch.from_numpy(kmeans.cluster_centers_), counts
 

@@ -23,10 +23,10 @@ _PROBE_SECONDS = 120
 class Faiss:
     """The best of several runs of `faiss.Kmeans`, each on all latents.
 
-    faiss stops before its last iteration once the objective no longer falls.
+    A run ends before its last iteration once the objective no longer falls.
 
-    With `gpu`, k-means runs on the current CUDA device if faiss can use one, and else, with a
-    warning, on the CPU.
+    With `gpu`, k-means runs on the current CUDA device. If faiss cannot use one, it runs on the
+    CPU, with a warning.
     """
 
     def __init__(self, *, iterations: int = 25, restarts: int = 1, gpu: bool = False) -> None:
@@ -51,7 +51,7 @@ class Faiss:
             niter=self.iterations,
             nredo=self.restarts,
             seed=int(torch.randint(2**31 - 1, (1,), generator=generator)),
-            # The defaults train on 256 latents per point at most and warn below 39.
+            # By default faiss samples 256 latents per point, and warns below 39.
             max_points_per_centroid=len(x),
             min_points_per_centroid=1,
         )
@@ -67,7 +67,7 @@ class Faiss:
 def gpu_works(python: str) -> bool:
     """Say whether faiss can use a GPU; warn once if it cannot.
 
-    A faiss without code for the card aborts its process, so another one tries.
+    A faiss without code for the card aborts its process, so the trial runs in another process.
     """
     command = [python, "-c", _PROBE]
     try:

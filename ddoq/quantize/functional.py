@@ -1,8 +1,8 @@
-"""Optimal quantization as pure functions: which K points and masses stand for these latents?
+"""Optimal quantization as pure functions of latents and points.
 
-For given points, the masses of their Voronoi cells are optimal and the squared Wasserstein-2
+For given points, the masses of their Voronoi cells are optimal, and the squared Wasserstein-2
 distance is the distortion, the mean of min_k |z - z_k|^2. Distances are computed in float32 on
-centered latents; cell sums in float64, in the order of the data.
+centered latents, and cell sums in float64 in the order of the data.
 """
 
 import torch
@@ -24,10 +24,10 @@ def squared_distances(
 def assign(
     latents: Float[Tensor, "n dim"], points: Float[Tensor, "k dim"]
 ) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
-    """Return each latent's nearest point and its squared distance, recomputed without rounding.
+    """Return each latent's nearest point and its squared distance.
 
-    The matrix form of the distance loses digits where a latent nearly coincides with its point;
-    the distances returned are of the differences themselves.
+    The matrix form of the distance loses digits where a latent nearly coincides with its point, so
+    the distance to the nearest point is computed again from the difference.
     """
     nearest = torch.cat([squared_distances(z, points).argmin(1) for z in latents.split(_CHUNK)])
     squares = torch.cat(
@@ -58,8 +58,8 @@ def plus_plus(
     """Choose starting points by greedy k-means++ (Arthur and Vassilvitskii 2007).
 
     Each new point is the best of 2 + log K latents drawn with probability proportional to their
-    squared distance to the points so far. This one is for the head of a stream, and returns the
-    latents themselves; `seeding` needs the inner products of a whole class, and returns cells.
+    squared distance to the points so far. This version takes the head of a stream and returns
+    latents; `seeding` takes the inner products of a whole class and returns cells.
     """
     num_candidates = 2 + int(torch.log(torch.tensor(float(num_points))))
     first = torch.randint(len(latents), (1,), generator=generator).to(latents.device)
@@ -77,7 +77,7 @@ def plus_plus(
 def _draw(
     squares: Float[Tensor, " n"], num: int, generator: torch.Generator
 ) -> Int[Tensor, " num"]:
-    """Draw indices with probability proportional to `squares`; uniformly where all are zero."""
+    """Draw indices with probability proportional to `squares`, uniformly if all are zero."""
     cumulative = squares.double().cumsum(0)
     spots = torch.rand(num, generator=generator, dtype=torch.float64).to(squares.device)
     if cumulative[-1] <= 0:
@@ -92,8 +92,8 @@ def running_means(
 ) -> tuple[Float[Tensor, "k dim"], Int[Tensor, " k"]]:
     """Take CLVQ's steps for a chunk of latents: z_k <- (1 - 1/v_k) z_k + z / v_k.
 
-    With the chunk's assignment held fixed, its 1/count steps together are the running mean of all
-    latents assigned so far; a chunk of one latent is the algorithm as published.
+    While the chunk's assignment is held fixed, its 1/count steps add up to the running mean of all
+    latents assigned so far. With chunks of one latent this is the algorithm as published.
     """
     nearest = squared_distances(latents, points).argmin(1)
     means, arrived = cell_means(latents, nearest, points)

@@ -4,8 +4,9 @@ Moving x_i from cell a to cell b gains
 
     w_i W_a / (W_a - w_i) |x_i - z_a|^2 - w_i W_b / (W_b + w_i) |x_i - z_b|^2
 
-(Hartigan 1975). Unlike Lloyd's rule it counts that both means move, so every fixpoint of it is one
-of Lloyd's, but not the other way round: the fewer, better ones.
+(Hartigan 1975). Unlike Lloyd's rule, this counts that both means move. Every fixpoint of Hartigan's
+moves is therefore a fixpoint of Lloyd's iterations, but not the other way round: there are fewer,
+and they are better.
 """
 
 import torch
@@ -15,10 +16,10 @@ from torch import Tensor
 from ddoq.quantize.hartigan_cpu import Member, settle
 from ddoq.quantize.partition import Partition, cheapest
 
-# A move must gain this share of the median squared norm times the number of latents, so that what
-# is left to gain is not worth a round; below the lower limit it is rounding.
+# A move must gain this share of the median squared norm, times the number of latents: smaller gains
+# together are not worth a round. Gains below the lower limit are rounding errors.
 _LEAST_GAIN, _LOWER, _UPPER = 1e-7, 1e-6, 1e-4
-# A cell may at first gain or lose this share of a mean cell in one round.
+# In the first round a cell may gain or lose this share of a mean cell.
 _SHARE = 0.5
 # A round looks at the most promising latents only.
 _MOST = 400
@@ -28,9 +29,9 @@ def hartigan(partition: Partition, *, max_rounds: int = 10_000) -> None:
     """Make moves until none gains.
 
     A round makes the best moves of all cells at once. Moves that share a cell change each other's
-    gains, so where a round did not lower the distortion it is taken back, and the number of moves
-    per cell quartered. With one move per cell the gains add up exactly: where that does not lower
-    the distortion, what is left to gain is rounding.
+    gains. If a round does not lower the distortion, it is taken back and the number of moves per
+    cell is quartered. With one move per cell the gains add up exactly; if such a round does not
+    lower the distortion, the remaining gains are rounding errors.
     """
     if partition.labels.device.type == "cpu":
         one_by_one(partition, max_rounds)
@@ -39,7 +40,7 @@ def hartigan(partition: Partition, *, max_rounds: int = 10_000) -> None:
 
 
 def one_by_one(partition: Partition, max_rounds: int) -> None:
-    """Make the moves of each class for itself, by numpy."""
+    """Make the moves of one class after another, by numpy."""
     least = least_gains(partition).numpy()
     for number in range(len(least)):
         settle(Member(partition, number), least[number], most_moves(partition), _MOST, max_rounds)
@@ -47,7 +48,7 @@ def one_by_one(partition: Partition, max_rounds: int) -> None:
 
 
 def all_at_once(partition: Partition, max_rounds: int) -> None:
-    """Make the moves of a whole batch in common rounds, by torch: for GPUs."""
+    """Make the moves of a whole batch in common rounds, by torch, as suits a GPU."""
     moves = _Moves(partition)
     reached = partition.explained
     for _ in range(max_rounds):
@@ -69,9 +70,9 @@ def all_at_once(partition: Partition, max_rounds: int) -> None:
 
 
 def least_gains(partition: Partition) -> Float[Tensor, "batch n"]:
-    """Return what a move must gain to be made."""
+    """Return the least gain for which a latent is moved."""
     share = min(max(_LEAST_GAIN * partition.labels.shape[1], _LOWER), _UPPER)
-    # The median: one far latent must not forbid the others to move.
+    # The median, so that one far latent does not keep the others from moving.
     real = partition.squares.masked_fill(partition.weights <= 0, torch.nan)
     return (share * real.nanmedian(1).values)[:, None] * partition.weights
 
@@ -82,7 +83,7 @@ def most_moves(partition: Partition) -> int:
 
 
 class _Moves:
-    """The moves that a partition could make, and how many of them a round may."""
+    """The possible moves of a partition, and how many of them a round may make."""
 
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
@@ -93,14 +94,14 @@ class _Moves:
         self.most = torch.full_like(self._least[:, 0], most_moves(partition))
 
     def slow(self, failed: Bool[Tensor, " batch"]) -> None:
-        """Allow fewer moves per round, or none where there was but one per cell."""
+        """Allow fewer moves per round, or none if there was only one per cell."""
         self._least[failed & (self.most == 1)] = torch.inf
         self.most[failed] = (self.most[failed] / 4).floor().clamp_min(1)
 
     def _costs(self) -> tuple[Float[Tensor, "batch n"], Float[Tensor, "batch k n"]]:
-        """Return what leaving its cell spares each latent, and what joining every other costs.
+        """Return what each latent saves by leaving its cell, and the cost of joining any other.
 
-        An empty cell costs nothing to join; a latent alone in its cell has nothing to gain.
+        Joining an empty cell costs nothing. A latent alone in its cell has nothing to gain.
         """
         p, weights = self._partition, self._weights
         cells = p.cell_weights
@@ -110,7 +111,7 @@ class _Moves:
             cells = cells.float()[:, :, None]
             costs = p.distances(self._terms).mul_(cells / (cells + weights[:, None]))
         own_cell = p.labels[:, None]
-        # |x - z|^2 W / (W + w), of which leaving spares (W + w) / (W - w) times as much.
+        # Joining costs |x - z|^2 W / (W + w); leaving saves (W + w) / (W - w) times as much.
         own = costs.gather(1, own_cell)[:, 0].clamp_min_(0)
         mine = p.cell_weights.float().gather(1, p.labels)
         rest = mine - weights
@@ -118,7 +119,7 @@ class _Moves:
         return leaving, costs.scatter_(1, own_cell, torch.inf)
 
     def choose(self) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"]]:
-        """Return this round's moves: latents and their new cells, numbered over the batch."""
+        """Return this round's moves: latents and their new cells, both numbered over the batch."""
         p = self._partition
         leaving, costs = self._costs()
         gains = leaving.sub_(costs.amin(1))
@@ -136,7 +137,7 @@ class _Moves:
 
 
 def _rank_within(groups: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
-    """Return how many earlier entries are of the same group."""
+    """Return the number of earlier entries of the same group."""
     ordered, order = groups.sort(stable=True)
     place = torch.arange(len(groups), device=groups.device)
     return torch.empty_like(groups).index_copy_(

@@ -1,7 +1,7 @@
-"""Hartigan's moves on a CPU, one class at a time: the rounds of `hartigan`, by numpy.
+"""Hartigan's moves on a CPU: the rounds of `hartigan` by numpy, one class at a time.
 
-A round is some forty operations on small arrays, and numpy starts three of them while torch starts
-one.
+A round consists of about forty operations on small arrays. numpy starts three of them in the time
+that torch takes to start one.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from ddoq.quantize.partition import Partition
 
 
 class Member:
-    """The cells of one member of a partition, whose labels and sums it changes in place."""
+    """One member of a partition; moves change the partition's labels and sums in place."""
 
     def __init__(self, partition: Partition, number: int) -> None:
         self._space, self._is_even = partition.space, partition.space.is_even
@@ -24,7 +24,7 @@ class Member:
         num, num_cells = len(self.labels), len(self._sums)
         self._row, each = int(partition.owner[number]) * num, np.arange(num)
         self._spots = self.labels * num + each
-        # Kept from round to round: memory that is freed has to be faulted in again.
+        # Buffers are kept from round to round, as freed memory would have to be faulted in again.
         self._costs, self._products = np.empty((2, num_cells, num), np.float32)
         self._factors = np.empty((num_cells, 2), np.float32)
         self._terms = np.stack([np.ones_like(self.squares), self.squares])
@@ -46,9 +46,9 @@ class Member:
         self.explained = float(self._spreads.sum())
 
     def _update_costs(self) -> None:
-        """Write what joining each cell would cost each latent, infinity for its own.
+        """Write the cost of joining each cell for each latent; for its own cell it is infinite.
 
-        Only the cells that a round touched have other costs than before.
+        The costs of a cell change only if the last round touched it.
         """
         cells, costs = self._cell_weights, self._costs
         scale = cells / (cells + self._weights[0]) if self._is_even else np.ones_like(cells)
@@ -66,11 +66,11 @@ class Member:
             costs *= wide / (wide + self._weights)
 
     def gains(self) -> Float[ndarray, " n"]:
-        """Return what the best move of each latent gains; leaves the costs of joining behind."""
+        """Return the gain of each latent's best move; the costs of joining are updated first."""
         self._update_costs()
         costs = self._costs.reshape(-1)
         own = costs.take(self._spots)
-        # Infinite it is where nothing was updated.
+        # A cost that was not updated is still infinite; then the last finite one holds.
         np.copyto(self._own, own.clip(0), where=own < np.inf)
         costs[self._spots] = np.inf
         if self._is_even:
@@ -83,7 +83,7 @@ class Member:
     def choose(
         self, least: Float[ndarray, " n"], most: int, cap: int
     ) -> tuple[Int[ndarray, " m"], Int[ndarray, " m"]]:
-        """Return the best moves, of each cell `most` at most: latents and their new cells."""
+        """Return the best moves, at most `most` per cell, as latents and their new cells."""
         gains = self.gains()
         latents = (gains > least).nonzero()[0]
         latents = latents[np.argsort(-gains[latents], kind="stable")[:cap]]
@@ -100,7 +100,7 @@ class Member:
     def move(
         self, latents: Int[ndarray, " m"], before: Int[ndarray, " m"], after: Int[ndarray, " m"]
     ) -> None:
-        """Move latents from cells to cells."""
+        """Move latents from their cells before to those after."""
         self.labels[latents] = after
         self._spots[latents] = after * len(self.labels) + latents
         self._touched[:] = False
@@ -116,9 +116,9 @@ class Member:
 def _sparing(
     cells: Float[ndarray, " m"], weights: Float[ndarray, " m"] | np.float32
 ) -> Float[ndarray, " m"]:
-    """Return how many times its cost of joining anew a latent spares by leaving.
+    """Return the ratio of what a latent saves by leaving to what rejoining would cost it.
 
-    Alone in its cell it spares nothing.
+    A latent alone in its cell saves nothing.
     """
     rest = cells - weights
     return np.divide(cells + weights, rest, out=np.zeros_like(cells), where=rest > 0)

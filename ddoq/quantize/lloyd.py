@@ -1,4 +1,4 @@
-"""The solver to use: k-means to a fixpoint of Hartigan's moves, on inner products."""
+"""The default solver: k-means to a fixpoint of Hartigan's moves, on inner products."""
 
 import contextlib
 from collections.abc import Generator, Sequence
@@ -17,19 +17,19 @@ from ddoq.quantize.seeding import plus_plus
 from ddoq.quantize.solver import OfRows
 from ddoq.quantize.space import Direct, Gram, centered, direct, gram, prefers_gram
 
-# With few points restarts find better cells, with many Hartigan's moves do: up to K = 3 it takes
-# 16 restarts, from K = 9 one.
+# With few points restarts find better cells, and with many Hartigan's moves do. So there are 16
+# restarts up to K = 3, and one from K = 9.
 _STARTS, _MOST_RESTARTS = 150, 16
-# Of more restarts than these, one in so many goes on after the first iterations: by then it shows
-# which ones will be good.
+# If there are more than _FEW restarts, only the best of them, one in _FEW, go on after the first
+# iterations. By then the good ones stand out.
 _FEW, _FIRST_ITERATIONS = 4, 3
-# So many distances at once are worth several threads.
+# From this many distances at once, several threads pay.
 _SMALL = 2**20
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The latents of one class or several, ready to be quantized any number of times."""
+    """The latents of one or more classes, ready to be quantized any number of times."""
 
     latents: Float[Tensor, "classes n dim"]
     """Centered."""
@@ -37,15 +37,15 @@ class Prepared:
     space: Gram | Direct
 
     def subset(self, index: Int[Tensor, " m"]) -> "Prepared":
-        """Return some latents of a single class, their inner products with them."""
+        """Return some latents of a single class, with their inner products."""
         return Prepared(self.latents[:, index], self.center, self.space.subset(index))
 
 
 class Lloyd:
     """Greedy k-means++, Lloyd's iterations on several restarts, Hartigan's moves on the best.
 
-    The inner products are held as one Gram matrix per class where that is cheaper, and computed
-    when asked otherwise; the result is the same within rounding.
+    `products` says whether the inner products are held as one Gram matrix per class or computed
+    when asked for; `auto` takes the cheaper way. The result is the same within rounding.
     """
 
     is_fork_safe = True
@@ -83,7 +83,7 @@ class Lloyd:
                 "weights are at least 0, and some are above",
             )
         weights = torch.ones(len(latents)) if weights is None else weights.float()
-        # Spares an eighth of the time of many small operations.
+        # Saves an eighth of the time of many small operations.
         with torch.inference_mode():
             each = weights[None].to(latents.device)
             prepared = self.prepare(latents[None], num_points, weights=each)
@@ -98,7 +98,7 @@ class Lloyd:
         *,
         generators: Sequence[torch.Generator],
     ) -> list[Float[Tensor, "k dim"]]:
-        """Return the points of several classes, solved at once; the shorter ones are padded."""
+        """Return the points of several classes, solved at once; shorter classes are padded."""
         small = [num_points >= len(z) for z in classes]
         large = [c for c, is_small in enumerate(small) if not is_small]
         points = [z.float() if is_small else z for z, is_small in zip(classes, small, strict=True)]
@@ -114,7 +114,7 @@ class Lloyd:
         return points
 
     def of_rows(self, latents: Tensor, most_points: int) -> OfRows:
-        """Return what solves subsets of a class, whose inner products they share."""
+        """Return a function that solves subsets of a class on shared inner products."""
         prepared = self.prepare(latents[None], most_points)
 
         return lambda rows, k, own: self.solve(prepared.subset(rows), k, generators=[own])[0]
@@ -126,14 +126,14 @@ class Lloyd:
         *,
         weights: Float[Tensor, "classes n"] | None = None,
     ) -> Prepared:
-        """Center latents `[classes, n, dim]` and multiply them, if that is the cheaper way."""
+        """Center latents `[classes, n, dim]`, and compute their Gram matrices if these are held."""
         if weights is None:
             weights = torch.ones(latents.shape[:2], device=latents.device)
         num, dim = latents.shape[1:]
         restarts = self._restarts(num_points)
         cheaper = prefers_gram(num, dim, num_points, restarts=restarts, moves=self.hartigan)
         is_held = {"auto": cheaper, "held": True, "asked": False}[self.products]
-        # Torch's threads would still be spinning while numpy's multiply.
+        # Otherwise torch's threads would still spin while numpy multiplies.
         with _threads(alone=is_held and latents.device.type == "cpu"):
             x, center = centered(latents, weights)
         return Prepared(x, center, gram(x, weights) if is_held else direct(x, weights))
@@ -141,7 +141,7 @@ class Lloyd:
     def solve(
         self, prepared: Prepared, num_points: int, *, generators: Sequence[torch.Generator]
     ) -> Float[Tensor, "classes k dim"]:
-        """Return the points of every class; an empty cell's point is the class mean."""
+        """Return the points of every class. The point of an empty cell is the class mean."""
         cells = self.partition(prepared.space, num_points, generators=generators)
         with _threads(alone=_is_small(prepared.space.squares, num_points)):
             return cells.means(prepared.latents) + prepared.center
@@ -158,7 +158,7 @@ class Lloyd:
             if restarts > _FEW:
                 lloyd(cells, max_iterations=few)
                 cells = cells.best(-(-restarts // _FEW))
-            # Hartigan's moves end in a fixpoint of Lloyd's iterations, and start as well from less.
+            # Hartigan's moves end in a fixpoint of Lloyd's iterations, so a few of these suffice.
             lloyd(cells, max_iterations=few if self.hartigan else self.max_iterations)
             cells = cells.best()
             if self.hartigan:
@@ -166,7 +166,7 @@ class Lloyd:
         return cells
 
     def _restarts(self, num_points: int) -> int:
-        # At K = 1 every start ends in the mean.
+        # With K = 1 every start ends in the mean.
         if num_points == 1:
             return 1
         return self.restarts or min(_MOST_RESTARTS, max(1, _STARTS // num_points**2))
@@ -178,9 +178,9 @@ def _is_small(values: Tensor, times: int) -> bool:
 
 @contextlib.contextmanager
 def _threads(*, alone: bool) -> Generator[None]:
-    """Run many small operations on one CPU thread, if so told.
+    """Use one CPU thread if `alone`, as suits many small operations.
 
-    Two are hardly faster, and several times slower where another program keeps one of them busy.
+    Two threads are hardly faster, and several times slower if another program occupies a core.
     """
     before = torch.get_num_threads()
     if alone and before > 1:

@@ -1,11 +1,11 @@
-"""Latents dealt out to cells: Lloyd's iterations and Hartigan's moves, on inner products alone.
+"""Partitions of latents into cells, and Lloyd's iterations on them, by inner products alone.
 
 A point is the weighted mean of its cell, so a partition determines the points, and
 
     |x_i - z_k|^2 = G_ii - 2 S_ki / W_k + Q_k / W_k^2
 
-with S_ki the inner product of cell k's weighted sum with latent i, W_k the cell's weight and Q_k
-its sum's squared norm. The distortion is (sum_i w_i G_ii - sum_k Q_k / W_k) / sum_i w_i.
+where S_ki is the inner product of cell k's weighted sum with latent i, W_k the cell's weight and
+Q_k the squared norm of its sum. The distortion is (sum_i w_i G_ii - sum_k Q_k / W_k) / sum_i w_i.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from torch import Tensor
 
 from ddoq.quantize.space import Space
 
-# A gain below this share of the mean squared norm is rounding.
+# Gains below this share of the mean squared norm are rounding errors.
 _LEAST_GAIN = 1e-6
 
 
 @dataclass
 class Partition:
-    """Cells of one or more classes, each with several restarts, flattened to a batch.
+    """The cells of one or more classes with several restarts each, flattened to a batch.
 
-    Moves name latents and cells by their numbers over the whole batch, which spares small
-    operations: latent i of member b is b * n + i, its cell k is b * num_points + k.
+    Latents and cells are numbered over the whole batch, which saves small operations: latent i of
+    member b is b * n + i, and its cell k is b * num_points + k.
     """
 
     space: Space
@@ -45,14 +45,14 @@ class Partition:
     def of(
         cls, space: Space, labels: Int[Tensor, "classes restarts n"], num_points: int
     ) -> "Partition":
-        """Add up the cells of a labeling."""
+        """Make a partition of the cell of each latent."""
         num_classes, restarts, num = labels.shape
         owner = torch.arange(num_classes, device=labels.device).repeat_interleave(restarts)
         flat = labels.reshape(-1, num).clone()
         return cls(space, owner, flat, _sums(space, flat, num_points))
 
     def recount(self) -> None:
-        """Take in labels and sums that somebody changed."""
+        """Update everything that follows from labels and sums after these were changed in place."""
         members = torch.arange(len(self.labels), device=self.labels.device)[:, None]
         self.homes = (self.labels + members * self.num_points).flatten()
         """The cell of each latent, both numbered over the batch."""
@@ -75,7 +75,7 @@ class Partition:
 
     @property
     def explained(self) -> Float[Tensor, " batch"]:
-        """What the points explain of the weighted sum of squared norms."""
+        """The part of the weighted sum of squared norms that the points explain."""
         return (self.norms * self.inverse_weights).sum(1)
 
     @property
@@ -86,7 +86,7 @@ class Partition:
         return ((spread - self.explained) / weights.sum(1)).clamp_min(0)
 
     def best(self, num: int = 1) -> "Partition":
-        """Return the restarts with the least distortion of each class."""
+        """Return the `num` restarts of each class with the least distortion."""
         num_classes = len(self.space.squares)
         each = self.distortions.view(num_classes, -1)
         start = torch.arange(num_classes, device=each.device)[:, None] * each.shape[1]
@@ -94,7 +94,7 @@ class Partition:
         return Partition(self.space, self.owner[kept], self.labels[kept], self.sums[kept])
 
     def means(self, latents: Float[Tensor, "classes n dim"]) -> Float[Tensor, "classes k dim"]:
-        """Return the mean of each cell of one partition per class, zero for an empty one."""
+        """Return the mean of each cell for one partition per class; an empty cell gives zero."""
         num_classes, _, dim = latents.shape
         cells = self.labels + self.num_points * self.owner[:, None]
         rows = latents if self.space.is_even else latents * self.weights[:, :, None]
@@ -109,8 +109,8 @@ class Partition:
         """Return the squared distance of every latent to every mean, times the cell's scale.
 
         Args:
-            terms: A row of ones, and one of the latents' squared norms.
-            scale: 1 without. An empty cell's mean is taken to be the origin.
+            terms: A row of ones and a row of the latents' squared norms.
+            scale: 1 if None. The mean of an empty cell is taken to be the origin.
         """
         inverse = self.inverse_weights
         if scale is None:
@@ -144,14 +144,14 @@ class Partition:
 def _sums(
     space: Space, labels: Int[Tensor, "batch n"], num_points: int
 ) -> Float[Tensor, "batch k n"]:
-    """Add up every restart's cells, one restart of all classes at a time."""
+    """Return the sums of every restart's cells, for one restart of all classes at a time."""
     by_class = labels.view(len(space.squares), -1, labels.shape[1])
     sums = [space.sums(by_class[:, r], num_points) for r in range(by_class.shape[1])]
     return torch.stack(sums, 1).flatten(0, 1) if len(sums) > 1 else sums[0]
 
 
 def cheapest(costs: Float[Tensor, "batch k n"], latents: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
-    """Return the cell that costs each of some latents least: for few, faster than for all."""
+    """Return the cheapest cell of each given latent. For few latents this beats a full argmin."""
     num_points, num = costs.shape[1:]
     batch = latents // num
     columns = costs[batch, :, latents - batch * num]
@@ -161,10 +161,10 @@ def cheapest(costs: Float[Tensor, "batch k n"], latents: Int[Tensor, " m"]) -> I
 def lloyd(partition: Partition, *, max_iterations: int) -> None:
     """Move every latent to its nearest mean until none moves (Lloyd 1982).
 
-    A cell that lost all its latents takes the one farthest from its mean, which never raises the
-    distortion.
+    A cell that has lost all its latents takes the latent farthest from its mean, which never raises
+    the distortion.
     """
-    # A latent leaves its cell only for one that is nearer by more than rounding.
+    # A latent changes cells only if the other mean is nearer by more than rounding.
     slack = 1e-6 * partition.squares
     terms = torch.stack([torch.ones_like(slack), partition.squares], 1)
     for _ in range(max_iterations):

@@ -1,4 +1,4 @@
-"""What comes out of a quantizer: points, their masses, and how well they stand for the data."""
+"""The result of a quantizer: points, their masses and their distortion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -13,18 +13,18 @@ from ddoq.files.artifacts import join_tensors, read_tensors, write_tensors
 
 @dataclass(frozen=True)
 class Quantization:
-    """Weighted points of all classes, flat, so that classes may have different numbers of them."""
+    """The weighted points of all classes in one row, as classes may have different numbers."""
 
     points: Float[Tensor, "n ..."]
     labels: Int[Tensor, " n"]
     counts: Int[Tensor, " n"]
-    """How many latents each point stands for."""
+    """The number of latents that each point stands for."""
     masses: Float[Tensor, " n"]
-    """The share of its class that each point stands for; they sum to 1 in a class."""
+    """The share of its class that each point stands for. They sum to 1 within a class."""
     distortions: Float[Tensor, " classes"]
     """The mean squared distance of each class's latents to their points: W2 squared."""
     requested: Int[Tensor, " classes"]
-    """How many points were asked for; what is missing had an empty cell."""
+    """The number of points asked for in each class. Points with an empty cell are left out."""
 
     @property
     def num_classes(self) -> int:
@@ -39,7 +39,7 @@ class Quantization:
 
     @property
     def offsets(self) -> Int[Tensor, " classes_and_one"]:
-        """Where each class begins, and the end."""
+        """The row where each class begins, and the number of rows."""
         sizes = torch.bincount(self.labels, minlength=self.num_classes)
         return torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
 
@@ -59,7 +59,7 @@ class Quantization:
 
     @staticmethod
     def join(parts: Sequence[Path], folder: Path) -> None:
-        """Put the results of all classes together, in order, one in memory at a time."""
+        """Join the results of all classes in order, with one class in memory at a time."""
         join_tensors(folder / _FILE, parts, _NAMES)
 
 

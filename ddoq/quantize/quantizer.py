@@ -1,4 +1,4 @@
-"""The shell around a solver: Lightning streams the classes, each rank takes its share."""
+"""The Lightning shell around a solver: classes are streamed, and each rank takes its share."""
 
 import contextlib
 import warnings
@@ -15,7 +15,7 @@ from ddoq.errors import IntegrityError
 from ddoq.files.artifacts import write_tensors
 from ddoq.processes.forks import side_by_side
 from ddoq.processes.world import World
-from ddoq.quantize.cell import (
+from ddoq.quantize.one_class import (
     NO_SHRINKAGE,
     Shrinkage,
     checked_points,
@@ -27,7 +27,8 @@ from ddoq.quantize.cell import (
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.solver import Batched, Solver, is_fork_safe, wants_its_counts
 
-# Starting a process costs as much as about three classes; after so many it is started anew.
+# A process costs as much to start as about three classes to solve. It needs at least so many
+# classes, and is replaced by a new one after at most so many.
 _LEAST_PER_PROCESS, _MOST_PER_PROCESS = 8, 32
 
 
@@ -35,7 +36,7 @@ class Quantizer(LightningModule):
     """Latents in, points and masses out, one class or a group of them per prediction step.
 
     A group is solved at once, or side by side in `processes`. Each class is written as soon as it
-    is done; `quantize` puts them together.
+    is done, and `quantize` joins them.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Quantizer(LightningModule):
         return [c.label for c in batch]
 
     def _one(self, one: ClassLatents) -> int:
-        # On the CPU, mapped latents are read where they lie.
+        # On the CPU, memory-mapped latents are read where they are.
         is_moved = isinstance(self.solver, Batched) and self.device.type != "cpu"
         with named(one.label):
             result = quantize_class(
@@ -122,7 +123,7 @@ class Quantizer(LightningModule):
 
 
 def part(work: Path, label: int) -> Path:
-    """Return where a class's result waits until all classes are done."""
+    """Return the file that holds a class's result until all classes are done."""
     return work / f"class-{label:05d}.safetensors"
 
 
@@ -140,24 +141,14 @@ def quantize(
     processes: int = 1,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Quantize every class of a store into `work`, going on where an earlier call stopped.
+    """Quantize every class of a store into `work`; classes that are done are not done again.
 
-    Args:
-        store: The latents.
-        solver: Finds the points of a class.
-        num_points: One number per class.
-        seed: Of everything that the solver draws.
-        trainer: A Lightning Trainer.
-        work: The folder to write to.
-        world: The ranks.
-        shrinkage: What is done to the solver's points.
-        batch: Classes that are solved at once; more than one only pays on a GPU.
-        processes: On the CPU of a single rank, classes that are solved side by side, each on one
-            core. Then there is no batch.
-        advance: Called with the number of classes that were done.
+    `num_points` has one number per class. A `batch` of several classes pays only on a GPU. On the
+    CPU of a single rank, `processes` solve classes side by side on one core each, without batches.
+    `advance` is called with the number of classes that were done.
     """
     labels = range(len(store.counts))
-    # One rank looks for all: files may show on others later.
+    # One rank looks for all, as others may see new files only later.
     done = world.broadcast([c for c in labels if part(work, c).exists()])
     processes = _worthwhile(processes, len(labels), solver, world)
     quantizer = Quantizer(
@@ -174,22 +165,27 @@ def quantize(
         latents = Latents(store, skip=done, group=group)
         trainer.predict(quantizer, datamodule=latents, return_predictions=False)
     world.barrier()
-    if not world.is_first:
-        return
-    Quantization.join([part(work, c) for c in labels], work)
-    for label in labels:
-        part(work, label).unlink()
+    if world.is_first:
+        _join(store, num_points, work)
+
+
+def _join(store: LatentStore, num_points: Sequence[int], work: Path) -> None:
+    """Join the classes, and warn if some have fewer latents than points were asked for."""
+    parts = [part(work, label) for label in range(len(store.counts))]
+    Quantization.join(parts, work)
+    for file in parts:
+        file.unlink()
     short = [c for c, n in enumerate(store.counts) if n < num_points[c]]
     if short:
         warnings.warn(
             f"{len(short)} classes have fewer images than points were asked for; "
             "each of their images became a point",
-            stacklevel=2,
+            stacklevel=3,
         )
 
 
 def _worthwhile(processes: int, num_classes: int, solver: Solver, world: World) -> int:
-    """Return how many processes may be forked, and have enough to do."""
+    """Return how many processes may be forked and would have enough to do."""
     # CUDA would not survive a fork.
     if not is_fork_safe(solver) or world.size > 1 or world.device.type != "cpu":
         return 1

@@ -1,4 +1,4 @@
-"""Where do the iterations start? Greedy k-means++ on inner products, many restarts at once."""
+"""Greedy k-means++ on inner products, for many restarts at once: where iterations start."""
 
 import math
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ddoq.quantize.space import Space
 
-# Rounded up, a spot would fall behind the last latent that has a chance.
+# A spot that is rounded up to 1 would fall behind the last latent that has a chance.
 _BELOW_ONE = 1 - 2.0**-20
 
 
@@ -36,13 +36,13 @@ def plus_plus(
 def all_at_once(
     space: Space, owner: Int[Tensor, " batch"], spots: Float[Tensor, "k batch m"]
 ) -> Int[Tensor, "batch n"]:
-    """Return the cells of a whole batch, one start of each at a time, by torch: for GPUs."""
+    """Return the cells of a whole batch by torch, as suits a GPU: one start of each at a time."""
     num = space.squares.shape[1]
     squares, weights = space.squares[owner], space.weights[owner]
     each, first = torch.arange(len(owner), device=owner.device), owner[:, None] * num
 
     def less_squares(index: Int[Tensor, "b m"]) -> Float[Tensor, "b m n"]:
-        """Return squared distances less the latents' own squared norms: spares an addition."""
+        """Return squared distances less the latents' squared norms, which saves an addition."""
         products = space.rows((index + first).view(-1)).view(*index.shape, num)
         return torch.sub(squares.gather(1, index)[:, :, None], products, alpha=2)
 
@@ -62,7 +62,7 @@ def all_at_once(
 def _drawn(chances: Float[Tensor, "b n"], spots: Float[Tensor, "b m"]) -> Int[Tensor, "b m"]:
     """Draw indices with probability proportional to `chances`, never one of chance 0.
 
-    Unless all chances are: then it is the last index, which is no nearer to anything.
+    If all chances are 0, the last index is drawn. It is no nearer to anything, so cells stay.
     """
     cumulative = chances.cumsum(1)
     spots = spots * cumulative[:, -1:]
@@ -72,7 +72,7 @@ def _drawn(chances: Float[Tensor, "b n"], spots: Float[Tensor, "b m"]) -> Int[Te
 def one_by_one(
     space: Space, owner: Int[Tensor, " batch"], spots: Float[Tensor, "k batch m"]
 ) -> Int[Tensor, "batch n"]:
-    """Return the cells of each member for itself, by numpy, which starts an operation sooner."""
+    """Return the cells of one member after another, by numpy, which starts operations faster."""
     cells = [_grown(space, label, spots[:, b].numpy()) for b, label in enumerate(owner.tolist())]
     return torch.from_numpy(np.stack(cells))
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 OfRows = Callable[[Tensor, int, torch.Generator], Tensor]
-"""From some rows of a class, a number of points and a generator to the points of these rows."""
+"""A function of row numbers, a number of points and a generator that returns their points."""
 
 
 @runtime_checkable
@@ -21,7 +21,7 @@ class Solver(Protocol):
     def __call__(self, latents: Tensor, num_points: int, *, generator: torch.Generator) -> Tensor:
         """Return at most `num_points` points for latents `[n, dim]` of any float type.
 
-        There are never fewer latents than points.
+        There are at least as many latents as points.
         """
         ...
 
@@ -30,7 +30,7 @@ class Solver(Protocol):
 class Batched(Protocol):
     """A solver that solves several classes at once, which keeps a GPU busy.
 
-    It computes wherever the latents are. Other solvers get their latents on the CPU.
+    It computes on the device of its latents. Other solvers get their latents on the CPU.
     """
 
     def several(
@@ -45,7 +45,7 @@ class Forkable(Protocol):
     """A solver that may run in forked processes, so that a CPU solves classes side by side."""
 
     is_fork_safe: bool
-    """Whether it does. The threads of faiss and of scikit-learn may not survive a fork."""
+    """Whether it may. The threads of faiss and of scikit-learn may not survive a fork."""
 
 
 @runtime_checkable
@@ -53,13 +53,16 @@ class Sharing(Protocol):
     """A solver that can share work between several subsets of the same latents."""
 
     def of_rows(self, latents: Tensor, most_points: int) -> OfRows:
-        """Do the shared work for at most `most_points` points; return what solves a subset."""
+        """Do the shared work, and return a function that solves subsets.
+
+        No subset is asked for more than `most_points` points.
+        """
         ...
 
 
 @runtime_checkable
 class Counting(Protocol):
-    """A solver that counts on the way, and may want its own counts for masses."""
+    """A solver that counts latents while it runs, and may want masses to be made of these."""
 
     streaming_counts: bool
     """Whether it wants them. Such a solver is never batched."""

@@ -1,7 +1,7 @@
-"""Inner products of centered latents: all held at once, or computed when they are asked for.
+"""Inner products of centered latents, either all held at once or computed when asked for.
 
 Seeding, Lloyd's iterations and Hartigan's moves need nothing else, whatever the dimension. Classes
-come in batches, the shorter ones padded with latents of weight 0, which no algorithm ever draws,
+come in batches. Shorter classes are padded with latents of weight 0, which no algorithm ever draws,
 counts or moves.
 """
 
@@ -16,8 +16,8 @@ from torch import Tensor
 
 # The Gram matrix of a class may take this much memory (1 GiB: 16,384 latents).
 _MOST_BYTES = 2**30
-# What Lloyd's iterations (of all restarts, and of those that go on) and Hartigan's moves come to,
-# measured on autoencoder latents.
+# The usual numbers of Lloyd's iterations (of all restarts, and of those that go on) and of
+# Hartigan's moves, measured on autoencoder latents.
 _FIRST_ITERATIONS, _ITERATIONS = 3, 20
 _MOVES_PER_LATENT = 0.7
 
@@ -33,7 +33,7 @@ class Space(Protocol):
 
     @property
     def weights(self) -> Float[Tensor, "classes n"]:
-        """What each latent counts; 0 for padding."""
+        """The weight of each latent; 0 for padding."""
         ...
 
     @property
@@ -55,13 +55,13 @@ class Space(Protocol):
         ...
 
     def most_shifts(self, num_cells: int) -> int:
-        """Return how many rows cost no more, and no more memory, than all sums anew."""
+        """Return how many rows are at most as expensive as all sums, in time and memory."""
         ...
 
 
 @dataclass(frozen=True)
 class Gram:
-    """All inner products, held in memory: exact, and free of the dimension."""
+    """All inner products, held in memory. The cost of using them is independent of `dim`."""
 
     matrix: Float[Tensor, "classes n n"]
     squares: Float[Tensor, "classes n"]
@@ -85,18 +85,18 @@ class Gram:
         return sums.index_add_(0, cells.flatten(), rows).view(num_classes, num_cells, num)
 
     def most_shifts(self, num_cells: int) -> int:
-        """A row is there already: a quarter of all of them."""
+        """Rows are there already, so a quarter of all."""
         return self.squares.shape[1] // 4
 
     def subset(self, index: Int[Tensor, " m"]) -> "Gram":
-        """Return the same of some latents of a single class: a fold of a cross-validation."""
+        """Return the products of some latents of a single class, such as a fold."""
         matrix = self.matrix[0].index_select(0, index).index_select(1, index)
         return Gram(matrix[None], self.squares[:, index], self.weights[:, index], self.is_even)
 
 
 @dataclass(frozen=True)
 class Direct:
-    """The latents themselves, multiplied when asked: for classes too large for a Gram matrix."""
+    """The latents, multiplied when asked for, for classes too large for a Gram matrix."""
 
     latents: Float[Tensor, "classes n dim"]
     squares: Float[Tensor, "classes n"]
@@ -124,11 +124,11 @@ class Direct:
         return sums.view(num_classes, num_cells, dim) @ self.latents.mT
 
     def most_shifts(self, num_cells: int) -> int:
-        """A row costs as much as a sum."""
+        """A row costs as much as a sum, so as many as there are cells."""
         return num_cells
 
     def subset(self, index: Int[Tensor, " m"]) -> "Direct":
-        """Return the same of some latents of a single class."""
+        """Return the products of some latents of a single class."""
         return Direct(
             self.latents[:, index], self.squares[:, index], self.weights[:, index], self.is_even
         )
@@ -141,7 +141,7 @@ def centered(
     x = latents.float() if latents.dtype != torch.float32 else latents.clone()
     center = _mean(x, weights)
     x.sub_(center)
-    # The mean of what is left mends the rounding of a mean far from the origin.
+    # Subtracting the mean of the rest fixes the rounding of a mean far from the origin.
     rest = _mean(x, weights)
     return x.sub_(rest), center + rest
 
@@ -163,7 +163,7 @@ def gram(latents: Float[Tensor, "classes n dim"], weights: Float[Tensor, "classe
 
 
 def _squared(latents: Float[Tensor, "classes n dim"]) -> Float[Tensor, "classes n n"]:
-    """Multiply by numpy, which computes but half of a symmetric product, on torch's threads."""
+    """Multiply by numpy on torch's threads: it computes only half of a symmetric product."""
     arrays = latents.numpy()
     with _blas().limit(limits=torch.get_num_threads(), user_api="blas"):
         products = [torch.from_numpy(z @ z.T) for z in arrays]
@@ -181,10 +181,10 @@ def direct(latents: Float[Tensor, "classes n dim"], weights: Float[Tensor, "clas
 
 
 def prefers_gram(num: int, dim: int, num_points: int, *, restarts: int, moves: bool) -> bool:
-    """Say which form is cheaper, by the multiplications that each will need.
+    """Say whether the Gram matrix needs fewer multiplications than the direct form.
 
-    The Gram matrix costs n^2 d / 2 once, and n^2 per iteration and restart; the direct form n K d
-    per iteration, and n d for each of Hartigan's moves.
+    The Gram matrix costs n^2 d / 2 once, and n^2 per iteration and restart. The direct form costs
+    n K d per iteration, and n d for each of Hartigan's moves.
     """
     if num_points == 1 or 4 * num**2 > _MOST_BYTES:
         return False

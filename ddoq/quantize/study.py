@@ -1,7 +1,7 @@
-"""What do held-out latents say of a store? Cross-validation of some classes, kept as JSON.
+"""The study of a store: cross-validation of some of its classes, kept as JSON.
 
-It judges numbers of points and shrinkages; it costs several quantizations of the classes it looks
-at, and says how long that took.
+A study judges numbers of points and shrinkages. It costs several quantizations of each class that
+it looks at, and records how long that took.
 """
 
 import time
@@ -14,15 +14,15 @@ from ddoq.data.latents import LatentStore, deal
 from ddoq.errors import UsageError
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.processes.world import World
-from ddoq.quantize.allocation import Curve
-from ddoq.quantize.cell import named, refuse_not_finite
+from ddoq.quantize.allocation import GainCurve
+from ddoq.quantize.one_class import named, refuse_not_finite
 from ddoq.quantize.shrinkage import STRENGTHS, Towards
 from ddoq.quantize.solver import Solver
 from ddoq.quantize.validation import Trial, cross_validate
 
 _SERIES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-# The grid of numbers of points goes this far beyond the number that is asked for, and so far at
-# least.
+# The grid of numbers of points ends at _REACH times the number that is asked for, and not before
+# _LEAST_REACH.
 _REACH, _LEAST_REACH = 2.5, 50
 
 
@@ -44,8 +44,8 @@ class Study:
     def strength(self, towards: Towards, num_points: int) -> float:
         """Return the strength that is best for most of the classes together.
 
-        Classes are compared by the ratio to their own unshrunk points; where none was tried with
-        this number of points, the nearest number counts.
+        Each class counts by the ratio to its own unshrunk points. If this number of points was not
+        tried, the nearest one that was is used.
         """
         ratios: dict[float, list[float]] = {}
         for rows in self.trials.values():
@@ -63,33 +63,34 @@ class Study:
         rows = self.trials.get(label, [])
         return next((t for t in rows if (t.num_points, t.towards, t.strength) == wanted), None)
 
-    def curve(self, label: int, towards: Towards = "none") -> Curve:
-        """Return a class's held-out distortion by number of points, at all classes' strength."""
+    def curve(self, label: int, towards: Towards = "none") -> GainCurve:
+        """Return a class's held-out distortions, at the strength that is best for all classes."""
         numbers = sorted({t.num_points for t in self.trials.get(label, [])})
         strengths = {k: self.strength(towards, k) if towards != "none" else 0.0 for k in numbers}
         rows = [self.trial(label, k, towards, strengths[k]) for k in numbers]
         found = [t for t in rows if t is not None]
-        return Curve(tuple(t.num_points for t in found), tuple(t.held_out for t in found))
+        return GainCurve(tuple(t.num_points for t in found), tuple(t.held_out for t in found))
 
-    def curves(self, counts: Sequence[int], towards: Towards = "none") -> list[Curve]:
-        """Return the curve of every class; that of a class too small to judge is the mean one."""
+    def curves(self, counts: Sequence[int], towards: Towards = "none") -> list[GainCurve]:
+        """Return the curve of every class. A class too small to judge gets the mean curve."""
         means = self.means(towards)
         if not means:
             raise UsageError(
                 "no class has enough latents to judge how a budget should be spread",
                 "give distiller.images_per_class instead of distiller.budget",
             )
-        typical = Curve(tuple(means), tuple(held_out for held_out, _ in means.values()))
-        others = [typical if n > 1 else Curve((), ()) for n in counts]
+        typical = GainCurve(tuple(means), tuple(held_out for held_out, _ in means.values()))
+        others = [typical if n > 1 else GainCurve((), ()) for n in counts]
         return [
             self.curve(label, towards) if label in self.trials else other
             for label, other in enumerate(others)
         ]
 
     def means(self, towards: Towards = "none") -> dict[int, tuple[float, float]]:
-        """Return held-out distortion and its standard error by number of points.
+        """Return the mean held-out distortion and its standard error by number of points.
 
-        Means over the classes, of the best strength; only numbers that every class was tried with.
+        Means are over the classes, at the best strength, for numbers that all classes were tried
+        with.
         """
         best: dict[int, list[Trial]] = {}
         for rows in self.trials.values():
@@ -109,8 +110,8 @@ class Study:
     def most_telling(self, towards: Towards = "none") -> int | None:
         """Return the number of points beyond which held-out latents come no closer.
 
-        The smallest number that no larger one beats by more than a standard error; none where the
-        largest number that was tried still does.
+        It is the smallest number that no larger one beats by more than a standard error, and None
+        if that is the largest number that was tried.
         """
         means = self.means(towards)
         for k, (held_out, _) in means.items():
@@ -148,7 +149,7 @@ def grid(num_points: int) -> list[int]:
 
 
 def chosen(counts: Sequence[int], most: int, *, folds: int) -> list[int]:
-    """Return at most so many classes, evenly spaced, of those that can be split into folds."""
+    """Return at most `most` classes, evenly spaced among those large enough for the folds."""
     able = [c for c, n in enumerate(counts) if n >= 2 * folds]
     num = min(most, len(able))
     return [able[i * len(able) // num] for i in range(num)]
@@ -167,7 +168,7 @@ def study(
     strengths: Sequence[float] = STRENGTHS,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Cross-validate classes, shared among the ranks, going on where an earlier call stopped."""
+    """Cross-validate classes, shared among the ranks; finished ones are not done again."""
     dealt = deal([store.counts[c] for c in labels], world.size)[world.rank]
     for label in (labels[i] for i in dealt):
         if not _part(work, label).exists():
@@ -175,13 +176,9 @@ def study(
             latents = store.latents(label).flatten(1)
             with named(label):
                 refuse_not_finite(latents)
+            generator = keyed.generator("study", seed, label)
             trials = cross_validate(
-                latents,
-                solver,
-                num_points,
-                folds=folds,
-                generator=keyed.generator("study", seed, label),
-                strengths=strengths,
+                latents, solver, num_points, folds=folds, generator=generator, strengths=strengths
             )
             seconds = time.perf_counter() - start
             found = {"seconds": seconds, "trials": [asdict(t) for t in trials]}
@@ -189,13 +186,18 @@ def study(
         advance(world.size)
     world.barrier()
     if world.is_first:
-        parts = {label: read_json(_part(work, label)) for label in labels}
-        trials = {label: p["trials"] for label, p in parts.items() if p["trials"]}
-        seconds = sum(p["seconds"] for p in parts.values())
-        write_json(work / _FILE, {"trials": trials, "seconds": seconds, "folds": folds})
-        for label in labels:
-            _part(work, label).unlink()
+        _join(work, labels, folds)
     world.barrier()
+
+
+def _join(work: Path, labels: Sequence[int], folds: int) -> None:
+    """Join the trials of all classes in one file."""
+    parts = {label: read_json(_part(work, label)) for label in labels}
+    trials = {label: p["trials"] for label, p in parts.items() if p["trials"]}
+    seconds = sum(p["seconds"] for p in parts.values())
+    write_json(work / _FILE, {"trials": trials, "seconds": seconds, "folds": folds})
+    for label in labels:
+        _part(work, label).unlink()
 
 
 def _part(work: Path, label: int) -> Path:

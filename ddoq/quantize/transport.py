@@ -1,15 +1,15 @@
-"""How far are weighted points from the latents they stand for, in Wasserstein-2?
+"""Wasserstein-2 distances between latents and weighted points.
 
-With the masses of the points' Voronoi cells W2^2 is the distortion; with any other masses it is
-larger, and only optimal transport says by how much. Small problems are solved exactly, by the
-network simplex of Bonneel et al. (2011). Large ones are enclosed: any potentials g give the lower
-bound of Kantorovich's dual,
+With the masses of the points' Voronoi cells, W2^2 is the distortion. With any other masses it is
+larger, and optimal transport says by how much. Small problems are solved exactly by the network
+simplex of Bonneel et al. (2011). Large ones are enclosed: any potentials g give the lower bound of
+Kantorovich's dual,
 
     sum_k m_k g_k + sum_i w_i min_k (c_ik - g_k),
 
-and any plan with the right marginals an upper one. The potentials ascend the entropic semi-dual
-(Cuturi and Peyré 2018) at falling temperatures; its plan is rounded to the marginals as in
-Algorithm 2 of Altschuler, Weed and Rigollet (2017).
+and any plan with the right marginals gives an upper bound. The potentials maximize the entropic
+semi-dual (Cuturi and Peyré 2018) at falling temperatures. Its plan is rounded to the marginals as
+in Algorithm 2 of Altschuler, Weed and Rigollet (2017).
 """
 
 import warnings
@@ -24,14 +24,14 @@ from torch import Tensor
 from ddoq.errors import IntegrityError
 
 MOST_EXACT_ENTRIES = 4_000_000
-"""Up to this many latents times points W2 is computed exactly, in seconds and 160 MB ..."""
+"""W2 is exact up to this many latents times points, which takes seconds and 160 MB ..."""
 MOST_EXACT_NODES = 25_000
-"""... if latents and points together are no more than this: 40,000 + 100 took 14 s."""
+"""... and up to this many latents and points together; 40,000 + 100 took 14 s."""
 
 _CHUNK_ENTRIES = 2**20
 _MOST_PIVOTS = 10**9
-# In units of the mean excess of a latent's cost over its least; measured on autoencoder latents,
-# 0.01 encloses W2^2 to 0.1 % at 200 points, and hotter starts save steps.
+# Temperatures are in units of a latent's mean cost above its least one. On autoencoder latents 0.01
+# encloses W2^2 to 0.1 % at 200 points; hotter starts save steps.
 _TEMPERATURES = (0.1, 0.03, 0.01, 0.003, 0.001)
 _STEPS = 20
 _GAP = 1e-3
@@ -39,12 +39,12 @@ _GAP = 1e-3
 
 @dataclass(frozen=True)
 class Transport:
-    """W2 squared, or what it lies between."""
+    """W2 squared, or bounds of it."""
 
     lower: float
     upper: float
     is_exact: bool
-    """Whether the problem was solved; then the two are equal."""
+    """Whether the problem was solved. Then both bounds are equal."""
 
 
 def transport(
@@ -52,12 +52,12 @@ def transport(
     masses: Float[Tensor, " k"],
     weights: Float[Tensor, " n"] | None = None,
 ) -> Transport:
-    """Return W2 squared: exact up to `MOST_EXACT_ENTRIES` and `MOST_EXACT_NODES`, else enclosed.
+    """Return W2 squared: exactly up to `MOST_EXACT_ENTRIES` and `MOST_EXACT_NODES`, else bounds.
 
     Args:
         squared_distances: Of every latent to every point.
-        masses: Of the points; normalized here.
-        weights: Of the latents, equal where none are given; normalized here.
+        masses: Of the points. They need not sum to 1.
+        weights: Of the latents, equal if None. They need not sum to 1.
     """
     is_small = sum(squared_distances.shape) <= MOST_EXACT_NODES
     if is_small and squared_distances.numel() <= MOST_EXACT_ENTRIES:
@@ -73,15 +73,15 @@ def w2_squared(
 ) -> float:
     """Return W2 squared, exactly.
 
-    Time grows faster than the number of entries, and memory is some 40 bytes for each of them:
-    beyond `MOST_EXACT_ENTRIES` or `MOST_EXACT_NODES` use `w2_bounds`.
+    Time grows faster than the number of entries, and memory is about 40 bytes for each. Beyond
+    `MOST_EXACT_ENTRIES` or `MOST_EXACT_NODES` use `w2_bounds`.
     """
-    # Imported here: it takes a second.
+    # Imported here, as the import takes a second.
     import ot
 
     problem = _problem(squared_distances, masses, weights)
     with warnings.catch_warnings():
-        # What went wrong is in the log as well.
+        # The log says what went wrong, so the warning is not needed.
         warnings.simplefilter("ignore")
         value, log = ot.emd2(
             problem.weights.cpu().numpy(),
@@ -103,10 +103,10 @@ def w2_bounds(
     masses: Float[Tensor, " k"],
     weights: Float[Tensor, " n"] | None = None,
 ) -> tuple[float, float]:
-    """Return a lower and an upper bound of W2 squared, both valid whatever the gap.
+    """Return a lower and an upper bound of W2 squared.
 
-    They are improved until they differ by less than 0.1 % or the temperatures are used up.
-    With the masses of the Voronoi cells they are equal.
+    Both are valid whatever the gap. They are improved until they differ by less than 0.1 %, or
+    until the temperatures are used up. With the masses of the Voronoi cells they are equal.
     """
     problem = _problem(squared_distances, masses, weights)
     potentials = torch.zeros_like(problem.masses)
@@ -118,7 +118,7 @@ def w2_bounds(
         potentials = _ascend(problem, potentials, temperature * spread)
         below, above = _bounds(problem, potentials, temperature * spread)
         lower, upper = max(lower, below), min(upper, above)
-    # Where they coincide, rounding may have exchanged them.
+    # Bounds that coincide may have been exchanged by rounding.
     return min(lower, upper), upper
 
 
@@ -129,7 +129,7 @@ class _Problem:
     weights: Float[Tensor, " n"]
 
     def chunks(self) -> Iterator[tuple[Float[Tensor, "chunk k"], Float[Tensor, " chunk"]]]:
-        """Yield some latents' costs, in double precision, and their weights."""
+        """Yield the costs of some latents in double precision, and their weights."""
         rows = max(1, _CHUNK_ENTRIES // self.costs.shape[1])
         for costs, weights in zip(self.costs.split(rows), self.weights.split(rows), strict=True):
             yield costs.double(), weights
@@ -157,12 +157,12 @@ def _normalized(shares: Tensor, name: str) -> Tensor:
 
 
 def _spread(problem: _Problem) -> float:
-    """Return the mean over latents of the mean cost less the least."""
+    """Return the mean over latents of their mean cost less their least cost."""
     return sum(float(w @ (c.mean(1) - c.min(1).values)) for c, w in problem.chunks())
 
 
 def _ascend(problem: _Problem, potentials: Tensor, temperature: float) -> Tensor:
-    """Raise the entropic semi-dual by some steps of L-BFGS."""
+    """Return potentials that raise the entropic semi-dual, by some steps of L-BFGS."""
     from scipy.optimize import minimize
 
     def descent(x: Any) -> tuple[float, Any]:
@@ -191,12 +191,12 @@ def _semi_dual(
 def _bounds(
     problem: _Problem, potentials: Float[Tensor, " k"], temperature: float
 ) -> tuple[float, float]:
-    """Return the dual's value, and the cost of the potentials' plan rounded to the marginals."""
+    """Return the dual's value, and the cost of the potentials' plan after rounding."""
     lower, sums = float(problem.masses @ potentials), torch.zeros_like(problem.masses)
     for costs, weights in problem.chunks():
         lower += float(weights @ (costs - potentials).min(1).values)
         sums += _plan(costs, weights, potentials, temperature).sum(0)
-    # Points that got too much give up a share of it; what is free goes to those that lack some.
+    # Points with too much mass give up a share of it, which goes to those with too little.
     kept = (problem.masses / sums.clamp_min(torch.finfo(sums.dtype).tiny)).clamp_max(1)
     lacking = (problem.masses - kept * sums).clamp_min(0)
     upper = moved = 0.0
@@ -215,7 +215,7 @@ def _plan(
     potentials: Float[Tensor, " k"],
     temperature: float,
 ) -> Float[Tensor, "n k"]:
-    """Spread each latent's weight over the points; at zero temperature all goes to one."""
+    """Spread each latent's weight over the points. At temperature zero one point gets all."""
     scores = potentials - costs
     if temperature == 0:
         nearest = scores.argmax(1, keepdim=True)

@@ -1,7 +1,7 @@
-"""How well do the points stand for latents that were not clustered? Cross-validation of a class.
+"""Cross-validation of a class: how well points stand for latents that were not clustered.
 
-Each fold is held out once; the others are quantized and every shrinkage is tried on the result.
-Distances are computed along the fold's principal directions, in which shrinking is a product.
+Each fold is held out once. The other folds are quantized, and every shrinkage is tried on the
+result. Distances are computed along principal directions, in which shrinking is a product.
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ class Trial:
     fitted: float
     """The distortion of the latents that were quantized."""
     held_out: float
-    """The distortion of the others, over all folds."""
+    """The distortion of the latents that were held out, over all folds."""
     error: float
     """The standard error of `held_out`."""
     w2_squared: float | None = None
-    """Of held-out latents and the fit's points and masses; at and beside the best strength."""
+    """Between held-out latents and the fit's points and masses, for strengths near the best."""
 
 
 def cross_validate(
@@ -59,7 +59,7 @@ def cross_validate(
 
 
 def _of_rows(latents: Float[Tensor, "n dim"], solver: Solver, most_points: int) -> OfRows:
-    """Return what quantizes some rows of a class; folds share work where the solver can."""
+    """Return a function that quantizes rows of a class; folds share work if the solver can."""
     if isinstance(solver, Sharing):
         return solver.of_rows(latents, most_points)
 
@@ -68,7 +68,7 @@ def _of_rows(latents: Float[Tensor, "n dim"], solver: Solver, most_points: int) 
 
 @dataclass(frozen=True)
 class _Held:
-    """A fold: what is fitted and what is held out, along the fit's principal directions."""
+    """A fold: latents fitted and held out, along principal directions of those fitted."""
 
     rest: Int[Tensor, " m"]
     frame: Frame
@@ -91,7 +91,7 @@ class _Held:
 
 @dataclass(frozen=True)
 class _Fit:
-    """A fold's points, and how many of its latents each stands for."""
+    """The points of a fold, and the number of fitted latents that each stands for."""
 
     held: _Held
     points: Float[Tensor, "k r"]
@@ -130,7 +130,7 @@ def _try_all(fits: list[_Fit], num_points: int, strengths: Sequence[float]) -> l
     for towards in ("mean", "directions"):
         own = [_trial(fits, num_points, towards, s) for s in strengths if s > 0]
         best = min(range(len(own)), key=lambda i: own[i].held_out)
-        # Where classes agree on a strength it is one of these.
+        # W2 takes time. The strength that classes agree on is nearly always one of these.
         trials += [_with_w2(t, fits) if abs(i - best) <= 1 else t for i, t in enumerate(own)]
     return trials
 

@@ -15,7 +15,7 @@ from ddoq.recipe import arguments
 
 
 @dataclass(frozen=True)
-class Invocation:
+class StudentQuery:
     """A command line, read."""
 
     search: str = ""
@@ -32,13 +32,13 @@ class Invocation:
             raise UsageError("search= and name= ask for two things", "give one of them")
 
 
-def read(argv: list[str]) -> tuple[Invocation, dict[str, Any]]:
+def read(argv: list[str]) -> tuple[StudentQuery, dict[str, Any]]:
     """Read `key=value ...`; beside a name, keys that are not the command's are its settings."""
-    known = [field.name for field in dataclasses.fields(Invocation)]
+    known = [field.name for field in dataclasses.fields(StudentQuery)]
     has_name = any(argument.startswith("name=") for argument in argv)
     own = [a for a in argv if has_name and "=" in a and a.partition("=")[0] not in known]
     rest = [a for a in argv if a not in own]
-    return arguments.read(Invocation, rest, "students"), dict(map(_setting, own))
+    return arguments.read(StudentQuery, rest, "students"), dict(map(_setting, own))
 
 
 def _setting(argument: str) -> tuple[str, Any]:
@@ -53,27 +53,27 @@ def _setting(argument: str) -> tuple[str, Any]:
 
 def main(argv: list[str]) -> None:
     """Read the command line, and list, search or measure."""
-    invocation, settings = read(argv)
+    query, settings = read(argv)
 
     from ddoq.recipe.kinds import KINDS
     from ddoq.students.listing import described, matching, names
 
     kind = KINDS["student"]
-    if invocation.name:
-        text = _measured(invocation, settings)
-    elif invocation.search:
-        text = "\n".join(matching(invocation.search, names(kind.table))) + "\n"
+    if query.name:
+        text = _measured(query, settings)
+    elif query.search:
+        text = "\n".join(matching(query.search, names(kind.table))) + "\n"
     else:
         text = described(kind)
     sys.stdout.write(text)
 
 
-def _measured(invocation: Invocation, settings: dict[str, Any]) -> str:
+def _measured(query: StudentQuery, settings: dict[str, Any]) -> str:
     from ddoq.recipe.component import build, complete, required
     from ddoq.recipe.kinds import KINDS
     from ddoq.recipe.signature import signature
 
-    name = invocation.name
+    name = query.name
     block = complete(KINDS, "student", {"name": name, **settings})
     missing = required(KINDS, "student", block)
     if missing:
@@ -82,9 +82,9 @@ def _measured(invocation: Invocation, settings: dict[str, Any]) -> str:
     from ddoq.students.size import size_of
 
     images = {
-        "num_classes": invocation.num_classes,
-        "channels": invocation.channels,
-        "image_size": invocation.image_size,
+        "num_classes": query.num_classes,
+        "channels": query.channels,
+        "image_size": query.image_size,
     }
     asked = signature(KINDS["student"].target("student", name)).parameters
     net = build(KINDS, "student", block, **{k: v for k, v in images.items() if k in asked})

@@ -1,4 +1,4 @@
-"""A teacher from a user's own file: safetensors, or torch's with nothing but weights in it."""
+"""A teacher from a user's own file: safetensors, or a torch file that holds only weights."""
 
 import pickle
 from pathlib import Path
@@ -14,7 +14,7 @@ from ddoq.recipe.component import Block
 from ddoq.teachers.teacher import Teacher
 from ddoq.teachers.trained import make_net
 
-# Under these keys training programs keep the weights beside other things.
+# The keys under which training programs keep weights beside other things.
 _WITHIN = ("state_dict", "model", "model_state_dict")
 _PREFIXES = ("module.", "net.", "model.")
 _DAMAGED = (RuntimeError, EOFError, ValueError, TypeError)
@@ -32,8 +32,8 @@ def checkpoint_teacher(
 ) -> Teacher:
     """Load weights into one of our networks, timm's or torchvision's.
 
-    `class_ids` say what the outputs mean, in order: other programs sort folders otherwise. The
-    normalization and the size, left out, are those of the images.
+    `class_ids` are the classes of the outputs in order, as other programs sort folders differently.
+    By default the normalization and the size are those of the images.
     """
     ids, size = tuple(class_ids), image_size or images.image_size
     center, spread = tuple(mean or images.mean), tuple(std or images.std)

@@ -1,4 +1,4 @@
-"""Several teachers as one: the mean of their logits, as EDC labels."""
+"""An ensemble of teachers that labels by the mean of their logits, as in EDC."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from ddoq.teachers.teacher import Teacher
 
 
 class Ensemble(nn.Module):
-    """Teachers that label together; each resizes, normalizes and gathers for itself."""
+    """Teachers that label together. Each one resizes, normalizes and gathers for itself."""
 
     def __init__(self, members: list[Teacher]) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Ensemble(nn.Module):
 
 
 def ensemble(make: Callable[[str, Block], Teacher], *, teachers: list[Block]) -> Ensemble:
-    """Load several teachers, each a block or a name."""
+    """Load several teachers, each given as a block or a name."""
     if len(teachers) < 2:
         raise UsageError("an ensemble of fewer than two teachers", "list them: teachers=[A, B]")
     return Ensemble([make("teacher", block) for block in teachers])

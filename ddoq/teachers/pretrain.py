@@ -1,4 +1,4 @@
-"""Train a teacher on the recipe's own images."""
+"""Training of a teacher on the recipe's own images."""
 
 import time
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherPretraining:
-    """How one of our networks or timm's is trained with hard labels, and saved."""
+    """How a network of ours or timm's is trained with hard labels and saved as a teacher."""
 
     student: dict[str, Any] | str = "convnet"
     steps: int = 1000
@@ -34,7 +34,7 @@ class TeacherPretraining:
     crop: tuple[float, float] | None = (0.5, 1.0)
     flip: bool = True
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the network computes in while it is trained; its weights are in single precision."""
+    """The precision of computations in training. Weights are in single precision."""
 
     def train(self, run: "Run", work: Path) -> None:
         """Train, and leave the teacher and its card in `work`."""

@@ -1,4 +1,4 @@
-"""A frozen classifier that knows which classes its outputs mean."""
+"""Teachers: frozen classifiers that know the classes of their outputs."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from ddoq.errors import DataError, UsageError
 
 
 class Teacher(nn.Module):
-    """Labels images in [0, 1]; its logits are gathered by class id, never by position."""
+    """A frozen classifier of images in [0, 1], whose logits are gathered by class id."""
 
     def __init__(
         self,
@@ -39,19 +39,19 @@ class Teacher(nn.Module):
         return self
 
     def train(self, mode: bool = True) -> "Teacher":
-        """Stay in evaluation mode: a teacher is frozen."""
+        """Stay in evaluation mode, as a teacher is frozen."""
         return super().train(False)
 
     @torch.no_grad()
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
         """Return the logits of the wanted classes."""
-        # Labels are the same whatever precision a student is trained in.
+        # Labels do not depend on the precision in which a student is trained.
         with torch.autocast(images.device.type, enabled=False):
             return self.net(self._seen(images))[:, self.wanted]
 
     @torch.no_grad()
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
-        """Return what its classifier reads, as the network's own `features` gives it."""
+        """Return the input of the classifier, by the network's own method `features`."""
         if not hasattr(self.net, "features"):
             raise UsageError(
                 f"the teacher's network {type(self.net).__name__} has no `features`",
@@ -61,7 +61,7 @@ class Teacher(nn.Module):
             return self.net.features(self._seen(images))  # type: ignore[operator] # a method
 
     def _seen(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c side side"]:
-        """Return images as the network sees them."""
+        """Return images resized and normalized for the network."""
         if images.shape[-1] != self.image_size:
             size = (self.image_size, self.image_size)
             images = F.interpolate(images, size=size, mode="bilinear", antialias=True)

@@ -1,4 +1,4 @@
-"""A teacher with torchvision's pretrained weights, the field's usual ResNet-18."""
+"""A teacher with torchvision's pretrained weights, such as the usual ResNet-18."""
 
 from ddoq.data.imagenet import imagenet_ids
 from ddoq.errors import ResourceError

@@ -1,4 +1,4 @@
-"""A teacher from a folder that `pretrain` wrote: safetensors and a description."""
+"""A teacher from a folder that `pretrain` wrote, with safetensors and a description."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def trained_teacher(*, source: str = "pretrain") -> Teacher:
 
 
 def make_net(block: dict[str, Any], described: dict[str, Any]) -> nn.Module:
-    """Build a network that a description names: one of a known family, never code from a file."""
+    """Build the network of a description. It must be of a known family: no code is run."""
     if block["name"] not in STUDENTS and not block["name"].startswith(("timm/", "torchvision/")):
         raise UsageError(
             f"the teacher's network {block['name']!r} is not one of ours",

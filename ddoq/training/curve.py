@@ -11,7 +11,7 @@ from torch import Tensor
 _FETCHED = 1000
 
 
-class Curve(Callback):
+class LossCurve(Callback):
     """Keep the loss of each step; of several ranks each keeps that of its own part."""
 
     def __init__(self) -> None:

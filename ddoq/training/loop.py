@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq.processes import stop
-from ddoq.training.curve import Curve
+from ddoq.training.curve import LossCurve
 from ddoq.training.finite_guard import FiniteGuard
 from ddoq.training.resume import Resume
 
@@ -43,7 +43,7 @@ def train(
     In `work`, a stage's workspace, lies the state that a call which was killed had reached; there a
     signal ends the training after a step, with its state saved.
     """
-    curve = Curve()
+    curve = LossCurve()
     resume = [Resume(work / "training.resume", run.world)] if work else []
     guard = FiniteGuard(what)
     watched = [guard, *callbacks, curve, *resume]

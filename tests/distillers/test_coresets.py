@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddoq import recipe
-from ddoq.distillers.coresets import Rule, farthest_first, herd, herding, k_center
+from ddoq.distillers.coresets import SelectionRule, farthest_first, herd, herding, k_center
 from ddoq.errors import UsageError
 from ddoq.evaluation.rows import entries
 from ddoq.run import Run
@@ -110,27 +110,27 @@ def test_the_error_of_the_herded_mean_falls_faster_than_that_of_random_rows():
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_more_rows_than_there_are_are_all_of_them_once(rule: Rule):
+def test_more_rows_than_there_are_are_all_of_them_once(rule: SelectionRule):
     x = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
     assert sorted(rule(x, 99).tolist()) == list(range(7))
     assert rule(x, 0).tolist() == []
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_of_equal_rows_the_first_is_taken(rule: Rule):
+def test_of_equal_rows_the_first_is_taken(rule: SelectionRule):
     # Wide enough for several chunks, with numbers left over for every lane of a vector unit.
     row = torch.randn(1, 4099, generator=torch.Generator().manual_seed(2))
     assert rule(row.repeat(60, 1), 4).tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_shorter_choice_is_the_beginning_of_a_longer_one(rule: Rule):
+def test_a_shorter_choice_is_the_beginning_of_a_longer_one(rule: SelectionRule):
     x = torch.randn(300, 5, generator=torch.Generator().manual_seed(3))
     assert torch.equal(rule(x, 9), rule(x, 40)[:9])
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_far_away_origin_changes_no_choice(rule: Rule):
+def test_a_far_away_origin_changes_no_choice(rule: SelectionRule):
     x = torch.randn(200, 5, generator=torch.Generator().manual_seed(4))
     x = (x * 2**10).round() / 2**10
     assert torch.equal(rule(x, 20), rule(x + 64, 20))

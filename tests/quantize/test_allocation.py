@@ -7,23 +7,23 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from ddoq.errors import UsageError
-from ddoq.quantize.allocation import Curve, allocate, gains
+from ddoq.quantize.allocation import GainCurve, allocate, gains
 
-Rule = Literal["gain", "zador"]
-RULES: tuple[Rule, ...] = ("gain", "zador")
+AllocationRule = Literal["gain", "zador"]
+RULES: tuple[AllocationRule, ...] = ("gain", "zador")
 KS = (1, 2, 4, 8, 16)
 
 
-def power_law(coefficient: float, dimension: float, ks: tuple[int, ...] = KS) -> Curve:
-    return Curve(ks, tuple(coefficient * k ** (-2 / dimension) for k in ks))
+def power_law(coefficient: float, dimension: float, ks: tuple[int, ...] = KS) -> GainCurve:
+    return GainCurve(ks, tuple(coefficient * k ** (-2 / dimension) for k in ks))
 
 
 def even(num: int) -> torch.Tensor:
     return torch.full((num,), 1 / num)
 
 
-def random_curve(rng: np.random.Generator) -> Curve:
-    return Curve((1, 2, 5), tuple(rng.uniform(0.1, 1, 3).tolist()))
+def random_curve(rng: np.random.Generator) -> GainCurve:
+    return GainCurve((1, 2, 5), tuple(rng.uniform(0.1, 1, 3).tolist()))
 
 
 def test_a_power_law_is_convex_already_and_goes_on_at_both_ends():
@@ -33,14 +33,14 @@ def test_a_power_law_is_convex_already_and_goes_on_at_both_ends():
 
 
 def test_nothing_is_gained_once_the_curve_has_stopped_falling():
-    found = gains(Curve((1, 4, 8), (4.0, 2.0, 2.5)), 20)
+    found = gains(GainCurve((1, 4, 8), (4.0, 2.0, 2.5)), 20)
     assert found.sum() == pytest.approx(2.0)
     assert found[3:].tolist() == pytest.approx([0.0] * 16)
 
 
 def test_a_bump_is_bridged_by_a_straight_line():
     # Flat from 1 to 2, then falling: the line from 1 to 3 lies below.
-    assert gains(Curve((1, 2, 3), (4.0, 4.0, 2.0)), 3).tolist() == [1.0, 1.0]
+    assert gains(GainCurve((1, 2, 3), (4.0, 4.0, 2.0)), 3).tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -84,12 +84,12 @@ def test_on_power_laws_the_two_rules_agree():
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_equal_classes_share_evenly_and_the_first_get_the_rest(rule: Rule):
+def test_equal_classes_share_evenly_and_the_first_get_the_rest(rule: AllocationRule):
     assert allocate([power_law(3.0, 4.0)] * 3, even(3), [50] * 3, 20, rule=rule) == [7, 7, 6]
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_permuted_classes_get_permuted_numbers(rule: Rule):
+def test_permuted_classes_get_permuted_numbers(rule: AllocationRule):
     rng = np.random.default_rng(0)
     curves, priors = [random_curve(rng) for _ in range(6)], torch.tensor(rng.uniform(size=6))
     sizes, order = [30, 9, 80, 2, 17, 40], [3, 0, 5, 1, 4, 2]
@@ -102,27 +102,27 @@ def test_permuted_classes_get_permuted_numbers(rule: Rule):
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("total", [4, 5, 23, 90, 157, 158])
-def test_each_class_has_a_point_and_none_more_than_latents(rule: Rule, total: int):
+def test_each_class_has_a_point_and_none_more_than_latents(rule: AllocationRule, total: int):
     rng = np.random.default_rng(1)
     curves, sizes = [random_curve(rng) for _ in range(3)], [100, 7, 50]
-    found = allocate([*curves, Curve((), ())], even(4), [*sizes, 1], total, rule=rule)
+    found = allocate([*curves, GainCurve((), ())], even(4), [*sizes, 1], total, rule=rule)
     assert sum(found) == total
     assert all(1 <= k <= size for k, size in zip(found, [*sizes, 1], strict=True))
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_more_points_than_latents_make_every_latent_a_point(rule: Rule):
+def test_more_points_than_latents_make_every_latent_a_point(rule: AllocationRule):
     assert allocate([power_law(1.0, 4.0)] * 2, even(2), [3, 8], 99, rule=rule) == [3, 8]
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_an_empty_class_gets_none(rule: Rule):
-    curves = [power_law(1.0, 4.0), Curve((), ()), power_law(1.0, 4.0)]
+def test_an_empty_class_gets_none(rule: AllocationRule):
+    curves = [power_law(1.0, 4.0), GainCurve((), ()), power_law(1.0, 4.0)]
     assert allocate(curves, even(3), [9, 0, 9], 6, rule=rule) == [3, 0, 3]
 
 
 def test_a_class_that_gains_nothing_keeps_its_one_point():
-    curves = [Curve((1,), (9.0,)), power_law(1.0, 4.0), Curve((1, 4), (0.0, 0.0))]
+    curves = [GainCurve((1,), (9.0,)), power_law(1.0, 4.0), GainCurve((1, 4), (0.0, 0.0))]
     for rule in RULES:
         assert allocate(curves, even(3), [50] * 3, 30, rule=rule) == [1, 28, 1]
 
@@ -137,11 +137,11 @@ def test_fewer_points_than_classes_are_refused():
 )
 def test_what_is_no_curve_is_refused(ks: tuple[int, ...], distortions: tuple[float, ...]):
     with pytest.raises(ValueError):
-        Curve(ks, distortions)
+        GainCurve(ks, distortions)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_thousand_classes_get_two_hundred_thousand_points(rule: Rule):
+def test_a_thousand_classes_get_two_hundred_thousand_points(rule: AllocationRule):
     rng = np.random.default_rng(2)
     curves = [power_law(c, d) for c, d in rng.uniform((1, 5), (3, 60), (1000, 2)).tolist()]
     found = allocate(curves, even(1000), [1300] * 1000, 200_000, rule=rule)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddoq.data.latents import LatentStore
-from ddoq.quantize.cell import quantize_class
 from ddoq.quantize.certificates import certify
 from ddoq.quantize.d4m import D4M
 from ddoq.quantize.lloyd import Lloyd
+from ddoq.quantize.one_class import quantize_class
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.validation import Trial
 

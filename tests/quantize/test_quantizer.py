@@ -13,9 +13,9 @@ from ddoq.data.latents import LatentStore
 from ddoq.errors import IntegrityError, UsageError
 from ddoq.files.artifacts import write_tensors
 from ddoq.processes.world import World
-from ddoq.quantize.cell import NO_SHRINKAGE, Shrinkage, quantize_class
 from ddoq.quantize.clvq import CLVQ
 from ddoq.quantize.lloyd import Lloyd
+from ddoq.quantize.one_class import NO_SHRINKAGE, Shrinkage, quantize_class
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.quantizer import part, quantize
 

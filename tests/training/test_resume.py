@@ -225,7 +225,7 @@ SCRIPT = """
     import torch
     from ddoq import command, recipe
     from ddoq.training import resume
-    from ddoq.training.curve import Curve
+    from ddoq.training.curve import LossCurve
     from ddoq.evaluation.cell import Cell
     from ddoq.evaluation.measure import measure
     from ddoq.protocols.protocol import Protocol
@@ -233,14 +233,14 @@ SCRIPT = """
     from ddoq.training.steps import Steps
     folder, steps, seconds = sys.argv[1:]
     resume.EVERY_SECONDS = float(seconds)
-    load, end = Steps.load_state_dict, Curve.on_train_batch_end
+    load, end = Steps.load_state_dict, LossCurve.on_train_batch_end
     def noted(self, state):
         print("went on at", state["next"], flush=True)
         load(self, state)
     def told(self, trainer, *rest):
         end(self, trainer, *rest)
         print("step", trainer.global_step, flush=True)
-    Steps.load_state_dict, Curve.on_train_batch_end = noted, told
+    Steps.load_state_dict, LossCurve.on_train_batch_end = noted, told
     def body(_):
         run = Run(recipe.read(["recipe=digits", f"cache={folder}", f"out={folder}"]).recipe)
         protocol = preset("small_hard", steps=int(steps), evaluations=2)

@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddoq.errors import IntegrityError
-from ddoq.quantize.cell import Shrinkage, finish_class, quantize_class
 from ddoq.quantize.clvq import CLVQ
 from ddoq.quantize.functional import assign
 from ddoq.quantize.lloyd import Lloyd
+from ddoq.quantize.one_class import Shrinkage, finish_class, quantize_class
 
 SOLVERS = [Lloyd(restarts=2), CLVQ(chunk=8)]
 

@@ -1,4 +1,4 @@
-"""From the latents of one class to its points, their masses and the distortion."""
+"""The quantization of one class: its points, their masses and the distortion."""
 
 import contextlib
 from collections.abc import Generator
@@ -19,7 +19,7 @@ _CHUNK = 8192
 
 @dataclass(frozen=True)
 class Shrinkage:
-    """How far points are drawn back: see `ddoq.quantize.shrinkage`."""
+    """How far points are shrunk towards the class mean: see `ddoq.quantize.shrinkage`."""
 
     towards: Towards = "none"
     strength: float = 0.0
@@ -38,8 +38,8 @@ def quantize_class(
 ) -> dict[str, Tensor]:
     """Return a class's points, the counts and masses of their cells, and the distortion.
 
-    The counts come from one full assignment after the solver is done and the points are shrunk, so
-    that they are those of the final cells. A point whose cell is empty is dropped.
+    All latents are assigned once more after the points are solved and shrunk, so the counts are
+    those of the final cells. A point whose cell is empty is dropped.
     """
     flat = latents.flatten(1)
     if len(flat) == 0:
@@ -67,7 +67,7 @@ def finish_class(
             flat, points, counts.float(), towards=shrinkage.towards, strength=shrinkage.strength
         )
         counts, distortion = _cells(flat, points)
-    # A solver's own masses may keep a point whose final cell is empty.
+    # A point whose final cell is empty is kept if the solver itself gave it a mass.
     masses = counts.double() if masses is None else masses.double()
     kept = (counts > 0) | (masses > 0)
     return {
@@ -92,7 +92,7 @@ def _nothing(latents: Tensor, num_points: int) -> dict[str, Tensor]:
 def _solved(
     flat: Tensor, solver: Solver, num_points: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor | None]:
-    """Return points, and the solver's own masses where it wants to be judged by them."""
+    """Return the points, and the solver's own counts if it wants masses to be made of them."""
     masses = None
     if isinstance(solver, Counting) and wants_its_counts(solver):
         points, masses = solver.with_counts(flat, num_points, generator=generator)
@@ -102,7 +102,7 @@ def _solved(
 
 
 def checked_points(points: Tensor, flat: Tensor, num_points: int, solver: Any) -> Tensor:
-    """Return the points, or refuse what cannot be points of these latents."""
+    """Return the points, or refuse a result that cannot be points of these latents."""
     num = len(points) if getattr(points, "ndim", 0) else 0
     expect(0 < num <= num_points, solver, "the solver", f"1 to {num_points} points", points)
     expect_tensor(points, (num, flat.shape[1]), solver, "the solver")
@@ -110,7 +110,7 @@ def checked_points(points: Tensor, flat: Tensor, num_points: int, solver: Any) -
 
 
 def _cells(flat: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how many latents each point stands for, and their mean squared distance to it."""
+    """Return each point's number of latents, and the mean squared distance of all to theirs."""
     counts = torch.zeros(len(points), dtype=torch.int64, device=points.device)
     total = torch.zeros(1, dtype=torch.float64, device=points.device)
     center = points.mean(0)
@@ -123,8 +123,9 @@ def _cells(flat: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def refuse_not_finite(flat: Tensor) -> None:
-    """Name the first row that holds NaN or infinity; a sum shows whether there is one."""
+    """Refuse latents that hold NaN or infinity, and name the first such row."""
     for number, chunk in enumerate(flat.split(_CHUNK)):
+        # A sum is the cheapest way to see whether there is one.
         if not bool(chunk.sum(1, dtype=torch.float32).isfinite().all()):
             rows = (~chunk.isfinite().all(1)).nonzero().flatten()
             if len(rows):
@@ -136,7 +137,7 @@ def refuse_not_finite(flat: Tensor) -> None:
 
 @contextlib.contextmanager
 def named(label: int) -> Generator[None]:
-    """Say in an error which class it was."""
+    """Add the class to the message of an error."""
     try:
         yield
     except IntegrityError as error:
