@@ -14,7 +14,7 @@ from ddoq.data.imagefolder import ImageFolder
 from ddoq.errors import IntegrityError, UsageError
 from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.grid import draw
-from ddoq.evaluation.measure import train_and_test
+from ddoq.evaluation.measure import evaluated
 from ddoq.evaluation.rows import entries
 from ddoq.files.artifacts import commit, fingerprint
 from ddoq.recipe import Recipe
@@ -53,7 +53,7 @@ def test_a_student_does_not_depend_on_whether_its_teacher_is_loaded() -> None:
     protocol = run.make("protocol", run.recipe.protocols[0])
     synthetic = draw(run, entries(run.recipe)[0], 0)
     cell = Cell(synthetic, run.recipe.students[0], protocol, 0)
-    assert train_and_test(run, cell).loss == train_and_test(run, cell).loss
+    assert evaluated(run, cell).loss == evaluated(run, cell).loss
 
 
 def test_whatever_changes_a_training_is_in_its_key() -> None:

@@ -18,7 +18,7 @@ import torch
 from benchmarks.pipeline.loader import endless, make_loader, write_pictures
 from benchmarks.pipeline.opened import opened
 from ddoq.evaluation.cell import Cell, feed_of
-from ddoq.evaluation.measure import student_of
+from ddoq.evaluation.evaluators.train import student_of
 from ddoq.files.artifacts import write_json
 from ddoq.protocols.presets import preset
 from ddoq.protocols.protocol import Protocol

@@ -73,6 +73,7 @@ def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
         "images": run.images.fingerprint,
         "student": run.key("student", cell.student),
         "protocol": cell.protocol.key(),
+        "evaluator": run.key("evaluator", cell.protocol.evaluator),
         **_library(cell.protocol),
         "teacher": run.key("teacher", cell.teacher) if cell.protocol.labels == "soft" else None,
         "seed": cell.seed,

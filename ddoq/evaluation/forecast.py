@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from ddoq.evaluation.cell import Cell, feed_of, label_of
-from ddoq.evaluation.measure import measured, student_of
+from ddoq.evaluation.evaluators.train import student_of
+from ddoq.evaluation.measure import measured
 from ddoq.run.refusals import refuse_set
 
 if TYPE_CHECKING:

@@ -1,33 +1,24 @@
-"""What does one student learn from one set, under one protocol and seed?"""
+"""What is one set worth to one student, under one protocol and seed?"""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddoq import keyed
-from ddoq.errors import IntegrityError, UsageError
-from ddoq.evaluation.cell import CELL, Cell, cell_key, feed_of, label_of, labels_of
-from ddoq.files.artifacts import peak_memory_mb, read_json, write_json, write_tensors
-from ddoq.protocols.protocol import Protocol
+from ddoq.errors import IntegrityError
+from ddoq.evaluation.cell import CELL, Cell, cell_key, labels_of
+from ddoq.files.artifacts import read_json, write_json
+from ddoq.processes.memory import peak_mb, reset_peak
+from ddoq.recipe.plugin import expect
 from ddoq.run.refusals import refuse_set
-from ddoq.training.loop import train
-from ddoq.training.steps import Steps
 
 if TYPE_CHECKING:
-    from lightning import Trainer
-
-    from ddoq.evaluation.evaluations import Evaluations
     from ddoq.labels.table import LabelTable
+    from ddoq.protocols import protocol as protocols
     from ddoq.run import Run
-    from ddoq.students.feed import Feed
-    from ddoq.students.student import Student
-
 
 # On a CPU what passes between layers should stay in its caches.
 _MEASURED_AT_ONCE = 64
@@ -35,7 +26,7 @@ _MEASURED_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Measure:
-    """What a training came to, on the real test images."""
+    """What it came to, on the real test images."""
 
     top1: float
     """What counts: that of the last state, of the best, or of the running mean of the weights."""
@@ -47,11 +38,54 @@ class Measure:
     best_top1: float
     """The best of all evaluations on the measured images."""
     of_class: list[float]
-    seconds: float
-    peak_memory_mb: float
+    seconds: float = 0.0
+    """What training, its soft labels and the measurements took, were it done alone; from an
+    evaluator, what calls that were stopped had taken."""
+    peak_memory_mb: float = 0.0
+    """The most memory of the device at a time: the GPU's, or the process's on a CPU."""
     val_top1: float | None = None
     """That of the last state, or of the running mean, on validation images, where variants are
     chosen by them."""
+
+    @classmethod
+    def of(cls, logits: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> "Measure":
+        """Return the measure of a network, or of anything, that answers images with numbers."""
+        from torchmetrics.functional.classification import (
+            multiclass_accuracy,
+            multiclass_calibration_error,
+        )
+
+        from ddoq.students.losses import hard_losses
+
+        num_classes = logits.shape[1]
+
+        def accuracy(average: Any, k: int = 1) -> Tensor:
+            return multiclass_accuracy(logits, labels, num_classes, average, top_k=k)
+
+        top1 = float(accuracy("micro"))
+        return cls(
+            top1=top1,
+            top5=float(accuracy("micro", min(5, num_classes))),
+            loss=float(hard_losses(logits, labels).mean()),
+            ece=float(multiclass_calibration_error(logits.softmax(1), labels, num_classes)),
+            last_top1=top1,
+            best_top1=top1,
+            of_class=accuracy("none").tolist(),
+        )
+
+
+class Evaluator(Protocol):
+    """What turns a set into numbers: any class with this method will do.
+
+    The workspace keeps what a call that is stopped should not have to do again; labels are a
+    teacher's, where the protocol has soft ones and they are stored.
+    """
+
+    def measure(
+        self, run: "Run", cell: Cell, work: Path | None, labels: "LabelTable | None"
+    ) -> Measure:
+        """Return what a cell's set comes to, on this rank as on all."""
+        ...
 
 
 def measure(run: "Run", cell: Cell) -> Measure:
@@ -67,76 +101,31 @@ def measure(run: "Run", cell: Cell) -> Measure:
                 f"a training is not there: {run.place(CELL, cell_key(run, cell))}",
                 "run it again; with evaluation.spread=ranks all ranks must share the cache",
             )
-        result = train_and_test(run, cell, labels_of(run, cell), folder)
+        result = evaluated(run, cell, labels_of(run, cell), folder)
         if run.world.is_first:
             write_json(folder / "measure.json", asdict(result))
 
     return Measure(**read_json(run.stage(CELL, cell_key(run, cell), work) / "measure.json"))
 
 
-def train_and_test(
+def evaluated(
     run: "Run", cell: Cell, labels: "LabelTable | None" = None, work: Path | None = None
 ) -> Measure:
-    """Train the student on the set and measure it on every test (or validation) image.
-
-    A workspace gets the loss of every step, and lets a training that was stopped go on.
-    """
-    from ddoq.evaluation.evaluations import Evaluations, evaluation_steps
-
-    start = time.perf_counter()
-    protocol = cell.protocol
+    """Return what the protocol's evaluator makes of a set, at once."""
     refuse_set(run, cell)
-    _refuse_targets(run, cell)
-    # The teacher before the seed: building a network draws random numbers.
-    label = label_of(run, cell) if protocol.labels == "soft" and labels is None else None
-    torch.manual_seed(keyed.seed_of("student", cell.seed))
-    feed = feed_of(run, cell, labels)
-    student = student_of(run, cell, feed, label)
-    steps = evaluation_steps(protocol, len(feed))
-    evaluations = Evaluations(steps, lambda: measured(run, protocol))
-    torch.manual_seed(keyed.seed_of("dropout", cell.seed))
-    what, batches = f"student {cell.student['name']}", Steps(feed.batch, len(feed))
-    trained = train(run, student, what, work, evaluations, train_dataloaders=batches)
-    if work and run.world.is_first:
-        write_tensors(work / "losses.safetensors", {"loss": trained.losses})
-    return Measure(
-        **_tested(run, trained.trainer, student, evaluations),
-        seconds=time.perf_counter() - start + trained.seconds_before,
-        peak_memory_mb=peak_memory_mb(),
-    )
+    start = time.perf_counter()
+    reset_peak(run.world.device)
+    evaluator: Evaluator = run.make("evaluator", cell.protocol.evaluator)
+    found = evaluator.measure(run, cell, work, labels)
+    is_right = isinstance(found, Measure)  # pyright: ignore[reportUnnecessaryIsInstance] # a user's
+    expect(is_right, evaluator.measure, "measure", "a Measure (ddoq/evaluation/measure.py)", found)
+    # A teacher that is asked at each step takes its time within the training.
+    before = found.seconds + (labels.seconds if labels else 0.0)
+    seconds = before + time.perf_counter() - start
+    return replace(found, seconds=seconds, peak_memory_mb=peak_mb(run.world.device))
 
 
-def _refuse_targets(run: "Run", cell: Cell) -> None:
-    """Refuse to learn targets that are not one number for each class."""
-    targets, num_classes = cell.taught.targets, run.images.num_classes
-    if targets is not None and targets.shape[1] != num_classes:
-        raise UsageError(
-            f"the set's targets are {targets.shape[1]} numbers for each image, which a network of "
-            f"{num_classes} classes cannot be measured by",
-            "use an evaluator that reads them, or a protocol of labels=hard, which leaves them out",
-        )
-
-
-def student_of(
-    run: "Run", cell: Cell, feed: "Feed", label: Callable[[Tensor], Tensor] | None
-) -> "Student":
-    """Return a new student of a cell."""
-    from ddoq.students.student import Student
-
-    images = run.images
-    return Student(
-        run.make("student", cell.student),
-        cell.protocol,
-        num_classes=images.num_classes,
-        num_steps=len(feed),
-        steps_per_epoch=feed.steps_per_epoch,
-        preprocessing=images.preprocessing,
-        name=cell.student["name"],
-        label=label,
-    )
-
-
-def measured(run: "Run", protocol: Protocol, split: str | None = None) -> Any:
+def measured(run: "Run", protocol: "protocols.Protocol", split: str | None = None) -> Any:
     """Return this rank's part of the real images that students are measured on."""
     world = run.student_world
     return run.images.batches(
@@ -146,45 +135,3 @@ def measured(run: "Run", protocol: Protocol, split: str | None = None) -> Any:
         margin=protocol.test_margin,
         batch_size=_MEASURED_AT_ONCE if world.device.type == "cpu" else None,
     )
-
-
-def _tested(
-    run: "Run", trainer: "Trainer", student: "Student", evaluations: "Evaluations"
-) -> dict[str, Any]:
-    """Measure the last state, and the one that the protocol reports."""
-    from ddoq.evaluation.evaluations import share_buffers
-
-    share_buffers(student)
-    test = partial(trainer.test, student, measured(run, student.protocol), verbose=False)
-    last = _numbers(test(), student)
-    others = {**_chosen_by(run, trainer, student), "last_top1": last["top1"]}
-    best = max([*evaluations.accuracies, last["top1"]])
-    reported = last
-    if student.protocol.reported == "ema":
-        student.uses_ema = True
-        reported = _numbers(test(), student)
-    elif student.protocol.reported == "best" and best > last["top1"]:
-        assert evaluations.best is not None
-        student.load_state_dict(evaluations.best)
-        reported = _numbers(test(), student)
-    return {**reported, **others, "best_top1": best}
-
-
-def _chosen_by(run: "Run", trainer: "Trainer", student: "Student") -> dict[str, float]:
-    """Measure the last state on validation images, if a variant is chosen by them.
-
-    Never the best state: the test images have selected that one.
-    """
-    if not run.recipe.evaluation.choose:
-        return {}
-    student.uses_ema = student.protocol.reported == "ema"
-    val = measured(run, student.protocol, "val")
-    found = trainer.test(student, val, verbose=False)
-    student.uses_ema = False
-    return {"val_top1": _numbers(found, student)["top1"]}
-
-
-def _numbers(results: Sequence[Mapping[str, float]], student: "Student") -> dict[str, Any]:
-    [result] = results
-    numbers = {k: float(result[f"test/{k}"]) for k in ("top1", "top5", "loss", "ece")}
-    return {**numbers, "of_class": student.measured_of_class}

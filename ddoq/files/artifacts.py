@@ -22,6 +22,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from ddoq.errors import IntegrityError, ResourceError, refused_by_the_machine
+from ddoq.processes.memory import largest_mb
 from ddoq.processes.world import World
 
 SCHEMA = 1
@@ -287,7 +288,7 @@ class Cache:
         # Stages that this one had to wait for count for themselves.
         seconds = time.perf_counter() - start - (self._spent - spent)
         self._spent += seconds
-        self.on_finish(StageRecord(stage, final.name, cached, seconds, peak_memory_mb()))
+        self.on_finish(StageRecord(stage, final.name, cached, seconds, largest_mb()))
         return final
 
     def _lock(self, final: Path) -> contextlib.AbstractContextManager[Any]:
@@ -316,12 +317,3 @@ class Cache:
         if self.world.is_first:
             commit(work, final, {"stage": stage, "key": key, "versions": versions()})
         self.world.barrier()
-
-
-def peak_memory_mb() -> float:
-    """Return the largest resident memory this process has had."""
-    import resource
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

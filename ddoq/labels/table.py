@@ -4,6 +4,7 @@ Only logits are kept. The augmented images of a step, to which they belong, foll
 ranks, workers and resuming do not matter.
 """
 
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from ddoq.students.feed import Feed
 
 # The approximate size of the files in which steps are kept.
 _FILE_BYTES = 32 * 2**20
+_COST = "cost.json"
 
 
 class LabelTable:
@@ -29,6 +31,9 @@ class LabelTable:
         about = read_json(folder / "labels.json")
         self._steps_per_file: int = about["steps_per_file"]
         self._num_classes: int = about["num_classes"]
+        cost = folder / _COST
+        self.seconds: float = read_json(cost)["seconds"] if cost.is_file() else 0.0
+        """What the labeling took."""
         self._file = lru_cache(maxsize=2)(self._read)
 
     def _read(self, number: int) -> dict[str, Tensor]:
@@ -56,6 +61,7 @@ def write_table(
 
     Files that an interrupted call left behind are kept.
     """
+    start = time.perf_counter()
     row_bytes = 4 * num_classes * feed.batch_size
     per_file = max(1, min(feed.num_distinct, _FILE_BYTES // row_bytes))
     for number in range(world.rank, -(-feed.num_distinct // per_file), world.size):
@@ -67,6 +73,7 @@ def write_table(
     if world.is_first:
         about = {"steps_per_file": per_file, "num_classes": num_classes}
         write_json(folder / "labels.json", about)
+        write_json(folder / _COST, {"seconds": time.perf_counter() - start})
 
 
 @torch.no_grad()

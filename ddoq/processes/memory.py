@@ -1,11 +1,18 @@
-"""May freed memory be kept for the next tensor?
+"""Memory of this process: what was freed is kept for the next tensor, and peaks are measured.
 
 glibc gives large blocks back to the system when they are freed, and the next tensor of the same
 size pays for every page anew: on a CPU up to half of the time of a small network's training.
 """
 
+import contextlib
 import ctypes
 import platform
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 # Numbers of mallopt(3).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -20,3 +27,38 @@ def keep_freed() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK) and mallopt(_TRIM_THRESHOLD, _KEPT))
+
+
+def reset_peak(device: "torch.device") -> None:
+    """Begin to note the most memory that is used at a time from now on."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        # Linux alone knows this; elsewhere the peak is that of the process's whole life.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_mb(device: "torch.device") -> float:
+    """Return the most memory since `reset_peak`: the GPU's, or the process's on a CPU."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    with contextlib.suppress(OSError):
+        status = Path("/proc/self/status").read_text()
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        if found:
+            return int(found[1]) / 2**10
+    return largest_mb()
+
+
+def largest_mb() -> float:
+    """Return the largest resident memory that this process has had."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

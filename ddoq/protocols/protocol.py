@@ -46,6 +46,14 @@ def _ruled(rules: tuple[Rule, ...]) -> set[str]:
     return {k for rule in rules for k in rule.settings}
 
 
+def _shown(value: Any) -> Any:
+    """Return a component's block as it stands in an id, and anything else as it is."""
+    if not isinstance(value, dict) or "name" not in value:
+        return value
+    settings = ", ".join(f"{k}={v}" for k, v in value.items() if k != "name")
+    return value["name"] + (f"({settings})" if settings else "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """Everything about a training that belongs to the measurement, not to the method.
@@ -116,7 +124,8 @@ class Protocol:
     """How often the network is measured while it trains, the end not counted."""
     evaluate_after: float = 0.0
     """The share of the training after which these evaluations begin."""
-    evaluator: Literal["train"] = "train"
+    evaluator: dict[str, Any] = field(default_factory=lambda: {"name": "train"})
+    """What turns a set into numbers; another one than `train` need not train."""
     uses_hints: list[Literal["lr", "tiles"]] = field(default_factory=list[Literal["lr", "tiles"]])
     """What is taken from a set that brings it along: its learning rate, for all students, and that
     its images are to be cut into tiles first."""
@@ -163,7 +172,7 @@ class Protocol:
         changed = dataclasses.replace(self, **{"rules": rules, "origin": origin, **changes})
         unruled = _ruled(origin.rules) - _ruled(rules)
         marks = [
-            f"+{k}={getattr(changed, k)}"
+            f"+{k}={_shown(getattr(changed, k))}"
             for k in sorted(vars(self))
             if k not in _NOT_SETTINGS
             and (getattr(origin, k) != getattr(changed, k) or k in unruled)

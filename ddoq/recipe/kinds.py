@@ -6,6 +6,7 @@ from ddoq.recipe.tables import (
     AUTOENCODERS,
     DECODERS,
     DISTILLERS,
+    EVALUATORS,
     IMAGES,
     NETS,
     PRIORS,
@@ -57,6 +58,7 @@ KINDS: dict[str, Kind] = {
         presets=PRESETS,
         offers=("id", "key", "on"),
     ),
+    "evaluator": Kind(EVALUATORS, offers=("measure",)),
 }
 
 # What a component's result depends on beside the libraries that all stages do.

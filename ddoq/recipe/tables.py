@@ -80,4 +80,8 @@ STUDENTS = {
     "torchvision/*": "ddoq.students.torchvision:torchvision_student",
 }
 
+EVALUATORS = {
+    "train": "ddoq.evaluation.evaluators.train:Train",
+}
+
 PROTOCOLS = dict.fromkeys(PRESETS, "ddoq.protocols.protocol:Protocol")

@@ -88,6 +88,7 @@ def _refuse_protocols(run: "Run") -> None:
         protocol = run.make("protocol", block)
         ids.append(protocol.id)
         refuse_other_size(run, protocol)
+        run.make("evaluator", protocol.evaluator)
         unknown = [n for n in block.get("lr_of", {}) if n not in names]
         if unknown:
             raise UsageError(
@@ -117,7 +118,8 @@ def refuse_set(run: "Run", cell: "Cell") -> None:
             f"synthetic.unfolded({tiles})",
         )
     low, high = synthetic.images.aminmax()
-    if protocol.pixels == "pil" and synthetic.images.is_floating_point() and (low < 0 or high > 1):
+    crops_by_pillow = protocol.pixels == "pil" and protocol.crop
+    if crops_by_pillow and synthetic.images.is_floating_point() and (low < 0 or high > 1):
         raise UsageError(
             f"the set's images run from {low:.4g} to {high:.4g}; Pillow, pixels=pil, knows 8 bits",
             "let them be cropped as they are: pixels=batched",

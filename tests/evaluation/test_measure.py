@@ -13,7 +13,7 @@ from ddoq.data.images import as_floats
 from ddoq.errors import UsageError
 from ddoq.evaluation.cell import Cell, cell_key, feed_of, labels_of, stored_bytes
 from ddoq.evaluation.grid import result_of
-from ddoq.evaluation.measure import Measure, measure, train_and_test
+from ddoq.evaluation.measure import Measure, evaluated, measure
 from ddoq.evaluation.rows import foreign_entry
 from ddoq.files.artifacts import read_tensors
 from ddoq.protocols.presets import preset
@@ -65,7 +65,7 @@ def test_stored_labels_give_what_the_teacher_gives_at_each_step(make_run, change
     one = cell(run, **changes)
     table = labels_of(run, one)
     assert table is not None
-    stored, online = train_and_test(run, one, table), train_and_test(run, one, None)
+    stored, online = evaluated(run, one, table), evaluated(run, one, None)
     assert outcome(stored) == outcome(online)
 
 
@@ -115,22 +115,22 @@ def test_the_best_of_several_evaluations_is_reported_where_the_protocol_says_so(
     run = make_run()
     # A rate that goes up and up: the network is better on the way than at the end.
     rising = {"lr": 0.3, "schedule": "constant", "warmup": 0.9, "steps": 30}
-    last = train_and_test(run, cell(run, **rising, evaluations=9))
-    best = train_and_test(run, cell(run, **rising, evaluations=9, reported="best"))
+    last = evaluated(run, cell(run, **rising, evaluations=9))
+    best = evaluated(run, cell(run, **rising, evaluations=9, reported="best"))
     assert last.top1 == last.last_top1 == best.last_top1 < best.top1
     assert best.top1 == best.best_top1 == last.best_top1
 
 
 def test_without_evaluations_the_last_state_is_the_best(make_run) -> None:
     run = make_run()
-    found = train_and_test(run, cell(run))
+    found = evaluated(run, cell(run))
     assert found.top1 == found.last_top1 == found.best_top1
 
 
 def test_the_running_mean_of_the_weights_is_measured_where_it_is_reported(make_run) -> None:
     run = make_run()
-    plain = train_and_test(run, cell(run, lr=0.02, steps=40))
-    slow = train_and_test(run, cell(run, lr=0.02, steps=40, ema=0.9999, reported="ema"))
+    plain = evaluated(run, cell(run, lr=0.02, steps=40))
+    slow = evaluated(run, cell(run, lr=0.02, steps=40, ema=0.9999, reported="ema"))
     assert slow.last_top1 == plain.top1
     # After so few steps the mean is the initial network still, which knows nothing.
     assert slow.top1 < 0.25 < plain.top1
@@ -138,7 +138,7 @@ def test_the_running_mean_of_the_weights_is_measured_where_it_is_reported(make_r
 
 def test_accuracies_of_classes_average_to_that_of_all(make_run) -> None:
     run = make_run()
-    found = train_and_test(run, cell(run))
+    found = evaluated(run, cell(run))
     counts = run.images.test.labels.bincount().double()
     of_class = torch.tensor(found.of_class, dtype=torch.float64)
     assert float((of_class * counts).sum() / counts.sum()) == pytest.approx(found.top1)
@@ -159,7 +159,7 @@ def test_a_step_with_a_second_forward_moves_batch_statistics_twice(make_run) -> 
 
     original, module.Student = module.Student, Counting
     try:
-        train_and_test(run, dataclasses.replace(cell(run, **changes), student=block))
+        evaluated(run, dataclasses.replace(cell(run, **changes), student=block))
     finally:
         module.Student = original
     assert seen == [6]
@@ -171,10 +171,10 @@ def test_a_set_of_another_size_is_refused_unless_the_protocol_says_so(make_run) 
     doubled = one.synthetic.images.repeat_interleave(2, 2).repeat_interleave(2, 3)
     larger = dataclasses.replace(one.synthetic, images=doubled)
     with pytest.raises(UsageError, match="16 pixels, the real ones 8"):
-        train_and_test(run, dataclasses.replace(one, synthetic=larger))
+        evaluated(run, dataclasses.replace(one, synthetic=larger))
     plain = one.wanted.change(crop=None)
     resizing = dataclasses.replace(one, synthetic=larger, wanted=plain.change(any_size=True))
-    assert train_and_test(run, resizing).top1 > 0
+    assert evaluated(run, resizing).top1 > 0
     feed = feed_of(run, resizing)
     pixels = as_floats(doubled[feed.chosen(0)])
     expected = F.interpolate(pixels, size=(8, 8), mode="bilinear", antialias=True)
@@ -196,7 +196,7 @@ def test_targets_that_are_not_read_change_nothing_and_the_row_says_so(make_run, 
     assert (plain.note, given.note) == ("", "targets not read")
     entry = foreign_entry(given.synthetic, run.recipe)
     assert result_of(run, entry, given, "convnet").note == "targets not read"
-    assert outcome(measure(run, given)) == outcome(train_and_test(run, plain))
+    assert outcome(measure(run, given)) == outcome(evaluated(run, plain))
 
 
 def test_without_targets_the_labels_are_learned_by_squares(make_run) -> None:
@@ -205,11 +205,11 @@ def test_without_targets_the_labels_are_learned_by_squares(make_run) -> None:
     own = torch.eye(10)[one.synthetic.labels] - 0.1
     without, given = (with_targets(one, t, **learned) for t in (None, own))
     assert (without.note, given.note) == ("", "")
-    first, second = train_and_test(run, without), train_and_test(run, given)
+    first, second = evaluated(run, without), evaluated(run, given)
     assert outcome(first) == outcome(second)
     assert first.top1 > 0.3
     turned = with_targets(one, own.roll(1, 1), **learned)
-    assert train_and_test(run, turned).top1 < 0.1
+    assert evaluated(run, turned).top1 < 0.1
     assert len({str(cell_key(run, c)) for c in (without, given, turned)}) == 3
 
 
@@ -227,7 +227,7 @@ def test_learned_images_are_not_cropped_by_pillow(make_run) -> None:
         one.synthetic, images=one.synthetic.images / 255 * 2 - 0.5, space="image"
     )
     beyond = dataclasses.replace(one, synthetic=learned)
-    assert train_and_test(run, beyond).top1 > 0
+    assert evaluated(run, beyond).top1 > 0
     with pytest.raises(UsageError, match=r"from -0.5 to 1.5; Pillow"):
         measure(run, dataclasses.replace(beyond, wanted=one.wanted.change(pixels="pil")))
 
@@ -255,7 +255,7 @@ def test_images_with_other_channels_are_refused(make_run) -> None:
     one = cell(run)
     colored = dataclasses.replace(one.synthetic, images=one.synthetic.images.expand(-1, 3, -1, -1))
     with pytest.raises(UsageError, match="3 channels, the real ones 1"):
-        train_and_test(run, dataclasses.replace(one, synthetic=colored))
+        evaluated(run, dataclasses.replace(one, synthetic=colored))
 
 
 @pytest.mark.parametrize("changes", [{"reported": "best", "evaluations": 6}])
@@ -290,8 +290,8 @@ def test_two_rates_are_two_trainings_where_they_are_used_and_else_one(make_run) 
 
 def test_a_learned_rate_trains_as_if_it_were_the_protocols(make_run) -> None:
     run = make_run()
-    learned = train_and_test(run, hinted(cell(run, **HARD), {"lr": 0.02}, ["lr"]))
-    assert outcome(learned) == outcome(train_and_test(run, cell(run, **HARD, lr=0.02)))
+    learned = evaluated(run, hinted(cell(run, **HARD), {"lr": 0.02}, ["lr"]))
+    assert outcome(learned) == outcome(evaluated(run, cell(run, **HARD, lr=0.02)))
 
 
 def test_a_set_of_tiles_is_trained_on_as_its_tiles_and_refused_as_a_collage(make_run) -> None:
@@ -303,6 +303,6 @@ def test_a_set_of_tiles_is_trained_on_as_its_tiles_and_refused_as_a_collage(make
     tiled = hinted(one, {"tiles": 2}, ["tiles"])
     apart = dataclasses.replace(one, synthetic=one.synthetic.unfolded(2))
     assert cell_key(run, tiled)["set"] == cell_key(run, apart)["set"]
-    assert outcome(train_and_test(run, tiled)) == outcome(train_and_test(run, apart))
+    assert outcome(evaluated(run, tiled)) == outcome(evaluated(run, apart))
     # Its size is that of what is stored.
     assert len(feed_of(run, tiled).synthetic) == 4 * len(tiled.synthetic) == 4 * len(one.synthetic)

@@ -4,8 +4,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from ddoq.processes.memory import keep_freed
+from ddoq.processes.memory import keep_freed, peak_mb, reset_peak
 
 _COUNT = """
 import ctypes, resource, sys
@@ -39,3 +40,14 @@ def test_pages_are_asked_for_once(environment: dict[str, str]) -> None:
     kept, given_back = (counted(environment, how) for how in ("keep", "leave"))
     pages = 180 * 2**20 // 4096
     assert kept < 2 * pages < 10 * pages < given_back
+
+
+def test_a_peak_is_that_of_what_came_after_the_reset():
+    cpu = torch.device("cpu")
+    torch.ones(2**26)
+    largest = peak_mb(cpu)
+    reset_peak(cpu)
+    small = peak_mb(cpu)
+    assert small < largest - 200
+    torch.ones(2**25)
+    assert peak_mb(cpu) > small + 100

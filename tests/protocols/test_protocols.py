@@ -305,7 +305,7 @@ NOTHING = {
     **{"flip": False, "jitter": 0.0, "lighting": 0.0, "dsa": "", "pixels": "batched"},
     **{"mix": "none", "mix_alpha": 1.0, "mix_per": "sample", "weights": "loss"},
     **{"label_keep": 1.0, "label_dtype": "float32", "label_top_k": None},
-    **{"reported": "last", "evaluations": 0, "evaluate_after": 0.0, "evaluator": "train"},
+    **{"reported": "last", "evaluations": 0, "evaluate_after": 0.0, "evaluator": {"name": "train"}},
 }
 ADAMW = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.01}
 SGD = {"optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}

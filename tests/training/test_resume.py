@@ -16,9 +16,9 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from ddoq import recipe
-from ddoq.evaluation import measure as measuring
 from ddoq.evaluation.cell import Cell
-from ddoq.evaluation.measure import Measure, train_and_test
+from ddoq.evaluation.evaluators import train as training
+from ddoq.evaluation.measure import Measure, evaluated
 from ddoq.files.artifacts import read_json, read_tensors
 from ddoq.protocols.presets import preset
 from ddoq.run import Run
@@ -95,7 +95,7 @@ def train(run: Run, work: Path, **changes: object) -> tuple[Measure, torch.Tenso
     work.mkdir(exist_ok=True)
     protocol = preset("small_hard", **{"steps": 12, "batch_size": 20, **changes})
     cell = Cell(run.images.subset(torch.arange(0, 600, 10)), STUDENT, protocol, 0)
-    measured = train_and_test(run, cell, work=work)
+    measured = evaluated(run, cell, work=work)
     return measured, read_tensors(work / "losses.safetensors")["loss"]
 
 
@@ -134,7 +134,7 @@ def test_what_was_done_before_is_not_done_again(tmp_path, stopped_at, monkeypatc
         train(run, tmp_path / "work")
     seen: list[int] = []
     monkeypatch.setattr(
-        measuring, "Steps", lambda batch, n: Steps(lambda s: (seen.append(s), batch(s))[1], n)
+        training, "Steps", lambda batch, n: Steps(lambda s: (seen.append(s), batch(s))[1], n)
     )
     train(run, tmp_path / "work")
     assert seen == [7, 8, 9, 10, 11]

@@ -1,0 +1,128 @@
+"""Train the student on the set, and measure it on every real image."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ddoq import keyed
+from ddoq.errors import UsageError
+from ddoq.evaluation.cell import Cell, feed_of, label_of
+from ddoq.evaluation.measure import Measure, measured
+from ddoq.files.artifacts import write_tensors
+from ddoq.training.loop import train
+from ddoq.training.steps import Steps
+
+if TYPE_CHECKING:
+    from lightning import Trainer
+
+    from ddoq.evaluation.evaluations import Evaluations
+    from ddoq.labels.table import LabelTable
+    from ddoq.run import Run
+    from ddoq.students.feed import Feed
+    from ddoq.students.student import Student
+
+
+class Train:
+    """What protocols do unless they say otherwise."""
+
+    def measure(
+        self, run: "Run", cell: Cell, work: Path | None, labels: "LabelTable | None"
+    ) -> Measure:
+        """Train the student on the set and measure it on every test (or validation) image.
+
+        A workspace gets the loss of every step, and lets a training that was stopped go on.
+        """
+        from ddoq.evaluation.evaluations import Evaluations, evaluation_steps
+
+        protocol = cell.protocol
+        _refuse_targets(run, cell)
+        # The teacher before the seed: building a network draws random numbers.
+        label = label_of(run, cell) if protocol.labels == "soft" and labels is None else None
+        torch.manual_seed(keyed.seed_of("student", cell.seed))
+        feed = feed_of(run, cell, labels)
+        student = student_of(run, cell, feed, label)
+        steps = evaluation_steps(protocol, len(feed))
+        evaluations = Evaluations(steps, lambda: measured(run, protocol))
+        torch.manual_seed(keyed.seed_of("dropout", cell.seed))
+        what, batches = f"student {cell.student['name']}", Steps(feed.batch, len(feed))
+        trained = train(run, student, what, work, evaluations, train_dataloaders=batches)
+        if work and run.world.is_first:
+            write_tensors(work / "losses.safetensors", {"loss": trained.losses})
+        numbers = _tested(run, trained.trainer, student, evaluations)
+        return Measure(**numbers, seconds=trained.seconds_before)
+
+
+def _refuse_targets(run: "Run", cell: Cell) -> None:
+    """Refuse to learn targets that are not one number for each class."""
+    targets, num_classes = cell.taught.targets, run.images.num_classes
+    if targets is not None and targets.shape[1] != num_classes:
+        raise UsageError(
+            f"the set's targets are {targets.shape[1]} numbers for each image, which a network of "
+            f"{num_classes} classes cannot be measured by",
+            "use an evaluator that reads them, or a protocol of labels=hard, which leaves them out",
+        )
+
+
+def student_of(
+    run: "Run", cell: Cell, feed: "Feed", label: Callable[[Tensor], Tensor] | None
+) -> "Student":
+    """Return a new student of a cell."""
+    from ddoq.students.student import Student
+
+    images = run.images
+    return Student(
+        run.make("student", cell.student),
+        cell.protocol,
+        num_classes=images.num_classes,
+        num_steps=len(feed),
+        steps_per_epoch=feed.steps_per_epoch,
+        preprocessing=images.preprocessing,
+        name=cell.student["name"],
+        label=label,
+    )
+
+
+def _tested(
+    run: "Run", trainer: "Trainer", student: "Student", evaluations: "Evaluations"
+) -> dict[str, Any]:
+    """Measure the last state, and the one that the protocol reports."""
+    from ddoq.evaluation.evaluations import share_buffers
+
+    share_buffers(student)
+    test = partial(trainer.test, student, measured(run, student.protocol), verbose=False)
+    last = _numbers(test(), student)
+    others = {**_chosen_by(run, trainer, student), "last_top1": last["top1"]}
+    best = max([*evaluations.accuracies, last["top1"]])
+    reported = last
+    if student.protocol.reported == "ema":
+        student.uses_ema = True
+        reported = _numbers(test(), student)
+    elif student.protocol.reported == "best" and best > last["top1"]:
+        assert evaluations.best is not None
+        student.load_state_dict(evaluations.best)
+        reported = _numbers(test(), student)
+    return {**reported, **others, "best_top1": best}
+
+
+def _chosen_by(run: "Run", trainer: "Trainer", student: "Student") -> dict[str, float]:
+    """Measure the last state on validation images, if a variant is chosen by them.
+
+    Never the best state: the test images have selected that one.
+    """
+    if not run.recipe.evaluation.choose:
+        return {}
+    student.uses_ema = student.protocol.reported == "ema"
+    val = measured(run, student.protocol, "val")
+    found = trainer.test(student, val, verbose=False)
+    student.uses_ema = False
+    return {"val_top1": _numbers(found, student)["top1"]}
+
+
+def _numbers(results: Sequence[Mapping[str, float]], student: "Student") -> dict[str, Any]:
+    [result] = results
+    numbers = {k: float(result[f"test/{k}"]) for k in ("top1", "top5", "loss", "ece")}
+    return {**numbers, "of_class": student.measured_of_class}
