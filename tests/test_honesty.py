@@ -13,9 +13,8 @@ from ddoq import recipe
 from ddoq.data.imagefolder import ImageFolder
 from ddoq.errors import IntegrityError, UsageError
 from ddoq.evaluation.cell import Cell, cell_key
-from ddoq.evaluation.grid import draw
+from ddoq.evaluation.grid import Draw, Grid
 from ddoq.evaluation.measure import evaluated
-from ddoq.evaluation.rows import entries
 from ddoq.files.artifacts import commit, fingerprint
 from ddoq.recipe import Recipe
 from ddoq.recipe.shipped import ROOT
@@ -51,7 +50,7 @@ def test_a_student_does_not_depend_on_whether_its_teacher_is_loaded() -> None:
     settings = "student=[{name: timm/test_vit, patch_size: 4, drop_path_rate: 0.3}]"
     run = Run(digits(settings, "protocol=[{name: small, steps: 20}]"))
     protocol = run.make("protocol", run.recipe.protocols[0])
-    synthetic = draw(run, entries(run.recipe)[0], 0)
+    synthetic = Grid.of(run).drawn(Draw(0, 0))
     cell = Cell(synthetic, run.recipe.students[0], protocol, 0)
     assert evaluated(run, cell).loss == evaluated(run, cell).loss
 
@@ -60,7 +59,7 @@ def test_whatever_changes_a_training_is_in_its_key() -> None:
     keys = []
     for setting in ("seed=0", "trainer.precision=16-mixed", "trainer.precision=bf16-mixed"):
         run = Run(digits(setting))
-        synthetic = draw(run, entries(run.recipe)[0], 0)
+        synthetic = Grid.of(run).drawn(Draw(0, 0))
         protocol = run.make("protocol", run.recipe.protocols[0])
         keys.append(cell_key(run, Cell(synthetic, STUDENT, protocol, 0)))
     assert keys[0] != keys[1] != keys[2] != keys[0]
@@ -181,7 +180,7 @@ def test_the_version_of_a_library_is_in_the_keys_of_what_uses_it(
 
 def test_the_version_of_pillow_is_in_the_keys_of_what_it_crops() -> None:
     run = Run(digits())
-    synthetic = draw(run, entries(run.recipe)[0], 0)
+    synthetic = Grid.of(run).drawn(Draw(0, 0))
     batched = run.make("protocol", {"name": "small_hard"})
     keys = [
         cell_key(run, Cell(synthetic, STUDENT, p, 0))

@@ -19,13 +19,11 @@ from torch import Tensor
 
 from ddoq import command, recipe
 from ddoq.data.images import as_floats
-from ddoq.evaluation.grid import draw, size_of
-from ddoq.evaluation.rows import entries
-from ddoq.evaluation.score import Result, Row
+from ddoq.evaluation.grid import Grid
+from ddoq.evaluation.score import QUOTED, Result, Row
 from ddoq.files.artifacts import write_json
 from ddoq.quantize import functional
 from ddoq.quantize.transport import transport
-from ddoq.report.comparisons import QUOTED
 from ddoq.report.files import read_results
 from ddoq.run import Run
 from ddoq.synthetic import SyntheticSet
@@ -62,17 +60,16 @@ def _distances(run: Run) -> dict[Row, dict[str, list[float]]]:
     held = _held_out(run)
     found: dict[Row, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     known: dict[str, dict[str, float]] = {}
-    rows = [e for e in entries(run.recipe) if e.distiller["name"] != "full"]
-    with run.console.stage("W2 to validation latents", len(rows)) as bar:
-        for entry in rows:
-            for number in range(entry.num_seeds):
-                synthetic = draw(run, entry, number)
-                key = synthetic.fingerprint
-                if key not in known:
-                    known[key] = dict(_of_set(run, synthetic, held))
-                row = Row(images_per_class=size_of(entry, synthetic), **entry.labels())
-                for kind, value in known[key].items():
-                    found[row][kind].append(value)
+    grid = Grid.of(run)
+    draws = [draw for draw in grid.draws if not grid.rows[draw.row].made.keeps_all]
+    with run.console.stage("W2 to validation latents", len(draws)) as bar:
+        for draw in draws:
+            synthetic = grid.drawn(draw)
+            key = synthetic.fingerprint
+            if key not in known:
+                known[key] = dict(_of_set(run, synthetic, held))
+            for kind, value in known[key].items():
+                found[Row(**grid.labels(draw))][kind].append(value)
             bar.advance()
     return found
 

@@ -172,8 +172,7 @@ class Grid:
         of = self.tables[self._places[job][0]]
         is_soft = of.protocol.labels == "soft"
         return Result(
-            **entry.labels,
-            images_per_class=self._per_class(draw, synthetic),
+            **self.labels(draw),
             teacher=_teacher_name(run.recipe, cell.teacher) if is_soft else ABSENT,
             labels=of.protocol.labels,
             student=self.student_name(job),
@@ -194,13 +193,13 @@ class Grid:
         own = self.rows[self.draw_of(job).row].note(cell.wanted, cell.protocol)
         return ", ".join(filter(None, (own, cell.note)))
 
-    def _per_class(self, draw: Draw, synthetic: SyntheticSet) -> int:
-        """Return the images per class that a row states; 0 stands for all data."""
-        if self._keeps_all(draw):
-            return 0
+    def labels(self, draw: Draw) -> dict[str, Any]:
+        """Return what a row is called, and the images per class that it states; 0 is all data."""
         entry = self.rows[draw.row]
-        largest = int(self.run.images.train.labels.bincount().max())
-        return entry.size.shown(synthetic.images_per_class, largest)
+        largest = int(self.run.images.counts.max())
+        held = self.drawn(draw).images_per_class
+        number = 0 if self._keeps_all(draw) else entry.size.shown(held, largest)
+        return {**entry.labels, "images_per_class": number}
 
 
 def tables_of(run: "Run") -> list[Table]:

@@ -12,9 +12,9 @@ from ddoq import recipe
 from ddoq.data.images import as_floats
 from ddoq.errors import UsageError
 from ddoq.evaluation.cell import Cell, cell_key, feed_of, labels_of, stored_bytes
-from ddoq.evaluation.grid import result_of
+from ddoq.evaluation.grid import Grid, Table
 from ddoq.evaluation.measure import Measure, evaluated, measure
-from ddoq.evaluation.rows import foreign_entry
+from ddoq.evaluation.rows import given_entry
 from ddoq.files.artifacts import read_tensors
 from ddoq.protocols.presets import preset
 from ddoq.run import Run
@@ -194,8 +194,9 @@ def test_targets_that_are_not_read_change_nothing_and_the_row_says_so(make_run, 
     given = with_targets(plain, torch.rand(30, 7))
     assert cell_key(run, given) == cell_key(run, plain)
     assert (plain.note, given.note) == ("", "targets not read")
-    entry = foreign_entry(given.synthetic, run.recipe)
-    assert result_of(run, entry, given, "convnet").note == "targets not read"
+    row = given_entry(given.synthetic, 1, 1)
+    [result] = Grid(run, [row], [Table(given.wanted)], [given.student], given.seed).results()
+    assert result.note == "targets not read"
     assert outcome(measure(run, given)) == outcome(evaluated(run, plain))
 
 

@@ -98,7 +98,7 @@ def test_two_ranks_write_what_one_does(make_feed, teacher, tmp_path):
     two = written(feed, teacher, tmp_path / "two", ranks=2)
     names = [sorted(f.name for f in (tmp_path / n).iterdir()) for n in ("one", "two")]
     assert names[0] == names[1]
-    assert len(names[0]) == 5 + 1
+    assert len(names[0]) == 5 + 2
     for step in range(9):
         assert torch.equal(one.logits(step), two.logits(step))
 

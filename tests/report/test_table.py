@@ -166,7 +166,7 @@ def test_p_values_are_short():
 
 def test_a_protocol_that_takes_a_sets_own_rate_says_so_in_its_caption():
     [plain], [own] = (
-        sheets(everything(**c), data="digits", num_test_images=9)
+        sheets(Results(everything(**c)), data="digits", num_test_images=9)
         for c in ({}, {"uses_hints": "lr"})
     )
     assert own.caption == f"{plain.caption}; lr: THE SET'S OWN, where it brings them along"

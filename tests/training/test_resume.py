@@ -228,7 +228,7 @@ SCRIPT = """
     from ddoq.training.curve import LossCurve
     from ddoq.evaluation.cell import Cell
     from ddoq.evaluation.measure import measure
-    from ddoq.protocols.protocol import Protocol
+    from ddoq.protocols.presets import preset
     from ddoq.run import Run
     from ddoq.training.steps import Steps
     folder, steps, seconds = sys.argv[1:]
