@@ -86,7 +86,7 @@ def evaluate(
     from ddoq.run import Run
     from ddoq.run.refusals import refuse_run
 
-    given = {"students": students, "protocols": None if protocol is None else [protocol]}
+    given = {"students": students, "protocol": protocol}
     changes |= {"seeds": seeds, **{k: v for k, v in given.items() if v is not None}}
     # Ranks that call this train each student together.
     changes["spread"] = "processes"

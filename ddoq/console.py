@@ -26,7 +26,7 @@ _PAUSE_SECONDS = 10.0
 _NOTICEABLE_SECONDS = 1.0
 
 
-class Stage:
+class StageBar:
     """A stage that is going on; it is told how far it has come."""
 
     def __init__(self, on_advance: Callable[[int], None]) -> None:
@@ -95,7 +95,7 @@ class Console:
         self._unlogged.clear()
 
     @contextlib.contextmanager
-    def stage(self, name: str, total: int | None = None) -> Generator[Stage]:
+    def stage(self, name: str, total: int | None = None) -> Generator[StageBar]:
         """Show how far a stage has come, and say how long it took if that was noticeable.
 
         Stages may be nested.
@@ -112,7 +112,7 @@ class Console:
             self.say(f"{name}: done in {self._clock() - start:.1f} s")
 
     @contextlib.contextmanager
-    def _bar(self, name: str, total: int | None) -> Generator[Stage]:
+    def _bar(self, name: str, total: int | None) -> Generator[StageBar]:
         """Show a bar; all bars share one live display, as rich allows no second."""
         outermost = self._progress is None
         progress = self._progress or _new_progress(self._terminal)
@@ -120,14 +120,14 @@ class Console:
             self._progress = progress
             task = progress.add_task(name, total=total)
             try:
-                yield Stage(lambda done: progress.update(task, completed=done))
+                yield StageBar(lambda done: progress.update(task, completed=done))
             finally:
                 progress.refresh()
                 progress.remove_task(task)
                 self._progress = None if outermost else progress
 
     @contextlib.contextmanager
-    def _lines(self, name: str, total: int | None) -> Generator[Stage]:
+    def _lines(self, name: str, total: int | None) -> Generator[StageBar]:
         start = spoken = self._clock()
 
         def speak(done: int) -> None:
@@ -137,11 +137,11 @@ class Console:
                 spoken = now
                 self.say(f"{name}: {_state(done, total, now - start)}")
 
-        yield Stage(speak)
+        yield StageBar(speak)
 
     @contextlib.contextmanager
-    def _nothing(self, name: str, total: int | None) -> Generator[Stage]:
-        yield Stage(lambda done: None)
+    def _nothing(self, name: str, total: int | None) -> Generator[StageBar]:
+        yield StageBar(lambda done: None)
 
 
 class _Rate(ProgressColumn):

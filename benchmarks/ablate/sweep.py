@@ -13,7 +13,7 @@ from benchmarks.ablate.case import Case, Row, measure, warm_up
 from benchmarks.ablate.classes import ClassSource, digest, halves, open_classes
 from benchmarks.ablate.invocation import Invocation
 from benchmarks.ablate.spectrum import Spectrum, spectrum
-from ddoq.console import Console, Stage
+from ddoq.console import Console, StageBar
 from ddoq.errors import UsageError
 from ddoq.files.artifacts import fingerprint, read_json, versions, write_json
 
@@ -49,7 +49,7 @@ def spectra(invocation: Invocation, console: Console) -> list[Spectrum]:
 
 
 def _class_rows(
-    invocation: Invocation, source: ClassSource, parts: Path, stage: Stage
+    invocation: Invocation, source: ClassSource, parts: Path, stage: StageBar
 ) -> list[Row]:
     """Measure the cases of a class that have no part yet, and read the others."""
     latents = source.latents()

@@ -162,7 +162,7 @@ class Grid:
     def _result(self, job: int) -> Result:
         """Measure a training and return it as a row of results.csv."""
         cell, draw = self[job], self.draw_of(job)
-        run, entry, synthetic = self.run, self.rows[draw.row], cell.synthetic
+        run, synthetic = self.run, cell.synthetic
         numbers: dict[str, Any] = {**vars(measured := measure(run, cell))}
         numbers["of_class"] = tuple(measured.of_class)
         if measured.val_top1 is None:

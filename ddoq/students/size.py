@@ -11,7 +11,7 @@ from ddoq.students.trial import try_on
 
 
 @dataclass(frozen=True)
-class Size:
+class NetworkSize:
     """What a network costs."""
 
     parameters: int
@@ -21,14 +21,16 @@ class Size:
     """How many numbers its classifier reads; None where no layer gives the logits."""
 
 
-def size_of(net: nn.Module, name: str, *, num_classes: int, channels: int, image_size: int) -> Size:
+def size_of(
+    net: nn.Module, name: str, *, num_classes: int, channels: int, image_size: int
+) -> NetworkSize:
     """Run a network on one image and count."""
     image = torch.zeros(1, channels, image_size, image_size)
     counter = FlopCounterMode(display=False)
     # The other kinds of attention are not counted on a CPU.
     with sdpa_kernel(SDPBackend.MATH), counter:
         try_on(net, name, image)
-    return Size(
+    return NetworkSize(
         parameters=sum(p.numel() for p in net.parameters()),
         multiply_adds=counter.get_total_flops() // 2,
         features=_num_features(net, num_classes),
