@@ -16,7 +16,7 @@ from ddoq.files.outputs import RUN_LOG
 from ddoq.processes.memory import keep_freed
 from ddoq.processes.world import World, launch
 from ddoq.recipe import Recipe
-from ddoq.recipe.component import SEVERAL, Block, Kind, build, is_code
+from ddoq.recipe.component import Block, Kind, build, is_code, kind_of
 from ddoq.recipe.kinds import KINDS, LIBRARIES, PRETRAINERS
 from ddoq.recipe.signature import local_sources, signature
 from ddoq.run.refusals import refuse_places
@@ -149,10 +149,13 @@ class Run:
             key["weights"] = self._weights_key(kind, block)
         if (kind, block["name"]) in LIBRARIES:
             key["versions"] = versions(*LIBRARIES[kind, block["name"]])
-        nested = {k: v for k, v in key.items() if k in KINDS and isinstance(v, dict)}
-        several = {k: (SEVERAL[k], v) for k, v in key.items() if k in SEVERAL}
-        key |= {k: [self.key(one, b) for b in blocks] for k, (one, blocks) in several.items()}
-        return key | {k: self.key(k, v) for k, v in nested.items()}
+        for name, value in key.items():
+            inner = kind_of(KINDS, kind, name)
+            if inner and isinstance(value, dict):
+                key[name] = self.key(inner, value)
+            elif inner and isinstance(value, list):
+                key[name] = [self.key(inner, member) for member in value]
+        return key
 
     def _weights_key(self, kind: str, block: Block) -> Any:
         if block["source"] == "pretrain":
