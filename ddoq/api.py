@@ -86,10 +86,9 @@ def evaluate(
     from ddoq.run import Run
     from ddoq.run.refusals import refuse_run
 
-    given = {"students": students, "protocol": protocol}
-    changes |= {"seeds": seeds, **{k: v for k, v in given.items() if v is not None}}
     # Ranks that call this train each student together.
-    changes["spread"] = "processes"
+    given = {"students": students, "protocol": protocol, "seeds": seeds, "spread": "processes"}
+    changes |= {k: v for k, v in given.items() if v is not None}
     wanted = recipes.read([f"recipe={recipe}", *overrides], changes=changes).recipe
     run = Run(wanted, _console())
     refuse_run(run)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ddoq.errors import UsageError
-from ddoq.recipe.component import Block, check_settings, complete, required
+from ddoq.recipe.component import Block, check_settings, complete, kind_of, required
 from ddoq.recipe.kinds import KINDS, PLURAL, PRETRAINERS, SINGLE
 from ddoq.recipe.ranges import RANGES, refuse_outside
 from ddoq.recipe.signature import defaults, nearest, signature
@@ -60,7 +60,7 @@ _CHOICES = {
 }
 
 
-def as_block(place: str, value: Any) -> Block:
+def as_block(place: str, value: Any, kind: str) -> Block:
     """Return the long form of a block; a bare name stands for one without settings."""
     if isinstance(value, str):
         return {"name": value}
@@ -68,10 +68,15 @@ def as_block(place: str, value: Any) -> Block:
         raise UsageError(
             f"{place}: {value!r} is not a component", "give its name, or {name: NAME, ...}"
         )
+    inner = {k: kind_of(KINDS, kind, str(k)) for k in value}
     return {
-        str(k): as_block(f"{place}.{k}", v) if k in KINDS and isinstance(v, str) else v
+        str(k): as_block(f"{place}.{k}", v, of) if (of := inner[k]) and _is_one(v) else v
         for k, v in value.items()
     }
+
+
+def _is_one(value: Any) -> bool:
+    return isinstance(value, str | dict)
 
 
 def checked(recipe: "Recipe") -> "Recipe":
@@ -124,7 +129,7 @@ def _check_rows(recipe: "Recipe") -> None:
     settings = recipe.evaluation
     for field, kind in _ROWS.items():
         place = f"evaluation.{field}"
-        blocks = [as_block(place, b) for b in getattr(settings, field)]
+        blocks = [as_block(place, b, kind) for b in getattr(settings, field)]
         # `uniform` is the method with other weights, which is no distiller.
         done = [
             b

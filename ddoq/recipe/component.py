@@ -22,6 +22,11 @@ Block = dict[str, Any]
 # Settings that hold a list of blocks, and of which kind these are.
 SEVERAL = {"teachers": "teacher"}
 
+# Settings of a distiller that hold another one: where it begins, and what it is wrapped around.
+ROLES = {"start": "distiller", "base": "distiller"}
+# How many of a role may stand within each other.
+_DEEPEST = {"start": 1, "base": 2}
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -55,8 +60,23 @@ def is_code(name: str) -> bool:
     return bool(colon) and all(map(str.isidentifier, [*module.split("."), attribute]))
 
 
+def kind_of(kinds: Mapping[str, Kind], owner: str, key: str) -> str | None:
+    """Return of which kind the components are that a setting holds; None where it holds none.
+
+    Roles are a distiller's: a decoder's `start` is a word.
+    """
+    named = {**SEVERAL, **(ROLES if owner == "distiller" else {})}
+    kind = named.get(key, key)
+    return kind if kind in kinds else None
+
+
 def complete(
-    kinds: Mapping[str, Kind], kind: str, block: Any, *, place: str | None = None
+    kinds: Mapping[str, Kind],
+    kind: str,
+    block: Any,
+    *,
+    place: str | None = None,
+    roles: tuple[str, ...] = (),
 ) -> Block:
     """Check a block against its component's signature and fill in the defaults."""
     place = place or kind
@@ -74,18 +94,28 @@ def complete(
     settable = signature(target)
     for supplied in kinds[kind].supplies:
         settable.parameters.pop(supplied, None)
-    checked = check_settings(kinds, settable, block, place=place, target=target)
+    checked = check_settings(
+        kinds, settable, block, place=place, target=target, kind=kind, roles=roles
+    )
     return {"name": name, **({} if kinds[kind].presets else defaults(settable)), **checked}
 
 
 def check_settings(
-    kinds: Mapping[str, Kind], settable: Signature, block: Block, *, place: str, target: str
+    kinds: Mapping[str, Kind],
+    settable: Signature,
+    block: Block,
+    *,
+    place: str,
+    target: str,
+    kind: str = "",
+    roles: tuple[str, ...] = (),
 ) -> Block:
     """Refuse unknown keys, wrong types and missing settings; complete what is nested."""
     for key, value in block.items():
         if key in settable.parameters:
             annotation = settable.parameters[key][0]
-            if key not in kinds and not accepts(annotation, value):
+            is_block = kind_of(kinds, kind, key) and key not in SEVERAL
+            if not is_block and not accepts(annotation, value):
                 assert annotation is not None
                 raise UsageError(
                     f"{place}.{key}: {value!r} is not {ast.unparse(annotation)}",
@@ -98,17 +128,34 @@ def check_settings(
                 f"{place}: {target} takes no {key!r}{nearest(key, settable.parameters)}",
                 f"it takes {', '.join(settable.parameters) or 'no settings'}",
             )
-    filled = {**defaults(settable), **block}
     known = defaults(settable)
     nested = {
-        k: _named(v, known.get(k))
-        for k, v in filled.items()
-        if k in kinds and (v is not None or known.get(k) is not None)
+        key: (inner, value)
+        for key, value in {**known, **block}.items()
+        if (inner := kind_of(kinds, kind, key)) and (value, known.get(key)) != (None, None)
     }
-    done: Block = {k: complete(kinds, k, v, place=f"{place}.{k}") for k, v in nested.items()}
-    for key in SEVERAL.keys() & block.keys():
-        done[key] = [complete(kinds, SEVERAL[key], b, place=f"{place}.{key}") for b in block[key]]
+    done: Block = {}
+    for key, (inner, value) in nested.items():
+        at = f"{place}.{key}"
+        if key in SEVERAL:
+            done[key] = [complete(kinds, inner, b, place=at, roles=roles) for b in value]
+        else:
+            within = _within(place, roles, key)
+            one = _named(value, known.get(key))
+            done[key] = complete(kinds, inner, one, place=at, roles=within)
     return {**block, **done}
+
+
+def _within(place: str, roles: tuple[str, ...], role: str) -> tuple[str, ...]:
+    """Return the roles down to a component within others, refusing what is nested too deep."""
+    if role not in ROLES:
+        return roles
+    if roles.count(role) == _DEEPEST[role]:
+        deepest = {"start": "a start has none of its own", "base": "a base may have one, no more"}
+        raise UsageError(
+            f"{place} is a {' of a '.join(reversed(roles))}, and has a {role} itself", deepest[role]
+        )
+    return (*roles, role)
 
 
 def _named(block: Any, default: Any) -> Any:

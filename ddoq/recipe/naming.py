@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ddoq.recipe.component import Block, complete
+from ddoq.recipe.component import Block, complete, kind_of
 from ddoq.recipe.kinds import KINDS
 
 
@@ -16,11 +16,12 @@ def told_apart(kind: str, block: Block, blocks: Sequence[Block]) -> str:
     """
     same = [b for b in blocks if b["name"] == block["name"] and b != block]
     told = {k: v for k, v in block.items() if any(b.get(k) != v for b in same)}
-    has_nested = any(_is_nested(k, v) for k, v in told.items())
+    inner = {k: kind_of(KINDS, kind, k) for k, v in told.items() if _is_block(v)}
+    has_nested = any(inner.values())
     usual = complete(KINDS, kind, block["name"]) if has_nested else {}
     texts = {
-        k: _name_of(k, v, [b.get(k) for b in same])
-        if _is_nested(k, v)
+        k: _name_of(of, v, [b.get(k) for b in same])
+        if (of := inner.get(k))
         else _short(v, [b.get(k) for b in same])
         for k, v in told.items()
         if not usual or usual.get(k) != v
@@ -28,8 +29,8 @@ def told_apart(kind: str, block: Block, blocks: Sequence[Block]) -> str:
     return _with(block["name"], texts)
 
 
-def _is_nested(kind: str, value: Any) -> bool:
-    return kind in KINDS and isinstance(value, dict) and "name" in value
+def _is_block(value: Any) -> bool:
+    return isinstance(value, dict) and "name" in value
 
 
 def _short(value: Any, others: Sequence[Any] = ()) -> Any:
@@ -57,7 +58,7 @@ def _is_place(value: Any) -> bool:
 def _name_of(kind: str, block: Block, others: Sequence[Any]) -> str:
     usual = complete(KINDS, kind, block["name"])
     changed = {k: _short(v) for k, v in block.items() if usual.get(k) != v}
-    same = [b for b in others if _is_nested(kind, b) and b["name"] == block["name"]]
+    same = [b for b in others if _is_block(b) and b["name"] == block["name"]]
     return _with(block["name"], changed if same else {})
 
 

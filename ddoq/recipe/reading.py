@@ -238,9 +238,9 @@ def _start_afresh(merged: DictConfig, key: str, block: Any) -> None:
 def _normal(key: str, value: Any) -> Any:
     """Turn the short forms of a block into the long one."""
     if key in SINGLE:
-        return as_block(key, value)
+        return as_block(key, value, key)
     if key == "pretrain" and isinstance(value, dict):
-        return {k: as_block(f"pretrain.{k}", v) for k, v in value.items()}
+        return {k: as_block(f"pretrain.{k}", v, "pretrain") for k, v in value.items()}
     if key in PLURAL and isinstance(value, dict) and "name" not in value:
         raise UsageError(
             f"{key}: {value} names nothing",
@@ -248,5 +248,5 @@ def _normal(key: str, value: Any) -> Any:
         )
     if key in PLURAL:
         listed = value if isinstance(value, list) else [value]
-        return [as_block(key, v) for v in listed]
+        return [as_block(key, v, PLURAL[key]) for v in listed]
     return value

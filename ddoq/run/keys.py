@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ddoq.files.artifacts import sha256, versions
-from ddoq.recipe.component import SEVERAL, Block
+from ddoq.recipe.component import Block, kind_of
 from ddoq.recipe.kinds import KINDS, LIBRARIES
 from ddoq.recipe.signature import local_sources
 
@@ -28,8 +28,9 @@ def component_key(
     if (kind, block["name"]) in LIBRARIES:
         key["versions"] = versions(*LIBRARIES[kind, block["name"]])
     for name, value in block.items():
-        if name in SEVERAL:
-            key[name] = [component_key(SEVERAL[name], b, weights_key) for b in value]
-        elif name in KINDS and isinstance(value, dict):
-            key[name] = component_key(name, value, weights_key)
+        inner = kind_of(KINDS, kind, name)
+        if inner and isinstance(value, dict):
+            key[name] = component_key(inner, value, weights_key)
+        elif inner and isinstance(value, list):
+            key[name] = [component_key(inner, member, weights_key) for member in value]
     return key

@@ -10,6 +10,8 @@ from ddoq.recipe.component import is_code, sources
 from ddoq.recipe.kinds import PRETRAINERS
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ddoq.evaluation.cell import Cell
     from ddoq.protocols.protocol import Protocol
     from ddoq.run import Run
@@ -117,18 +119,24 @@ def refuse_set(run: "Run", cell: "Cell") -> None:
             "let the protocol cut them apart, uses_hints: [tiles], or do so before: "
             f"synthetic.unfolded({tiles})",
         )
-    low, high = synthetic.images.aminmax()
-    crops_by_pillow = protocol.pixels == "pil" and protocol.crop
-    if crops_by_pillow and synthetic.images.is_floating_point() and (low < 0 or high > 1):
-        raise UsageError(
-            f"the set's images run from {low:.4g} to {high:.4g}; Pillow, pixels=pil, knows 8 bits",
-            "let them be cropped as they are: pixels=batched",
-        )
+    if protocol.pixels == "pil" and protocol.crop:
+        _refuse_beyond_bytes(synthetic.images)
     if synthetic.images.shape[1] != images.channels:
         raise UsageError(
             f"the set's images have {synthetic.images.shape[1]} channels, the real ones "
             f"{images.channels}",
             "set data.channels, or convert the set",
+        )
+
+
+def _refuse_beyond_bytes(images: "Tensor") -> None:
+    if not images.is_floating_point():
+        return
+    low, high = map(float, images.aminmax())
+    if low < 0 or high > 1:
+        raise UsageError(
+            f"the set's images run from {low:.4g} to {high:.4g}; Pillow, pixels=pil, knows 8 bits",
+            "let them be cropped as they are: pixels=batched",
         )
 
 
