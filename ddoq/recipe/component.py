@@ -112,22 +112,8 @@ def check_settings(
 ) -> Block:
     """Refuse unknown keys, wrong types and missing settings; complete what is nested."""
     for key, value in block.items():
-        if key in settable.parameters:
-            annotation = settable.parameters[key][0]
-            is_block = kind_of(kinds, kind, key) and key not in SEVERAL
-            if not is_block and not accepts(annotation, value):
-                assert annotation is not None
-                raise UsageError(
-                    f"{place}.{key}: {value!r} is not {ast.unparse(annotation)}",
-                    f"give {place}.{key} a value of that type",
-                )
-            if not is_code(target) or target.startswith("ddoq."):
-                refuse_outside(f"{place}.{key}", value, range_of(target, key))
-        elif not settable.is_open:
-            raise UsageError(
-                f"{place}: {target} takes no {key!r}{nearest(key, settable.parameters)}",
-                f"it takes {', '.join(settable.parameters) or 'no settings'}",
-            )
+        is_block = key not in SEVERAL and kind_of(kinds, kind, key) is not None
+        _refuse_setting(settable, key, value, is_block=is_block, place=place, target=target)
     known = defaults(settable)
     nested = {
         key: (inner, value)
@@ -144,6 +130,27 @@ def check_settings(
             one = _named(value, known.get(key))
             done[key] = complete(kinds, inner, one, place=at, roles=within)
     return {**block, **done}
+
+
+def _refuse_setting(
+    settable: Signature, key: str, value: Any, *, is_block: bool, place: str, target: str
+) -> None:
+    """Refuse a setting that a component does not take, or a value of another type or range."""
+    if key in settable.parameters:
+        annotation = settable.parameters[key][0]
+        if not is_block and not accepts(annotation, value):
+            assert annotation is not None
+            raise UsageError(
+                f"{place}.{key}: {value!r} is not {ast.unparse(annotation)}",
+                f"give {place}.{key} a value of that type",
+            )
+        if not is_code(target) or target.startswith("ddoq."):
+            refuse_outside(f"{place}.{key}", value, range_of(target, key))
+    elif not settable.is_open:
+        raise UsageError(
+            f"{place}: {target} takes no {key!r}{nearest(key, settable.parameters)}",
+            f"it takes {', '.join(settable.parameters) or 'no settings'}",
+        )
 
 
 def _within(place: str, roles: tuple[str, ...], role: str) -> tuple[str, ...]:
