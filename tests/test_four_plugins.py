@@ -142,7 +142,7 @@ def spectrum(x):
 '''
 WORDS = [
     *("recipe=digits", "data=waves:Waves", "autoencoder=identity", "decoder=plain"),
-    "distiller={name: 'learned:Spectra', images_per_class: 1, pause: 0.03}",
+    "distiller={name: 'learned:Spectra', images_per_class: 1, pause: 0.02}",
     "student={name: 'nets:Spectrum', pause: 0.01}",
     "protocols=["
     "{name: small_hard, crop: null, steps: 200, labels: targets, loss: mse, uses_hints: [lr]}, "
@@ -183,7 +183,8 @@ def kill_at(process: subprocess.Popen[str], cache: Path, pattern: str, number: i
 def test_four_plug_ins_are_killed_go_on_and_are_reported(start, tmp_path: Path):
     kill_at(start(), tmp_path / "cache", "spectra-*/begun.safetensors", signal.SIGKILL)
     # While the first student is trained.
-    kill_at(start(), tmp_path / "cache", "cell-*", signal.SIGTERM)
+    said = kill_at(start(), tmp_path / "cache", "cell-*", signal.SIGTERM)
+    assert "spectra: going on at step" in said
     last = start()
     said = last.communicate(timeout=120)[0]
     assert last.returncode == 0, said
