@@ -203,3 +203,18 @@ def test_learned_images_are_unfolded_as_they_are(tiny_set: SyntheticSet):
 def test_tiles_that_do_not_fit_an_image_are_refused(tiny_set: SyntheticSet):
     with pytest.raises(DataError, match="8 pixels cannot be cut into 3 x 3"):
         tiny_set.unfolded(3)
+
+
+def test_sets_are_equal_if_a_student_would_see_the_same(tiny_set: SyntheticSet):
+    again = replace(tiny_set, provenance={"distiller": "another"})
+    assert again == tiny_set
+    assert hash(again) == hash(tiny_set)
+    assert replace(tiny_set, weights=tiny_set.weights * 2) != tiny_set
+    assert replace(tiny_set, hints={"lr": 0.1}) != tiny_set
+
+
+def test_a_set_shows_itself_as_one_line_and_in_a_notebook_as_a_grid(tiny_set: SyntheticSet):
+    assert repr(tiny_set) == '<SyntheticSet of 10 images 1x8x8, 2 classes, by "unknown">'
+    page = tiny_set._repr_html_()
+    assert page.count("<img src='data:image/png;base64,") == 10
+    assert page.index("even") < page.index("odd")

@@ -114,3 +114,18 @@ def test_pairs_without_a_test_do_not_count_in_the_correction():
 def test_a_baseline_that_shares_no_seed_is_left_out():
     results = [*runs(OURS, [0.9, 0.8]), run(RANDOM, "a", 7, 0.5)]
     assert compare(results, OURS, RANDOM, Row("absent", 1)) == []
+
+
+def test_results_show_themselves_as_a_table_for_each_protocol():
+    results = Results([*runs(OURS, [0.9, 0.8]), run(RANDOM, "a", 0, 0.5, protocol="<fkd>")])
+    assert repr(results).splitlines() == [
+        "small, soft labels",
+        "  row                 per class  a",
+        "  ddoq (root, plain)  10         85.0 ± 63.5",
+        "<fkd>, soft labels",
+        "  row     per class  a",
+        "  random  10         50.0 (n=1)",
+    ]
+    page = results._repr_html_()
+    assert "<td>85.0 ± 63.5</td>" in page
+    assert "&lt;fkd&gt;" in page
