@@ -51,7 +51,7 @@ def write_report(
         recipe_yaml=_without_places(run.recipe).yaml(),
         sheets=tables,
         maps=maps,
-        pictures=_galleries(sets),
+        pictures=_galleries(sets) if run.images.modality == "image" else [],
         stages=costs,
         certificates=certificates,
     )

@@ -19,7 +19,7 @@ from ddoq.recipe import Recipe
 from ddoq.recipe.component import Block, Kind, build, is_code, kind_of
 from ddoq.recipe.kinds import KINDS, LIBRARIES, PRETRAINERS
 from ddoq.recipe.signature import local_sources, signature
-from ddoq.run.refusals import refuse_places
+from ddoq.run.refusals import refuse_autoencoder, refuse_places, refuse_resizing
 from ddoq.run.revisions import commit_of, is_moving, known_commit
 from ddoq.run.sources import weights_fingerprint
 from ddoq.run.stages import versioned
@@ -276,6 +276,7 @@ class Run:
             # What a user's own source says of its content may leave out its code and settings.
             made_by = self.key("data")
         images = Images(source, made_by=made_by)
+        refuse_autoencoder(self.recipe.autoencoder, images)
         if self.world.is_first:
             self.world.barrier()
         for line in describe(images):
@@ -303,6 +304,7 @@ class Run:
         key = fingerprint(block)
         if key not in self._teachers:
             teacher = self.make("teacher", block).for_classes(self.images.class_ids)
+            refuse_resizing(teacher, self.images)
             if is_code(block["name"]):
                 self.try_own(teacher, block["name"])
             self._teachers[key] = teacher.to(self.world.device)
