@@ -1,5 +1,6 @@
 """Which real labeled images is a run about? Train, validation and test, with stable class ids."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -72,7 +73,9 @@ def carve(
 class Source(Protocol):
     """What a data component provides; any class with these attributes will do.
 
-    A class may have no validation images, but each has training and test images.
+    A class may have no validation images, but each has training and test images. What is no image,
+    but can be stored like one, says so by `modality`, a graph's adjacency by "graph" for example:
+    it is not augmented, resized or shown.
     """
 
     train: Split
@@ -108,12 +111,8 @@ class Images(LightningDataModule):
         for name in ("train", "test"):
             if len(getattr(source, name)) == 0:
                 raise DataError(f"the {name} split has no images", "check data.root")
-        empty = set(range(len(source.class_ids))) - set(source.train.labels.unique().tolist())
-        if empty:
-            raise DataError(
-                f"class {source.class_ids[min(empty)]!r} has no training images",
-                "give it some, or take the class away",
-            )
+        _refuse_empty(source.train, source.class_ids)
+        self.modality: str = getattr(source, "modality", "image")
         self.train, self.val, self.test = source.train, source.val, source.test
         self.class_names, self.class_ids = source.class_names, source.class_ids
         self.channels, self.image_size = source.channels, source.image_size
@@ -143,6 +142,19 @@ class Images(LightningDataModule):
     def preprocessing(self) -> Normalize:
         """How the images become what students see."""
         return Normalize(tuple(map(float, self.mean)), tuple(map(float, self.std)))
+
+    def select(self, indices: Int[Tensor, " m"], about: Any = None) -> "Images":
+        """Return these images with some of the training images alone.
+
+        `about` says, beside their indices, what the choice is: it is part of the fingerprint.
+        """
+        part = copy.copy(self)
+        part.train = self.train.select(indices)
+        _refuse_empty(part.train, self.class_ids)
+        chosen = {"images": self.fingerprint, "indices": indices.tolist(), "about": about}
+        part.fingerprint = fingerprint(chosen)
+        part._pixels = {k: v for k, v in self._pixels.items() if k[0] != "train"}
+        return part
 
     def split(self, name: str) -> Split:
         """Return the train, val or test split."""
@@ -248,6 +260,15 @@ class Images(LightningDataModule):
         if t is None:
             return self.batches(name)
         return self.batches(name, rank=t.global_rank, world_size=t.world_size)
+
+
+def _refuse_empty(train: Split, class_ids: tuple[str, ...]) -> None:
+    empty = set(range(len(class_ids))) - set(train.labels.unique().tolist())
+    if empty:
+        raise DataError(
+            f"class {class_ids[min(empty)]!r} has no training images",
+            "give it some, or take the class away",
+        )
 
 
 @dataclass(frozen=True)

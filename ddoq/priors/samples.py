@@ -61,9 +61,11 @@ class Samples(Callback):
     def _show(self, step: int) -> None:
         self._save(self.snapshot)
         images, labels = draw(self._run, self.snapshot, self._autoencoder)
-        file = self._work / f"samples-{step:07d}.png"
-        write_grid(file, images, columns=_COLUMNS)
-        said = f"prior: samples of step {step} in {file}"
+        said = f"prior: samples of step {step}"
+        if self._run.images.modality == "image":
+            file = self._work / f"samples-{step:07d}.png"
+            write_grid(file, images, columns=_COLUMNS)
+            said += f" in {file}"
         if self._teacher is not None:
             share = in_class(self._teacher, images, labels)
             self.verdicts[f"samples in their class by the teacher, step {step}"] = share

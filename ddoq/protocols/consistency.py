@@ -1,5 +1,6 @@
 """Do the settings of a protocol go together? Refused where it is made."""
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from ddoq.errors import UsageError
@@ -8,6 +9,10 @@ if TYPE_CHECKING:
     from ddoq.protocols.protocol import Protocol
 
 _DSA = ("color", "crop", "cutout", "flip", "scale", "rotate")
+# What is done to images as such.
+_OF_IMAGES = (
+    *("patches", "crop", "flip", "jitter", "lighting", "dsa", "mix", "test_margin", "any_size"),
+)
 # What reads which labels.
 _LOSSES = {"hard": ("ce",), "soft": ("soft_ce", "kl", "mse_ce", "gift"), "targets": ("mse",)}
 
@@ -85,4 +90,18 @@ def _refuse_augmentation(protocol: "Protocol") -> None:
         raise UsageError(
             f"protocol {protocol.id}: crop={protocol.crop}, patches={protocol.patches}",
             "a crop is from a share above 0 to one up to 1; patches are at least 1",
+        )
+
+
+def refuse_modality(protocol: "Protocol", modality: str) -> None:
+    """Refuse what a protocol does to images, where the data are something else."""
+    usual = {f.name: f.default for f in dataclasses.fields(protocol)}
+    done = [k for k in _OF_IMAGES if getattr(protocol, k) != usual[k]]
+    done += ["uses_hints"] if "tiles" in protocol.uses_hints else []
+    if modality != "image" and done:
+        settings = ", ".join(f"{k}={getattr(protocol, k)}" for k in done)
+        raise UsageError(
+            f"protocol {protocol.id}: {settings} would change images, and the data's modality is "
+            f"{modality!r}",
+            "leave them out, for example 'protocol={name: small_hard, crop: null}'",
         )

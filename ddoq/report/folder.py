@@ -49,7 +49,7 @@ def write_report(run: "Run", folder: Path, results: Results, sets: Sequence[Synt
         recipe_yaml=_without_places(run.recipe).yaml(),
         sheets=tables,
         maps=maps,
-        pictures=_galleries(sets),
+        pictures=_galleries(sets) if run.images.modality == "image" else [],
         stages=costs,
         certificates=certificates,
     )

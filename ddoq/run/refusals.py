@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddoq.errors import ResourceError, UsageError
+from ddoq.protocols.consistency import refuse_modality
 from ddoq.recipe import shipped
-from ddoq.recipe.component import is_code, sources
+from ddoq.recipe.component import Block, is_code, sources
 from ddoq.recipe.kinds import PRETRAINERS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ddoq.data.images import Images
     from ddoq.evaluation.cell import Cell
     from ddoq.protocols.protocol import Protocol
     from ddoq.run import Run
@@ -90,6 +92,7 @@ def _refuse_protocols(run: "Run") -> None:
         protocol = run.make("protocol", block)
         ids.append(protocol.id)
         refuse_other_size(run, protocol)
+        refuse_modality(protocol, run.images.modality)
         run.make("evaluator", protocol.evaluator)
         unknown = [n for n in block.get("lr_of", {}) if n not in names]
         if unknown:
@@ -105,6 +108,7 @@ def refuse_set(run: "Run", cell: "Cell") -> None:
     """Refuse a set that the protocol cannot train on as it is."""
     synthetic, protocol, images = cell.synthetic, cell.protocol, run.images
     refuse_other_size(run, protocol)
+    refuse_modality(protocol, images.modality)
     size = synthetic.images.shape[-1]
     if size != images.image_size and not protocol.any_size:
         raise UsageError(
@@ -137,6 +141,27 @@ def _refuse_beyond_bytes(images: "Tensor") -> None:
         raise UsageError(
             f"the set's images run from {low:.4g} to {high:.4g}; Pillow, pixels=pil, knows 8 bits",
             "let them be cropped as they are: pixels=batched",
+        )
+
+
+def refuse_autoencoder(autoencoder: Block, images: "Images") -> None:
+    """Refuse one of our autoencoders of images, where the data are something else."""
+    name = autoencoder["name"]
+    if images.modality != "image" and name != "identity" and not is_code(name):
+        raise UsageError(
+            f"autoencoder {name} is for images, and the data's modality is {images.modality!r}",
+            "use autoencoder=identity, or one of your own",
+        )
+
+
+def refuse_resizing(teacher: object, images: "Images") -> None:
+    """Refuse a teacher that sees another size, where the data are no images to resize."""
+    size = getattr(teacher, "image_size", images.image_size)
+    if images.modality != "image" and size != images.image_size:
+        raise UsageError(
+            f"the teacher takes {size} pixels, the data have {images.image_size}, and their "
+            f"modality is {images.modality!r}",
+            "train one on these data: teacher.source=pretrain",
         )
 
 

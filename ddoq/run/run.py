@@ -21,7 +21,7 @@ from ddoq.recipe.component import Block, Kind, build, is_code
 from ddoq.recipe.kinds import KINDS, PRETRAINERS
 from ddoq.recipe.signature import signature
 from ddoq.run.keys import component_key
-from ddoq.run.refusals import refuse_places
+from ddoq.run.refusals import refuse_autoencoder, refuse_places, refuse_resizing
 from ddoq.run.revisions import pinned
 from ddoq.run.sources import weights_fingerprint
 from ddoq.run.trainers import WITHOUT_EFFECT, new_trainer, refuse_trainer, silence
@@ -250,6 +250,7 @@ class Run:
             # What a user's own source says of its content may leave out its code and settings.
             made_by = self.key("data")
         images = Images(source, made_by=made_by)
+        refuse_autoencoder(self.recipe.autoencoder, images)
         if self.world.is_first:
             self.world.barrier()
         for line in describe(images):
@@ -277,6 +278,7 @@ class Run:
         key = fingerprint(block)
         if key not in self._teachers:
             teacher = self.make("teacher", block).for_classes(self.images.class_ids)
+            refuse_resizing(teacher, self.images)
             if is_code(block["name"]):
                 self.try_own(teacher, block["name"])
             self._teachers[key] = teacher.to(self.world.device)

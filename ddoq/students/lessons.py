@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq.processes.world import World
+from ddoq.protocols.consistency import refuse_modality
 from ddoq.protocols.protocol import Protocol
 from ddoq.students.feed import Feed
 from ddoq.synthetic import SyntheticSet
@@ -48,6 +49,7 @@ def feed_of(
 ) -> Feed:
     """Return the steps of a training on a set, as this rank of a world (the run's) sees them."""
     images, world = run.images, world or run.world
+    refuse_modality(protocol, images.modality)
     return Feed(
         synthetic=synthetic,
         protocol=protocol,

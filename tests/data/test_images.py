@@ -155,3 +155,34 @@ def test_of_many_classes_the_first_are_named():
     said = describe(Images(source))[1]
     assert said.startswith("30 classes of train: c0 (1), c1 (1)")
     assert said.endswith("c19 (1), and 10 more (1 to 2)")
+
+
+def test_a_selection_narrows_the_training_images_alone():
+    images = Images(_Tiny())
+    images.pixels("train")
+    images.pixels("test")
+    part = images.select(torch.tensor([5, 2]))
+    assert part.train.labels.tolist() == [1, 0]
+    assert part.pixels("train")[:, 0, 0, 0].tolist() == [5, 2]
+    assert part.whole().images[:, 0, 0, 0].tolist() == [5, 2]
+    assert (part.val, part.test, part.mean) == (images.val, images.test, images.mean)
+    assert torch.equal(part.pixels("test"), images.pixels("test"))
+    assert len(images.pixels("train")) == len(images.train) == 7
+
+
+def test_a_selection_is_known_by_its_indices_and_what_they_are_about():
+    images, some = Images(_Tiny()), torch.tensor([0, 1])
+    chosen = [
+        images,
+        images.select(some),
+        images.select(some.flip(0)),
+        images.select(some, about={"loss": "early"}),
+        images.select(torch.tensor([0, 1, 2])).select(some),
+    ]
+    assert len({i.fingerprint for i in chosen}) == 5
+    assert images.select(some).fingerprint == Images(_Tiny()).select(some).fingerprint
+
+
+def test_a_selection_must_leave_every_class_an_image():
+    with pytest.raises(DataError, match="class 'dog' has no training images"):
+        Images(_Tiny()).select(torch.tensor([0, 2]))

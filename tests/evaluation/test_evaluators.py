@@ -41,6 +41,7 @@ class Kernel:
         return Measure.of((images.flatten(1).double() @ x.T @ dual).float(), labels)
 '''
 OTHERS = ["recipe=digits", "decoder=plain", "distiller.folds=0", "evaluation.seeds=2"]
+OTHERS += ["evaluation.workers=1", "evaluation.decoders=[]"]
 STUDENT = "student={name: convnet, depth: 1, width: 2}"
 
 

@@ -39,7 +39,6 @@ class Train:
         from ddoq.evaluation.evaluations import Evaluations, evaluation_steps
 
         protocol = cell.protocol
-        _refuse_targets(run, cell)
         # The teacher before the seed: building a network draws random numbers.
         label = label_of(run, cell) if protocol.labels == "soft" and labels is None else None
         torch.manual_seed(keyed.seed_of("student", cell.seed))
@@ -73,6 +72,7 @@ def student_of(
     """Return a new student of a cell."""
     from ddoq.students.student import Student
 
+    _refuse_targets(run, cell)
     images = run.images
     return Student(
         run.make("student", cell.student),
