@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table as Shown
 
+from ddoq.data.images import NotDecoded
 from ddoq.distillers.planned import Planned
 from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.grid import Table, draw, set_seed, tables
@@ -141,7 +142,11 @@ def _num_trained(run: "Run", entry: Entry, table: Table) -> int:
     for number in range(entry.num_seeds):
         if not all(run.is_done(stage, key) for stage, key in _stages(run, entry, number).items()):
             continue
-        synthetic = draw(run, entry, number)
+        try:
+            synthetic = draw(run, entry, number)
+        except NotDecoded:
+            # On images that were never decoded nothing can have been trained.
+            continue
         for block in run.recipe.students[: entry.num_students]:
             seed = run.recipe.seed + number
             cell = Cell(synthetic, block, table.protocol, seed, table.teacher)

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Int
-from lightning import LightningDataModule
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -110,62 +109,6 @@ class LatentStore:
         return out, labels
 
 
-@dataclass(frozen=True)
-class ClassLatents:
-    """All latents of one class."""
-
-    label: int
-    latents: Tensor
-
-
-class Latents(LightningDataModule):
-    """Streams a store: by class for a quantizer, as an endless shuffled stream for a prior."""
-
-    def __init__(
-        self,
-        store: LatentStore,
-        *,
-        batch_size: int = 256,
-        seed: int = 0,
-        skip: Sequence[int] = (),
-        group: int = 1,
-    ) -> None:
-        super().__init__()
-        # With more ranks than classes some have none; Lightning would refuse that.
-        self.allow_zero_length_dataloader_with_multiple_devices = True
-        self.store, self.batch_size, self.seed = store, batch_size, seed
-        self._skip = frozenset(skip)
-        self._group = group
-
-    def _ranks(self) -> tuple[int, int]:
-        trainer = self.trainer
-        return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-
-    def predict_dataloader(self) -> "ByClass":
-        """Return this rank's classes, the largest first, in groups of classes of like size.
-
-        Groups are the same for any number of ranks, so that what is solved at once is too.
-        """
-        rank, size = self._ranks()
-        counts = self.store.counts
-        order = sorted(range(len(counts)), key=lambda c: (-counts[c], c))
-        groups = [order[i : i + self._group] for i in range(0, len(order), self._group)]
-        dealt = deal([sum(counts[c] for c in group) for group in groups], size)[rank]
-        wanted = [groups[g] for g in dealt if not self._skip.issuperset(groups[g])]
-        return ByClass(self.store, wanted)
-
-    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        """Leave a whole class where it is: it may be larger than the device."""
-        if isinstance(batch, list):
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
-    def train_dataloader(self) -> "ShuffledStream":
-        """Return this rank's part of an endless stream of shuffled epochs."""
-        rank, size = self._ranks()
-        return ShuffledStream(self.store, self.batch_size, self.seed, rank, size)
-
-
 def deal(counts: Sequence[int], num_ranks: int) -> list[list[int]]:
     """Share classes among ranks, the largest first, each to the rank with the least so far.
 
@@ -179,21 +122,6 @@ def deal(counts: Sequence[int], num_ranks: int) -> list[list[int]]:
         hands[rank].append(label)
         loads[rank] += counts[label]
     return hands
-
-
-@dataclass(frozen=True)
-class ByClass:
-    """Iterate over groups of classes, each class as one slice of the store."""
-
-    store: LatentStore
-    groups: list[list[int]]
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    def __iter__(self) -> Iterator[list[ClassLatents]]:
-        for group in self.groups:
-            yield [ClassLatents(label, self.store.latents(label)) for label in group]
 
 
 @functools.lru_cache(maxsize=2)
