@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table as Shown
 
+from ddoq.data.images import NotDecoded
 from ddoq.evaluation.grid import Grid, tables_of
 from ddoq.evaluation.rows import entries
 from ddoq.files.artifacts import is_finished
@@ -118,8 +119,13 @@ def _students(grid: Grid, number: int) -> Step:
 
 
 def _is_trained(grid: Grid, job: int) -> bool:
-    """Say whether a training is finished; none is whose set is not there."""
-    return grid.is_at_hand(grid.draw_of(job)) and is_finished(grid.place(job))
+    """Say whether a training is finished; none is whose set, or whose images, are not there."""
+    if not grid.is_at_hand(grid.draw_of(job)):
+        return False
+    try:
+        return is_finished(grid.place(job))
+    except NotDecoded:
+        return False
 
 
 def table(steps: list[Step], title: str) -> Shown:

@@ -155,7 +155,7 @@ def _finish(
 def _sample(images: Images, num: int = 1024) -> Float[Tensor, "n c h w"]:
     """Return random training images of all classes."""
     chosen = keyed.permutation(len(images.train), "scale of latents")[:num]
-    return as_floats(images.train.read(chosen, images.image_size))
+    return as_floats(images.some("train", chosen))
 
 
 def _psnr(model: Any, images: Images) -> float | str:

@@ -25,7 +25,7 @@ class Digits:
         # 17 gray levels, 0 to 16.
         pixels = torch.tensor(digits.images / 16 * 255).round().to(torch.uint8)[:, None]
         labels = torch.tensor(digits.target, dtype=torch.int64)
-        whole = Split(labels, lambda i, size: resized(pixels[i], size))
+        whole = Split(labels, lambda i, size: resized(pixels[i], size), is_held=True)
         rest, test = carve(labels, test_share, seed=split_seed, what="test")
         kept, val = carve(labels[rest], val_share, seed=split_seed, what="val")
         self.train = whole.select(rest[kept])

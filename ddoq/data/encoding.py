@@ -87,7 +87,7 @@ def _encode_class(
     dtype = _DTYPES[autoencoder.dtype]
     encoded = [torch.empty(0, *shape, dtype=dtype)]
     for indices in images.train.of_class(label).split(batch_size):
-        pixels = as_floats(images.train.read(indices, size)).to(world.device)
+        pixels = as_floats(_read(images, indices, size)).to(world.device)
         noise = None
         if autoencoder.samples:
             # Keyed by image: the same draw on any rank and in any batch.
@@ -104,6 +104,13 @@ def _encode_class(
             )
         encoded.append(latents)
     return torch.cat(encoded)
+
+
+def _read(images: Images, indices: Tensor, size: int) -> Tensor:
+    # At a size that nobody else asks for there is nothing to keep them for.
+    if size == images.image_size:
+        return images.some("train", indices)
+    return images.train.read(indices, size)
 
 
 def _manifest(

@@ -186,11 +186,15 @@ def _find(root: Path, layout: dict[str, Path], class_ids: Sequence[str]) -> _Fou
     for part, place in layout.items():
         read: dict[tuple[int, int], str] = {}
         for label, name in enumerate(class_ids):
-            files = _picture_files(place / name, read)
+            folder = place / name
+            files = _picture_files(folder, read)
+            beside = folder.relative_to(root).as_posix()
             found.parts.extend([part] * len(files))
             found.labels.extend([label] * len(files))
             found.files.extend(files)
-    found.names.extend(Path(os.path.relpath(file, root)).as_posix() for file in found.files)
+            # A relative path taken by itself would be most of the time that many files take.
+            start = len(str(folder))
+            found.names.extend(beside + file[start:].replace(os.sep, "/") for file in files)
     return found
 
 
@@ -214,8 +218,9 @@ def _picture_files(folder: Path, read: dict[tuple[int, int], str]) -> list[str]:
 def _warn_if_nested(root: Path, train: Path, class_ids: Sequence[str], found: _Found) -> None:
     """Warn where all pictures lie in folders within the class folders: one level too high?"""
     of_train = [f for f, part in zip(found.files, found.parts, strict=True) if part == "train"]
-    places = [Path(os.path.relpath(file, train)).parent for file in of_train]
-    within = list(dict.fromkeys(place.as_posix() for place in places))
+    folders = dict.fromkeys(os.path.dirname(file) for file in of_train)
+    places = [Path(os.path.relpath(folder, train)) for folder in folders]
+    within = [place.as_posix() for place in places]
     if places and all(len(place.parts) > 1 for place in places) and len(within) > len(class_ids):
         warnings.warn(
             f"{root}: no class folder has pictures of its own, only folders with pictures: "

@@ -7,9 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
-from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from ddoq import keyed
 from ddoq.data.preprocessing import Normalize
@@ -19,6 +17,8 @@ from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
 _IN_MEMORY_BYTES = 4 * 2**30
+# What is kept decoded on disk: ImageNet's training images at 64 pixels, its test images at 256.
+_ON_DISK_BYTES = 32 * 2**30
 _SHOWN_CLASSES = 20
 _UNSAID = Size()
 
@@ -31,6 +31,8 @@ class Split:
     read: Callable[[Int[Tensor, " m"], int], UInt8[Tensor, "m channels size size"]]
     names: Callable[[int], str] = str
     """What to call an image in a message: its file, if it has one."""
+    is_held: bool = False
+    """Whether the images are in memory anyway, so that nothing is won by keeping them on disk."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -41,6 +43,7 @@ class Split:
             self.labels[indices],
             lambda i, size: self.read(indices[i], size),
             lambda i: self.names(int(indices[i])),
+            self.is_held,
         )
 
     def of_class(self, label: int) -> Int[Tensor, " m"]:
@@ -91,13 +94,23 @@ class Source(Protocol):
     fingerprint: str
 
 
-class Images(LightningDataModule):
+# A split's name, a size, and which of its images (None: all) -> these, decoded once for all
+# processes and mapped from the disk.
+Keep = Callable[[str, int, Int[Tensor, " m"] | None], UInt8[Tensor, "n channels size size"]]
+
+
+class NotDecoded(Exception):
+    """Images are asked for that nobody has decoded yet, by who must not decode any."""
+
+
+class Images:
     """Real labeled images, as the rest of the program sees them.
 
     Args:
         source: Where they come from.
         batch_size: In which they are read.
         made_by: What determines the source beside its own fingerprint.
+        keep: Returns decoded images that stay on disk; without it they stay in memory.
     """
 
     def __init__(
@@ -106,8 +119,8 @@ class Images(LightningDataModule):
         *,
         batch_size: int = 256,
         made_by: Mapping[str, Any] | None = None,
+        keep: Keep | None = None,
     ) -> None:
-        super().__init__()
         for name in ("train", "test"):
             if len(getattr(source, name)) == 0:
                 raise DataError(f"the {name} split has no images", "check data.root")
@@ -125,7 +138,7 @@ class Images(LightningDataModule):
                 "normalization": [[*map(float, source.mean)], [*map(float, source.std)]],
             }
         )
-        self._batch_size = batch_size
+        self.batch_size, self._keep = batch_size, keep
         self._pixels: dict[tuple[str, int], Tensor] = {}
 
     @property
@@ -170,20 +183,40 @@ class Images(LightningDataModule):
         """Return all images of a split, decoded once and kept."""
         size = size or self.image_size
         if (name, size) not in self._pixels:
-            split = self.split(name)
-            self._pixels[name, size] = split.read(torch.arange(len(split)), size)
+            keep, split = self._keep_of(name), self.split(name)
+            self._pixels[name, size] = (
+                keep(name, size, None) if keep else split.read(torch.arange(len(split)), size)
+            )
         return self._pixels[name, size]
+
+    def some(
+        self, name: str, indices: Int[Tensor, " m"], size: int | None = None
+    ) -> UInt8[Tensor, "m channels size size"]:
+        """Return some images of a split, of those that are kept where all of them are."""
+        size = size or self.image_size
+        if self._are_kept(name, size):
+            return self.pixels(name, size)[indices]
+        return self.split(name).read(indices, size)
 
     def fits_in_memory(self, name: str) -> bool:
         """Say whether a whole split may be decoded at once."""
-        size = len(self.split(name)) * self.channels * self.image_size**2
-        return size <= _IN_MEMORY_BYTES
+        return self._num_bytes(name, self.image_size) <= _IN_MEMORY_BYTES
+
+    def _num_bytes(self, name: str, size: int) -> int:
+        return len(self.split(name)) * self.channels * size**2
+
+    def _keep_of(self, name: str) -> Keep | None:
+        return None if self.split(name).is_held else self._keep
+
+    def _are_kept(self, name: str, size: int) -> bool:
+        most = _ON_DISK_BYTES if self._keep_of(name) else _IN_MEMORY_BYTES
+        return self._num_bytes(name, size) <= most
 
     def class_batch(self, label: int, num: int, generator: torch.Generator) -> Tensor:
         """Return `num` random training images of a class, as floats in [0, 1]."""
         indices = self.train.of_class(label)
         chosen = indices[torch.randperm(len(indices), generator=generator)[:num]]
-        return as_floats(self.train.read(chosen, self.image_size))
+        return as_floats(self.some("train", chosen))
 
     def subset(
         self,
@@ -194,10 +227,25 @@ class Images(LightningDataModule):
         size: Size = _UNSAID,
     ) -> SyntheticSet:
         """Return some training images as a set, each of weight 1 unless told."""
+        return self._set(self._drawn(indices), indices, weights, distiller, size)
+
+    def _drawn(self, indices: Int[Tensor, " m"]) -> UInt8[Tensor, "m channels size size"]:
+        """Return training images that every process which trains on them asks for again."""
+        keep = self._keep_of("train")
+        if keep is None or self._are_kept("train", self.image_size):
+            return self.some("train", indices)
+        return keep("train", self.image_size, indices)
+
+    def _set(
+        self,
+        pixels: UInt8[Tensor, "m channels size size"],
+        indices: Int[Tensor, " m"],
+        weights: Tensor | None,
+        distiller: str,
+        size: Size,
+    ) -> SyntheticSet:
         return SyntheticSet(
-            images=self.pixels("train")[indices]
-            if self.fits_in_memory("train")
-            else self.train.read(indices, self.image_size),
+            images=pixels,
             labels=self.train.labels[indices],
             weights=torch.ones(len(indices)) if weights is None else weights,
             class_names=self.class_names,
@@ -208,14 +256,15 @@ class Images(LightningDataModule):
         )
 
     def whole(self) -> SyntheticSet:
-        """Return all training images as a set in memory."""
+        """Return all training images as a set, mapped from the disk where they are kept there."""
         if not self.fits_in_memory("train"):
             raise ResourceError(
                 f"the {len(self.train)} training images do not fit in memory",
                 "choose a smaller data.image_size; instead of training, give weights by source=; "
                 "instead of the row `full`, quote a published number (evaluation.quoted)",
             )
-        return self.subset(torch.arange(len(self.train)), distiller="full")
+        indices = torch.arange(len(self.train))
+        return self._set(self.pixels("train"), indices, None, "full", _UNSAID)
 
     def batches(
         self,
@@ -230,36 +279,7 @@ class Images(LightningDataModule):
 
         With a margin images are resized to 8/7 of their size, and their center is cropped.
         """
-        return Batches(self, name, batch_size or self._batch_size, rank, world_size, margin)
-
-    def train_dataloader(self) -> "DataLoader[tuple[Tensor, Tensor]]":
-        """Return shuffled training batches."""
-        split, size = self.train, self.image_size
-
-        def collate(indices: list[int]) -> tuple[Tensor, Tensor]:
-            chosen = torch.tensor(indices)
-            return as_floats(split.read(chosen, size)), split.labels[chosen]
-
-        return DataLoader(
-            range(len(split)),  # type: ignore[arg-type] # a range is a dataset
-            batch_size=self._batch_size,
-            shuffle=True,
-            collate_fn=collate,
-        )
-
-    def val_dataloader(self) -> "Batches":
-        """Return this rank's part of the validation images."""
-        return self._of_rank("val")
-
-    def test_dataloader(self) -> "Batches":
-        """Return this rank's part of the test images."""
-        return self._of_rank("test")
-
-    def _of_rank(self, name: str) -> "Batches":
-        t = self.trainer
-        if t is None:
-            return self.batches(name)
-        return self.batches(name, rank=t.global_rank, world_size=t.world_size)
+        return Batches(self, name, batch_size or self.batch_size, rank, world_size, margin)
 
 
 def _refuse_empty(train: Split, class_ids: tuple[str, ...]) -> None:
@@ -294,10 +314,7 @@ class Batches:
         side = max(size, size // 7 * 8) if self.margin else size
         start = (side - size) // 2
         for indices in self._indices().split(self.batch_size):
-            if self.images.fits_in_memory(self.name):
-                pixels = self.images.pixels(self.name, side)[indices]
-            else:
-                pixels = split.read(indices, side)
+            pixels = self.images.some(self.name, indices, side)
             center = pixels[:, :, start : start + size, start : start + size]
             yield as_floats(center), split.labels[indices]
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from ddoq.data.images import Images
+from ddoq.data.images import Images, NotDecoded
 from ddoq.errors import UsageError
 from ddoq.files.artifacts import read_tensors, write_tensors
 from ddoq.files.given import intact
@@ -27,13 +27,7 @@ def hashes(images: Images, split: str) -> Int[Tensor, " n"]:
     draw = torch.Generator().manual_seed(dim)
     factors = torch.randint(-(2**62), 2**62, (dim,), generator=draw)
     indices = torch.arange(len(images.split(split))).split(max(1, _PIXELS // dim))
-    return torch.cat([_hashed(_pixels(images, split, some), factors) for some in indices])
-
-
-def _pixels(images: Images, split: str, indices: Int[Tensor, " n"]) -> UInt8[Tensor, "n c h w"]:
-    if images.fits_in_memory(split):
-        return images.pixels(split)[indices]
-    return images.split(split).read(indices, images.image_size)
+    return torch.cat([_hashed(images.some(split, some), factors) for some in indices])
 
 
 def _hashed(pixels: UInt8[Tensor, "n c h w"], factors: Int[Tensor, " dim"]) -> Int[Tensor, " n"]:
@@ -52,7 +46,8 @@ def remember(folder: Path, images: Images) -> None:
 def refuse_seen(folder: Path, images: Images, split: str) -> None:
     """Refuse weights that were trained on the images of a split.
 
-    Weights of unknown origin, or trained at another size, cannot be checked and are let through.
+    Weights of unknown origin, or trained at another size, cannot be checked and are let through; a
+    plan decodes no images to check any.
     """
     if not (folder / _FILE).is_file() or not images.fits_in_memory(split):
         return
@@ -61,7 +56,11 @@ def refuse_seen(folder: Path, images: Images, split: str) -> None:
         size, trained_on = int(known["image_size"]), known["hashes"]
     if size != images.image_size:
         return
-    share = float(torch.isin(hashes(images, split), trained_on).float().mean())
+    try:
+        own = hashes(images, split)
+    except NotDecoded:
+        return
+    share = float(torch.isin(own, trained_on).float().mean())
     if share > _TOLERATED_SHARE:
         raise UsageError(
             f"{folder}: these weights were trained on {share:.0%} of the {split} images",

@@ -1,6 +1,5 @@
 """Which of a source's picture files are readable, and which split does each go to?"""
 
-import contextlib
 import hashlib
 import os
 import re
@@ -18,7 +17,7 @@ from torch import Tensor
 from ddoq.data.images import Split, carve
 from ddoq.data.pictures import REMEDY, converted, in_order, opened, reason
 from ddoq.errors import DataError
-from ddoq.files.artifacts import fingerprint, read_json, write_json
+from ddoq.files.memo import remembered
 
 _SMALL = 20_000
 
@@ -61,6 +60,7 @@ def survey(
     """
     is_thorough = on_bad == "skip" or len(names) < _SMALL
     known = remembered(
+        "pictures",
         [where, list(names), stamps, is_thorough, pillow_version],
         lambda: _looked_through(load, names, is_thorough),
         memo=memo,
@@ -101,26 +101,6 @@ def _report(unreadable: Mapping[str, str], on_bad: OnBad, where: str) -> None:
         raise DataError(f"{where}: cannot read {listed}{rest}", REMEDY)
     text = f"{where}: left out {len(unreadable)} unreadable pictures: {listed}{rest}"
     warnings.warn(text, stacklevel=4)
-
-
-def remembered(
-    key: Any, compute: Callable[[], dict[str, Any]], *, memo: Path | None = None
-) -> dict[str, Any]:
-    """Return what was computed for the same key before; else compute it and write it down.
-
-    A memo that cannot be read or written, or is damaged, only costs the time to compute again.
-    """
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    file = (memo or Path(cache) / "ddoq") / f"pictures-{fingerprint(key)}.json"
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        known = read_json(file)
-        if known["checksum"] == fingerprint(known["value"]):
-            return known["value"]
-    value = compute()
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"value": value, "checksum": fingerprint(value)})
-    return value
 
 
 def stamp(file: str) -> tuple[int, ...]:

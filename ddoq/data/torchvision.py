@@ -46,10 +46,10 @@ class Torchvision:
         given = _opened(dataset, root, "train", download)
         pixels, labels = _tensors(given)
         test_pixels, test_labels = _tensors(_opened(dataset, root, "test", download))
-        whole = Split(labels, lambda i, size: resized(pixels[i], size))
+        whole = Split(labels, lambda i, size: resized(pixels[i], size), is_held=True)
         kept, val = carve(labels, val_share, seed=split_seed, what="val")
         self.train, self.val = whole.select(kept), whole.select(val)
-        self.test = Split(test_labels, lambda i, size: resized(test_pixels[i], size))
+        self.test = Split(test_labels, lambda i, size: resized(test_pixels[i], size), is_held=True)
         numbers = range(int(labels.max()) + 1)
         self.class_names = tuple(getattr(given, "classes", [str(n) for n in numbers]))
         self.class_ids = self.class_names

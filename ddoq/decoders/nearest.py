@@ -27,7 +27,7 @@ class Nearest:
             where = torch.nonzero(block.labels == label).flatten()
             rows = self._rows(label, block.points[where].flatten(1))
             chosen[where] = self._latents.index(label)[rows]
-        return as_floats(self._images.train.read(chosen, self._images.image_size))
+        return as_floats(self._images.some("train", chosen))
 
     def _rows(self, label: int, points: Float[Tensor, "k dim"]) -> Tensor:
         latents = self._latents.latents(label).flatten(1).float()

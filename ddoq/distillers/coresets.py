@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddoq.data.images import Images, as_floats
@@ -160,18 +160,12 @@ def _reader(kind: Features, run: "Run") -> _Read:
 
     def read(label: int) -> tuple[Tensor, Tensor]:
         indices = images.train.of_class(label)
-        batches = (as_floats(_pixels(images, rows)) for rows in indices.split(_BATCH))
+        batches = (as_floats(images.some("train", rows)) for rows in indices.split(_BATCH))
         if teacher is not None:
             batches = (teacher(batch.to(run.world.device)).float().cpu() for batch in batches)
         return indices, torch.cat(list(batches)).flatten(1)
 
     return read
-
-
-def _pixels(images: Images, rows: Int[Tensor, " m"]) -> UInt8[Tensor, "m c h w"]:
-    if images.fits_in_memory("train"):
-        return images.pixels("train")[rows]
-    return images.train.read(rows, images.image_size)
 
 
 def herding(

@@ -16,7 +16,6 @@ from ddoq.processes.world import World
 from ddoq.quantize.allocation import AllocationRule, allocate
 from ddoq.quantize.one_class import Shrinkage
 from ddoq.quantize.quantization import Quantization
-from ddoq.quantize.quantizer import quantize
 from ddoq.quantize.shrinkage import STRENGTHS, Towards
 from ddoq.quantize.study import Study, chosen, grid, study
 from ddoq.recipe.component import Block
@@ -181,6 +180,8 @@ class Points:
         s, run = self._settings, self._run
 
         def work(folder: Path) -> None:
+            from ddoq.quantize.quantizer import quantize
+
             latents = run.latents
             numbers, shrinkage = self.numbers, self.shrinkage
             with run.console.stage("quantize", run.num_classes) as bar:

@@ -6,6 +6,7 @@ with the SHA-256 of every file in its manifest.
 """
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -51,6 +52,7 @@ def versions(*libraries: str) -> dict[str, str]:
     return {name: _version(name) for name in libraries or _LIBRARIES}
 
 
+@functools.cache
 def _version(name: str) -> str:
     for package in _PACKAGES.get(name, (name,)):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -147,7 +149,7 @@ def join_tensors(file: Path, parts: Sequence[Path], names: Sequence[str]) -> Non
 
 def _joined(parts: Sequence[Path], name: str) -> tuple[str, list[int], int]:
     """Return dtype, shape and bytes of the tensors `name` of all parts together."""
-    kinds = {"float32": "F32", "float64": "F64", "float16": "F16", "int64": "I64"}
+    kinds = {"float32": "F32", "float64": "F64", "float16": "F16", "int64": "I64", "uint8": "U8"}
     first, total = read_tensors(parts[0])[name], 0
     for one in parts:
         total += len(read_tensors(one)[name])
@@ -262,6 +264,8 @@ class Cache:
     on_start: Callable[[str], None] = lambda _: None
     on_finish: Callable[[StageRecord], None] = lambda _: None
     _spent: float = 0.0
+    _checked: dict[Path, Any] = field(default_factory=dict[Path, Any])
+    """Entries that this process has found intact, and how their files looked then."""
 
     def place(self, stage: str, key: Mapping[str, Any]) -> Path:
         """Return where the result of a stage lies, or will lie."""
@@ -280,40 +284,92 @@ class Cache:
         """
         final = self.place(stage, key)
         start, spent = time.perf_counter(), self._spent
-        with self._lock(final):
+        with self._lock(final) if self.world.is_first else contextlib.nullcontext():
             cached = self.world.broadcast(self.world.is_first and self._is_intact(final))
             if not cached:
                 self.on_start(stage)
-                self._build(stage, key, final, build)
+                self._build(stage, key, final, build, self.world)
+        self._record(stage, final, cached, start, spent)
+        return final
+
+    def stage_in_parts(
+        self,
+        stage: str,
+        key: Mapping[str, Any],
+        make: Callable[[Path, Callable[[], bool]], None],
+        join: Callable[[Path], None],
+    ) -> Path:
+        """Return the folder of a result that any processes build together, ranks or not.
+
+        Who asks for it helps, and waits for none that does not ask: a rank may do so alone.
+        `make` returns when all parts are in the workspace, or when the result is published, which
+        it is given to ask; `join` then has the parts to itself.
+        """
+        final = self.place(stage, key)
+        start, spent = time.perf_counter(), self._spent
+        if not is_finished(final):
+            self.on_start(stage)
+            work = self._work(stage, final)
+            work.mkdir(parents=True, exist_ok=True)
+            make(work, lambda: is_finished(final))
+
+        def build(work: Path) -> None:
+            make(work, lambda: False)
+            join(work)
+
+        with self._lock(final):
+            cached = self._is_intact(final)
+            if not cached:
+                self._build(stage, key, final, build, World())
+        self._record(stage, final, cached, start, spent)
+        return final
+
+    def _record(self, stage: str, final: Path, cached: bool, start: float, spent: float) -> None:
         # Stages that this one had to wait for count for themselves.
         seconds = time.perf_counter() - start - (self._spent - spent)
         self._spent += seconds
         self.on_finish(StageRecord(stage, final.name, cached, seconds, largest_mb()))
-        return final
 
-    def _lock(self, final: Path) -> contextlib.AbstractContextManager[Any]:
-        if not self.world.is_first:
-            return contextlib.nullcontext()
+    def _lock(self, final: Path) -> FileLock:
         final.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(final.with_name(f".{final.name}.lock"))
+
+    def _work(self, stage: str, final: Path) -> Path:
+        return self.root / ".work" / f"{stage.replace('/', '-')}-{final.name}"
 
     def _is_intact(self, final: Path) -> bool:
         if not final.exists():
             return False
+        seen = _looks(final)
+        if self._checked.get(final) == seen:
+            return True
         wrong = damage(final, is_entry=True)
         if wrong:
             warnings.warn(f"{final}: {wrong}; it is built again", stacklevel=4)
+        else:
+            self._checked[final] = seen
         return wrong is None
 
     def _build(
-        self, stage: str, key: Mapping[str, Any], final: Path, build: Callable[[Path], None]
+        self,
+        stage: str,
+        key: Mapping[str, Any],
+        final: Path,
+        build: Callable[[Path], None],
+        world: World,
     ) -> None:
-        work = self.root / ".work" / f"{stage.replace('/', '-')}-{final.name}"
-        if self.world.is_first:
+        work = self._work(stage, final)
+        if world.is_first:
             work.mkdir(parents=True, exist_ok=True)
-        self.world.barrier()
+        world.barrier()
         build(work)
-        self.world.barrier()
-        if self.world.is_first:
+        world.barrier()
+        if world.is_first:
             commit(work, final, {"stage": stage, "key": key, "versions": versions()})
-        self.world.barrier()
+        world.barrier()
+
+
+def _looks(folder: Path) -> list[tuple[Any, ...]]:
+    """Return what changes when a file in a folder is written, replaced or taken away."""
+    status = ((file.name, file.stat()) for file in sorted(folder.rglob("*")))
+    return [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in status]

@@ -61,7 +61,7 @@ def of_pixels(run: "Run", *, batch_size: int, flip: bool) -> Examples:
     if not images.fits_in_memory("train"):
 
         def read(rows: Tensor) -> tuple[Tensor, Tensor]:
-            return as_floats(images.train.read(rows, size)) * 2 - 1, labels[rows]
+            return as_floats(images.some("train", rows)) * 2 - 1, labels[rows]
 
         return _examples(run, read, len(labels), shape, batch_size, flip)
 

@@ -10,7 +10,8 @@ from lightning import LightningModule, Trainer
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.data.latents import ClassLatents, Latents, LatentStore
+from ddoq.data.latents import LatentStore
+from ddoq.data.streams import ClassLatents, Latents
 from ddoq.errors import IntegrityError
 from ddoq.files.artifacts import write_tensors
 from ddoq.processes.forks import side_by_side

@@ -4,7 +4,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ddoq import __version__
 from ddoq.errors import ResourceError, UsageError
+from ddoq.files.artifacts import versions
+from ddoq.files.memo import remembered
 from ddoq.protocols.consistency import refuse_modality
 from ddoq.recipe import shipped
 from ddoq.recipe.component import Block, is_code, sources
@@ -22,20 +25,14 @@ if TYPE_CHECKING:
 def refuse_run(run: "Run") -> None:
     """Refuse what only timm, the images and the constructors can tell, before any stage."""
     from ddoq.data.seen import refuse_seen
-    from ddoq.students import timm, torchvision
 
-    checks = {"timm": timm.check_model, "torchvision": torchvision.check_model}
     teachers = [run.recipe.teacher, *run.recipe.evaluation.teachers]
     for block in [*run.recipe.students, *teachers]:
-        family, _, model = block["name"].partition("/")
-        if model and family in checks:
-            checks[family](model)
+        _refuse_model(block["name"])
     _refuse_protocols(run)
     _refuse_evaluation(run)
     for block in run.recipe.students:
-        net = run.make("student", block)
-        if is_code(block["name"]):
-            run.try_own(net, block["name"])
+        _refuse_student(run, block)
     settings = run.recipe.evaluation
     splits = [settings.split, *(["val"] if settings.choose else [])]
     for part in PRETRAINERS:
@@ -43,6 +40,35 @@ def refuse_run(run: "Run") -> None:
         for source in (s for block in blocks for s in sources(block) if s != "pretrain"):
             for split in splits:
                 refuse_seen(shipped.locate(source), run.images, split)
+
+
+def _refuse_model(name: str) -> None:
+    """Refuse a network that timm or torchvision does not have."""
+    from ddoq.students import timm, torchvision
+
+    checks = {"timm": timm.check_model, "torchvision": torchvision.check_model}
+    family, _, model = name.partition("/")
+    if model and family in checks:
+
+        def check() -> dict[str, str]:
+            checks[family](model)
+            return {}
+
+        # To ask the library takes as long as everything else that a finished run does.
+        remembered("model", [name, versions()], check)
+
+
+def _refuse_student(run: "Run", block: Block) -> None:
+    """Refuse settings that the student's constructor does not take."""
+
+    def make() -> dict[str, str]:
+        net = run.make("student", block)
+        if is_code(block["name"]):
+            run.try_own(net, block["name"])
+        return {}
+
+    shape = [run.num_classes, run.channels, run.image_size]
+    remembered("student", [run.key("student", block), shape, versions(), __version__], make)
 
 
 def refuse_places(**folders: str | None) -> None:

@@ -69,7 +69,8 @@ class Run:
         _set_threads(recipe.threads)
         self.recipe = recipe
         self.world: World = launch(recipe.trainer)
-        self._measures = measures
+        self.decodes = self._measures = measures
+        """Whether images that nobody has decoded may be; a plan does not."""
         refuse_trainer(self.world, recipe.trainer)
         self.pretrain_ranks = pretrain_ranks or self.world.size
         """How many ranks train what `pretrain` makes: more, where this run is a rank's worker."""
@@ -240,6 +241,7 @@ class Run:
         """The real images."""
         from ddoq.data.given import refuse_source
         from ddoq.data.images import Images, describe
+        from ddoq.run.pixels import kept
 
         # Rank 0 first: where data are downloaded or surveyed, the others find it done.
         if not self.world.is_first:
@@ -249,7 +251,7 @@ class Run:
             refuse_source(source, block["name"])
             # What a user's own source says of its content may leave out its code and settings.
             made_by = self.key("data")
-        images = Images(source, made_by=made_by)
+        images = Images(source, made_by=made_by, keep=functools.partial(kept, self))
         refuse_autoencoder(self.recipe.autoencoder, images)
         if self.world.is_first:
             self.world.barrier()

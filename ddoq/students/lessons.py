@@ -8,15 +8,13 @@ from ddoq.protocols.consistency import refuse_modality
 from ddoq.protocols.protocol import Protocol
 from ddoq.students.feed import Feed
 from ddoq.synthetic import SyntheticSet
-from ddoq.training.loop import Trained, train
-from ddoq.training.progress import Progress
-from ddoq.training.steps import Steps
 
 if TYPE_CHECKING:
     from lightning import LightningModule
 
     from ddoq.labels.table import LabelTable
     from ddoq.run import Run
+    from ddoq.training.loop import Trained
 
 
 def hard_protocol(part: str, **settings: Any) -> Protocol:
@@ -27,8 +25,12 @@ def hard_protocol(part: str, **settings: Any) -> Protocol:
 
 def train_on_images(
     run: "Run", module: "LightningModule", protocol: Protocol, work: Path, **settings: Any
-) -> Trained:
+) -> "Trained":
     """Train on all training images for the protocol's steps; settings are the Trainer's."""
+    from ddoq.training.loop import train
+    from ddoq.training.progress import Progress
+    from ddoq.training.steps import Steps
+
     feed = feed_of(run, run.images.whole(), protocol, run.recipe.seed)
     name = f"{protocol.id}: {len(feed)} steps of {feed.batch_size} images"
     with run.console.stage(name, len(feed)) as bar:

@@ -107,12 +107,6 @@ def test_a_class_batch_holds_images_of_that_class():
     assert set((batch[:, 0, 0, 0] * 255).round().int().tolist()) < {0, 2, 4}
 
 
-def test_a_loader_gives_the_test_images_in_order():
-    ((batch, labels),) = Images(_Tiny()).test_dataloader()
-    assert (batch[:, 0, 0, 0] * 255).round().tolist() == [0, 1, 2]
-    assert labels.tolist() == [0, 1, 1]
-
-
 def test_pixels_are_decoded_once():
     images = Images(_Tiny())
     assert images.pixels("val") is images.pixels("val")

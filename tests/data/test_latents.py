@@ -3,7 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddoq.data.latents import Latents, LatentStore, deal, shuffled
+from ddoq.data.latents import LatentStore, deal, shuffled
+from ddoq.data.streams import Latents
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 6))

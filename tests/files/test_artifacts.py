@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ddoq.errors import IntegrityError
+from ddoq.files import artifacts
 from ddoq.files.artifacts import (
     Cache,
     commit,
@@ -226,6 +227,8 @@ def test_another_version_of_torch_has_another_place(
 ):
     here = Cache(tmp_path).place("s", {})
     monkeypatch.setattr("importlib.metadata.version", lambda _: "99")
+    # A process asks for each version once.
+    monkeypatch.setattr(artifacts, "_version", artifacts._version.__wrapped__)
     assert Cache(tmp_path).place("s", {}) != here
 
 
@@ -237,6 +240,26 @@ def test_a_damaged_stage_is_built_again_with_a_warning(tmp_path: Path):
         cache.stage("s", {}, build)
     assert (place / "calls").read_text() == "2"
     assert damage(place) is None
+
+
+@pytest.mark.parametrize("how", ["written", "replaced", "deleted"])
+def test_damage_since_the_last_use_is_noticed_too(tmp_path: Path, how: str):
+    cache, build = Cache(tmp_path), Builder()
+    file = cache.stage("s", {}, build) / "calls"
+    cache.stage("s", {}, build)
+    before = file.stat()
+    if how == "replaced":
+        (tmp_path / "other").write_text("9")
+        (tmp_path / "other").replace(file)
+    elif how == "written":
+        file.write_text("9")
+    else:
+        file.unlink()
+    if how != "deleted":
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.warns(UserWarning, match="it is built again"):
+        cache.stage("s", {}, build)
+    assert build.calls == 2
 
 
 def test_an_entry_under_anothers_name_is_built_again(tmp_path: Path):
