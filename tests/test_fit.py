@@ -166,7 +166,7 @@ def test_a_stop_takes_the_workers_down_and_a_second_call_goes_on(
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "cache" / "cell").glob("[0-9a-f]*")):
+    while not list((tmp_path / "cache" / "training").glob("[0-9a-f]*")):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()

@@ -125,11 +125,11 @@ from ddoq.evaluation.measure import Measure, measured
 class Ridge:
     """Regression of the labels on spectra; nothing is trained."""
 
-    def measure(self, run, cell, work, labels):
-        s = cell.taught
+    def measure(self, run, training, work, labels):
+        s = training.taught
         x, y = spectrum(floats(s.images)), torch.eye(s.num_classes)[s.labels]
         dual = torch.linalg.solve(x @ x.T + 0.1 * torch.eye(len(x)), y)
-        images, labels = (torch.cat(t) for t in zip(*measured(run, cell.protocol)))
+        images, labels = (torch.cat(t) for t in zip(*measured(run, training.protocol)))
         return Measure.of(spectrum(images) @ x.T @ dual, labels)
 
 
@@ -183,7 +183,7 @@ def kill_at(process: subprocess.Popen[str], cache: Path, pattern: str, number: i
 def test_four_plug_ins_are_killed_go_on_and_are_reported(start, tmp_path: Path):
     kill_at(start(), tmp_path / "cache", "spectra-*/begun.safetensors", signal.SIGKILL)
     # While the first student is trained.
-    said = kill_at(start(), tmp_path / "cache", "cell-*", signal.SIGTERM)
+    said = kill_at(start(), tmp_path / "cache", "training-*", signal.SIGTERM)
     assert "spectra: going on at step" in said
     last = start()
     said = last.communicate(timeout=120)[0]

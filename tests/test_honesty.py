@@ -12,9 +12,9 @@ import ddoq
 from ddoq import recipe
 from ddoq.data.imagefolder import ImageFolder
 from ddoq.errors import IntegrityError, UsageError
-from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.grid import Draw, Grid
 from ddoq.evaluation.measure import evaluated
+from ddoq.evaluation.training import Training, training_key
 from ddoq.files.artifacts import commit, fingerprint
 from ddoq.recipe import Recipe
 from ddoq.recipe.shipped import ROOT
@@ -51,8 +51,8 @@ def test_a_student_does_not_depend_on_whether_its_teacher_is_loaded() -> None:
     run = Run(digits(settings, "protocol=[{name: small, steps: 20}]"))
     protocol = run.make("protocol", run.recipe.protocols[0])
     synthetic = Grid.of(run).drawn(Draw(0, 0))
-    cell = Cell(synthetic, run.recipe.students[0], protocol, 0)
-    assert evaluated(run, cell).loss == evaluated(run, cell).loss
+    training = Training(synthetic, run.recipe.students[0], protocol, 0)
+    assert evaluated(run, training).loss == evaluated(run, training).loss
 
 
 def test_whatever_changes_a_training_is_in_its_key() -> None:
@@ -61,7 +61,7 @@ def test_whatever_changes_a_training_is_in_its_key() -> None:
         run = Run(digits(setting))
         synthetic = Grid.of(run).drawn(Draw(0, 0))
         protocol = run.make("protocol", run.recipe.protocols[0])
-        keys.append(cell_key(run, Cell(synthetic, STUDENT, protocol, 0)))
+        keys.append(training_key(run, Training(synthetic, STUDENT, protocol, 0)))
     assert keys[0] != keys[1] != keys[2] != keys[0]
 
 
@@ -183,7 +183,7 @@ def test_the_version_of_pillow_is_in_the_keys_of_what_it_crops() -> None:
     synthetic = Grid.of(run).drawn(Draw(0, 0))
     batched = run.make("protocol", {"name": "small_hard"})
     keys = [
-        cell_key(run, Cell(synthetic, STUDENT, p, 0))
+        training_key(run, Training(synthetic, STUDENT, p, 0))
         for p in (batched, batched.change(pixels="pil"))
     ]
     assert ["crops" in key for key in keys] == [False, True]

@@ -17,8 +17,8 @@ import torch
 
 from benchmarks.pipeline.loader import endless, make_loader, write_pictures
 from benchmarks.pipeline.opened import opened
-from ddoq.evaluation.cell import Cell, feed_of
 from ddoq.evaluation.evaluators.train import student_of
+from ddoq.evaluation.training import Training, feed_of
 from ddoq.files.artifacts import write_json
 from ddoq.protocols.presets import preset
 from ddoq.protocols.protocol import Protocol
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> None:
 
 def ours(run: Run, synthetic: SyntheticSet, protocol: Protocol) -> Callable[[], Any]:
     """Return what draws the next step of a feed, normalized."""
-    feed = feed_of(run, Cell(synthetic, run.recipe.students[0], protocol, 0))
+    feed = feed_of(run, Training(synthetic, run.recipe.students[0], protocol, 0))
     steps = iter(feed)
 
     def draw() -> Any:
@@ -138,9 +138,9 @@ def with_student(
     asked: Options,
 ) -> dict[str, Any]:
     """Return the images per second with a student behind them, and on constant data."""
-    cell = Cell(synthetic, block, protocol, 0)
+    training = Training(synthetic, block, protocol, 0)
     device = run.world.device
-    student = student_of(run, cell, feed_of(run, cell), None).to(device)
+    student = student_of(run, training, feed_of(run, training), None).to(device)
     optimizer = student.configure_optimizers()["optimizer"]
     constant = sources["ddoq"]()
 

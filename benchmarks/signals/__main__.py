@@ -101,7 +101,7 @@ def _start(folder: Path, asked: Options) -> subprocess.Popen[bytes]:
 
 
 def _is_finished(folder: Path) -> bool:
-    return bool(list((folder / "cache" / "cell").glob("*/manifest.json")))
+    return bool(list((folder / "cache" / "training").glob("*/manifest.json")))
 
 
 def _finish(folder: Path, asked: Options) -> tuple[dict[str, Any], float]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from ddoq import command, recipe
-from ddoq.evaluation.cell import Cell
 from ddoq.evaluation.measure import measure
+from ddoq.evaluation.training import Training
 from ddoq.files.artifacts import write_json
 from ddoq.protocols.presets import preset
 from ddoq.run import Run
@@ -23,9 +23,9 @@ def main(argv: list[str]) -> None:
     places = [f"cache={folder}/cache", f"out={folder}/out"]
     run = Run(recipe.read(["recipe=digits", *places, *([trainer] if ranks != "1" else [])]).recipe)
     protocol = preset("small_hard", steps=int(steps), batch_size=20, evaluations=3)
-    cell = Cell(run.images.subset(torch.arange(60)), STUDENT, protocol, 0)
+    training = Training(run.images.subset(torch.arange(60)), STUDENT, protocol, 0)
     (Path(folder) / "begun").touch()
-    measured = asdict(measure(run, cell))
+    measured = asdict(measure(run, training))
     if run.world.is_first:
         told = {k: v for k, v in measured.items() if k not in ("seconds", "peak_memory_mb")}
         write_json(Path(folder) / "measured.json", told)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ddoq.evaluation.cell import Cell, feed_of, label_of
 from ddoq.evaluation.evaluators.train import student_of
 from ddoq.evaluation.measure import measured
+from ddoq.evaluation.training import Training, feed_of, label_of
 from ddoq.run.refusals import refuse_set
 
 if TYPE_CHECKING:
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 _TIMED = 3
 
 
-def forecast(run: "Run", cells: Iterable[Cell]) -> float:
-    """Return the seconds that cells will take one after another, by the first of each kind."""
+def forecast(run: "Run", trainings: Iterable[Training]) -> float:
+    """Return the seconds that trainings will take one after another, by the first of each kind."""
     numbers: Counter[tuple[str, str, str, int]] = Counter()
     seconds: dict[tuple[str, str, str, int], float] = {}
-    for cell in cells:
-        student, teacher = str(cell.student), str(cell.teacher)
-        kind = (student, cell.wanted.id, teacher, len(cell.synthetic))
+    for training in trainings:
+        student, teacher = str(training.student), str(training.teacher)
+        kind = (student, training.wanted.id, teacher, len(training.synthetic))
         numbers[kind] += 1
         if kind not in seconds:
-            seconds[kind] = seconds_of(run, cell)
+            seconds[kind] = seconds_of(run, training)
     return sum(number * seconds[kind] for kind, number in numbers.items())
 
 
-def seconds_of(run: "Run", cell: Cell) -> float:
+def seconds_of(run: "Run", training: Training) -> float:
     """Return about how long one training and its measurements take."""
-    refuse_set(run, cell)
-    protocol, feed = cell.protocol, feed_of(run, cell)
-    label = label_of(run, cell) if protocol.labels == "soft" else None
-    student = student_of(run, cell, feed, label).to(run.world.device)
+    refuse_set(run, training)
+    protocol, feed = training.protocol, feed_of(run, training)
+    label = label_of(run, training) if protocol.labels == "soft" else None
+    student = student_of(run, training, feed, label).to(run.world.device)
     optimizer = student.configure_optimizers()["optimizer"]
 
     def train() -> None:

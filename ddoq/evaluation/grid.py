@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ddoq.evaluation.cell import CELL, Cell, cell_key, stored_bytes, stores_labels
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.quoted import quoted
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.rows import Entry, entries
 from ddoq.evaluation.score import ABSENT, Result
+from ddoq.evaluation.training import TRAINING, Training, stored_bytes, stores_labels, training_key
 from ddoq.protocols.protocol import Protocol
 from ddoq.recipe.component import Block
 from ddoq.recipe.naming import told_apart
@@ -76,12 +76,12 @@ class Grid:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, job: int) -> Cell:
+    def __getitem__(self, job: int) -> Training:
         table, draw, student = self._places[job]
         of = self.tables[table]
         protocol = of.full if of.full and self._keeps_all(draw) else of.protocol
         seed = self._seed + draw.number
-        return Cell(self.drawn(draw), self._students[student], protocol, seed, of.teacher)
+        return Training(self.drawn(draw), self._students[student], protocol, seed, of.teacher)
 
     def _keeps_all(self, draw: Draw) -> bool:
         entry = self.rows[draw.row]
@@ -145,7 +145,7 @@ class Grid:
 
     def place(self, job: int) -> "Path":
         """Return where the result of a training lies, or will lie."""
-        return self.run.place(CELL, cell_key(self.run, self[job]))
+        return self.run.place(TRAINING, training_key(self.run, self[job]))
 
     def results(self, advance: Callable[[], None] = lambda: None) -> Results:
         """Train and measure everything; finished trainings come from the cache."""
@@ -161,37 +161,39 @@ class Grid:
 
     def _result(self, job: int) -> Result:
         """Measure a training and return it as a row of results.csv."""
-        cell, draw = self[job], self.draw_of(job)
-        run, synthetic = self.run, cell.synthetic
-        numbers: dict[str, Any] = {**vars(measured := measure(run, cell))}
+        training, draw = self[job], self.draw_of(job)
+        run, synthetic = self.run, training.synthetic
+        numbers: dict[str, Any] = {**vars(measured := measure(run, training))}
         numbers["of_class"] = tuple(measured.of_class)
         if measured.val_top1 is None:
             del numbers["val_top1"]
-        numbers["label_bytes"] = stored_bytes(run, cell) if stores_labels(run, cell) else 0.0
+        numbers["label_bytes"] = (
+            stored_bytes(run, training) if stores_labels(run, training) else 0.0
+        )
         numbers["set_bytes"] = synthetic.images.nbytes + numbers["label_bytes"] * len(synthetic)
         of = self.tables[self._places[job][0]]
         is_soft = of.protocol.labels == "soft"
         return Result(
             **self.labels(draw),
-            teacher=_teacher_name(run.recipe, cell.teacher) if is_soft else ABSENT,
+            teacher=_teacher_name(run.recipe, training.teacher) if is_soft else ABSENT,
             labels=of.protocol.labels,
             student=self.student_name(job),
             protocol=of.protocol.id,
-            seed=cell.seed,
+            seed=training.seed,
             set_seed=self.seed_of(draw),
-            note=self._note(job, cell),
-            reported=cell.protocol.reported,
-            uses_hints=" ".join(cell.wanted.uses_hints),
+            note=self._note(job, training),
+            reported=training.protocol.reported,
+            uses_hints=" ".join(training.wanted.uses_hints),
             **numbers,
         )
 
-    def _note(self, job: int, cell: Cell) -> str:
+    def _note(self, job: int, training: Training) -> str:
         """Say what has to be known of a number."""
         full = self.tables[self._places[job][0]].full
         if full and self._keeps_all(self.draw_of(job)):
             return f"by {full.id}"
-        own = self.rows[self.draw_of(job).row].note(cell.wanted, cell.protocol)
-        return ", ".join(filter(None, (own, cell.note)))
+        own = self.rows[self.draw_of(job).row].note(training.wanted, training.protocol)
+        return ", ".join(filter(None, (own, training.note)))
 
     def labels(self, draw: Draw) -> dict[str, Any]:
         """Return what a row is called, and the images per class that it states; 0 is all data."""

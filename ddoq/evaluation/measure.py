@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddoq.errors import IntegrityError
-from ddoq.evaluation.cell import CELL, Cell, cell_key, labels_of
+from ddoq.evaluation.training import TRAINING, Training, labels_of, training_key
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.processes.memory import peak_mb, reset_peak
 from ddoq.recipe.plugin import expect
@@ -82,41 +82,43 @@ class Evaluator(Protocol):
     """
 
     def measure(
-        self, run: "Run", cell: Cell, work: Path | None, labels: "LabelTable | None"
+        self, run: "Run", training: Training, work: Path | None, labels: "LabelTable | None"
     ) -> Measure:
-        """Return what a cell's set comes to, on this rank as on all."""
+        """Return what a training's set comes to, on this rank as on all."""
         ...
 
 
-def measure(run: "Run", cell: Cell) -> Measure:
-    """Return a cell's result, from the cache where it is finished.
+def measure(run: "Run", training: Training) -> Measure:
+    """Return a training's result, from the cache where it is finished.
 
     Two sets with the same images, labels and weights are one set: they are trained on once.
     """
-    refuse_set(run, cell)
+    refuse_set(run, training)
 
     def work(folder: Path) -> None:
         if run.trains_apart:
             raise IntegrityError(
-                f"a training is not there: {run.place(CELL, cell_key(run, cell))}",
+                f"a training is not there: {run.place(TRAINING, training_key(run, training))}",
                 "run it again; with evaluation.spread=ranks all ranks must share the cache",
             )
-        result = evaluated(run, cell, labels_of(run, cell), folder)
+        result = evaluated(run, training, labels_of(run, training), folder)
         if run.world.is_first:
             write_json(folder / "measure.json", asdict(result))
 
-    return Measure(**read_json(run.stage(CELL, cell_key(run, cell), work) / "measure.json"))
+    return Measure(
+        **read_json(run.stage(TRAINING, training_key(run, training), work) / "measure.json")
+    )
 
 
 def evaluated(
-    run: "Run", cell: Cell, labels: "LabelTable | None" = None, work: Path | None = None
+    run: "Run", training: Training, labels: "LabelTable | None" = None, work: Path | None = None
 ) -> Measure:
     """Return what the protocol's evaluator makes of a set, at once."""
-    refuse_set(run, cell)
+    refuse_set(run, training)
     start = time.perf_counter()
     reset_peak(run.world.device)
-    evaluator: Evaluator = run.make("evaluator", cell.protocol.evaluator)
-    found = evaluator.measure(run, cell, work, labels)
+    evaluator: Evaluator = run.make("evaluator", training.protocol.evaluator)
+    found = evaluator.measure(run, training, work, labels)
     is_right = isinstance(found, Measure)  # pyright: ignore[reportUnnecessaryIsInstance] # a user's
     expect(is_right, evaluator.measure, "measure", "a Measure (ddoq/evaluation/measure.py)", found)
     # A teacher that is asked at each step takes its time within the training.

@@ -180,5 +180,5 @@ def _do(task: Task) -> list[StageRecord]:
     except stop.Stopped as stopped:
         # Its state is saved; another task must not begin.
         os._exit(128 + stopped.number)
-    told = ("labels", "cell")
+    told = ("labels", "training")
     return [r for r in run.records if r.stage in told or not isinstance(task, int)]

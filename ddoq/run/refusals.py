@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ddoq.data.images import Images
-    from ddoq.evaluation.cell import Cell
+    from ddoq.evaluation.training import Training
     from ddoq.protocols.protocol import Protocol
     from ddoq.run import Run
 
@@ -130,9 +130,9 @@ def _refuse_protocols(run: "Run") -> None:
         raise UsageError(f"protocols: {', '.join(ids)} are not all different", "name each once")
 
 
-def refuse_set(run: "Run", cell: "Cell") -> None:
+def refuse_set(run: "Run", training: "Training") -> None:
     """Refuse a set that the protocol cannot train on as it is."""
-    synthetic, protocol, images = cell.synthetic, cell.protocol, run.images
+    synthetic, protocol, images = training.synthetic, training.protocol, run.images
     refuse_other_size(run, protocol)
     refuse_modality(protocol, images.modality)
     size = synthetic.images.shape[-1]

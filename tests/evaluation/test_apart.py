@@ -12,10 +12,10 @@ import torch
 
 from ddoq import recipe
 from ddoq.errors import IntegrityError, UsageError
-from ddoq.evaluation.cell import CELL, Cell, cell_key, feed_of
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.missing import part_of
+from ddoq.evaluation.training import TRAINING, Training, feed_of, training_key
 from ddoq.evaluation.workers import origin_of
 from ddoq.files.artifacts import read_json
 from ddoq.processes.world import World, forget
@@ -104,14 +104,16 @@ def test_a_worker_knows_how_its_ranks_pretrained(make_run) -> None:
 
 def test_a_small_set_need_not_be_shared_by_many_ranks(make_run) -> None:
     run = make_run("protocol=small_hard", size=500)
-    cell = a_cell(run)
-    assert feed_of(run, cell).batch_size == 10
+    training = a_training(run)
+    assert feed_of(run, training).batch_size == 10
 
 
-def a_cell(run: Run) -> Cell:
+def a_training(run: Run) -> Training:
     first_of_each = [int(run.images.train.of_class(label)[0]) for label in range(10)]
     synthetic = run.images.subset(torch.tensor(first_of_each))
-    return Cell(synthetic, {"name": "convnet"}, run.make("protocol", run.recipe.protocols[0]), 0)
+    return Training(
+        synthetic, {"name": "convnet"}, run.make("protocol", run.recipe.protocols[0]), 0
+    )
 
 
 def test_ray_is_asked_by_one_process_only(make_run) -> None:
@@ -121,10 +123,10 @@ def test_ray_is_asked_by_one_process_only(make_run) -> None:
 
 def test_a_training_that_no_rank_left_is_missed_with_its_place(make_run) -> None:
     run = make_run("protocol=small_hard")
-    cell = a_cell(run)
+    training = a_training(run)
     with pytest.raises(IntegrityError, match="a training is not there") as error:
-        measure(run, cell)
-    assert run.place(CELL, cell_key(run, cell)).name in error.value.cause
+        measure(run, training)
+    assert run.place(TRAINING, training_key(run, training)).name in error.value.cause
 
 
 def test_a_worker_forgets_which_rank_it_was_started_from(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,12 +175,12 @@ def test_torchruns_ranks_train_apart_by_the_teacher_that_they_trained(
     assert "train on 2 ranks" in done.stdout
     [teacher] = (tmp_path / "cache" / "pretrain" / "teacher").glob("*/manifest.json")
     assert read_json(teacher)["key"]["training"]["ranks"] == 2
-    cells = [read_json(f) for f in (tmp_path / "cache" / "cell").glob("*/manifest.json")]
-    assert [cell["key"]["training"]["ranks"] for cell in cells] == [1, 1, 1]
+    trainings = [read_json(f) for f in (tmp_path / "cache" / "training").glob("*/manifest.json")]
+    assert [training["key"]["training"]["ranks"] for training in trainings] == [1, 1, 1]
     [costs] = [
         s
         for s in read_json(tmp_path / "out" / "summary.json")["stages"]
-        if s["stage"].startswith("cell")
+        if s["stage"].startswith("training")
     ]
     # Each is trained once, by some rank, and read once for the table.
     assert costs["runs"] - costs["cache_hits"] == 3
@@ -188,7 +190,7 @@ SMALL_STEPS = """
     import sys
     import torch
     from ddoq import command, recipe
-    from ddoq.evaluation.cell import Cell
+    from ddoq.evaluation.training import Training
     from ddoq.evaluation.measure import measure
     from ddoq.protocols.presets import preset
     from ddoq.run import Run
@@ -198,7 +200,7 @@ SMALL_STEPS = """
         # 14 images in steps of 4, 4, 4 and 2.
         protocol = preset("small_hard", steps=40, batch_size=4)
         student = {"name": "timm/test_vit", "patch_size": 4}
-        measure(run, Cell(run.images.subset(torch.arange(14)), student, protocol, 0))
+        measure(run, Training(run.images.subset(torch.arange(14)), student, protocol, 0))
     command.run(body)
 """
 

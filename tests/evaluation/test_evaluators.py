@@ -14,8 +14,8 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibratio
 from ddoq import fit, recipe
 from ddoq.data.images import Images, as_floats
 from ddoq.errors import UsageError
-from ddoq.evaluation.cell import Cell, cell_key
 from ddoq.evaluation.measure import Measure, measure
+from ddoq.evaluation.training import Training, training_key
 from ddoq.report.files import read_results
 from ddoq.run import Run
 from ddoq.run.refusals import refuse_run
@@ -32,12 +32,12 @@ class Kernel:
     def __init__(self, *, ridge: float = 0.1):
         self.ridge = ridge
 
-    def measure(self, run, cell, work, labels):
-        s = cell.taught
+    def measure(self, run, training, work, labels):
+        s = training.taught
         x = as_floats(s.images).flatten(1).double()
         y = torch.eye(s.num_classes, dtype=torch.float64)[s.labels]
         dual = torch.linalg.solve(x @ x.T + self.ridge * torch.eye(len(x)), y)
-        images, labels = (torch.cat(t) for t in zip(*measured(run, cell.protocol)))
+        images, labels = (torch.cat(t) for t in zip(*measured(run, training.protocol)))
         return Measure.of((images.flatten(1).double() @ x.T @ dual).float(), labels)
 '''
 OTHERS = ["recipe=digits", "decoder=plain", "distiller.folds=0", "evaluation.seeds=2"]
@@ -55,14 +55,14 @@ def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def make_cell(arguments) -> Callable[[str], tuple[Run, Cell]]:
-    """Return a function that makes a run and a cell under a protocol."""
+def make_training(arguments) -> Callable[[str], tuple[Run, Training]]:
+    """Return a function that makes a run and a training under a protocol."""
 
-    def make(protocol: str) -> tuple[Run, Cell]:
+    def make(protocol: str) -> tuple[Run, Training]:
         run = Run(recipe.read([*arguments, f"protocol={protocol}"]).recipe)
         made = run.make("protocol", run.recipe.protocols[0])
         subset = run.images.subset(torch.arange(0, 600, 6))
-        return run, Cell(subset, run.recipe.students[0], made, 0)
+        return run, Training(subset, run.recipe.students[0], made, 0)
 
     return make
 
@@ -76,11 +76,11 @@ def test_a_users_evaluator_fills_the_table_and_the_report(arguments, tmp_path: P
     page = (tmp_path / "out" / "report.html").read_text()
     assert "protocol small_hard+evaluator=kernels:Kernel(ridge=0.1)" in page
     # Nothing was trained.
-    assert not list((tmp_path / "cache" / "cell").glob("*/losses.safetensors"))
+    assert not list((tmp_path / "cache" / "training").glob("*/losses.safetensors"))
 
 
-def test_it_measures_what_scikit_learn_does(make_cell) -> None:
-    run, one = make_cell("{name: small_hard, evaluator: {name: kernels:Kernel, ridge: 3.0}}")
+def test_it_measures_what_scikit_learn_does(make_training) -> None:
+    run, one = make_training("{name: small_hard, evaluator: {name: kernels:Kernel, ridge: 3.0}}")
     images: Images = run.images
     x, test = (
         as_floats(t).flatten(1).double() for t in (one.synthetic.images, images.pixels("test"))
@@ -90,19 +90,19 @@ def test_it_measures_what_scikit_learn_does(make_cell) -> None:
     assert measure(run, one).top1 == pytest.approx(float(right.float().mean()))
 
 
-def test_its_code_and_settings_are_in_the_key(make_cell, tmp_path: Path) -> None:
+def test_its_code_and_settings_are_in_the_key(make_training, tmp_path: Path) -> None:
     first, changed, plain = (
-        cell_key(*make_cell(f"{{name: small_hard, evaluator: {e}}}"))
+        training_key(*make_training(f"{{name: small_hard, evaluator: {e}}}"))
         for e in ("kernels:Kernel", "{name: kernels:Kernel, ridge: 2.0}", "train")
     )
     assert first["evaluator"]["ridge"] == 0.1
     (tmp_path / "kernels.py").write_text(KERNEL + "\n# changed\n")
-    other = cell_key(*make_cell("{name: small_hard, evaluator: kernels:Kernel}"))
+    other = training_key(*make_training("{name: small_hard, evaluator: kernels:Kernel}"))
     assert len({json.dumps(k, sort_keys=True) for k in (first, changed, plain, other)}) == 4
 
 
-def test_naming_the_usual_evaluator_is_no_change(make_cell) -> None:
-    named, plain = (make_cell(p)[1] for p in ("{name: small, evaluator: train}", "small"))
+def test_naming_the_usual_evaluator_is_no_change(make_training) -> None:
+    named, plain = (make_training(p)[1] for p in ("{name: small, evaluator: train}", "small"))
     assert named.wanted == plain.wanted
 
 
@@ -115,9 +115,11 @@ def test_naming_the_usual_evaluator_is_no_change(make_cell) -> None:
         ("{ridge: 1.0}", "the block has no name"),
     ],
 )
-def test_an_evaluator_is_checked_as_every_component(make_cell, evaluator: str, words: str) -> None:
+def test_an_evaluator_is_checked_as_every_component(
+    make_training, evaluator: str, words: str
+) -> None:
     with pytest.raises(UsageError, match=words):
-        make_cell(f"{{name: small_hard, evaluator: {evaluator}}}")
+        make_training(f"{{name: small_hard, evaluator: {evaluator}}}")
 
 
 def test_a_recipe_file_does_not_bring_an_evaluator_unless_it_is_allowed(
@@ -129,16 +131,18 @@ def test_a_recipe_file_does_not_bring_an_evaluator_unless_it_is_allowed(
         recipe.read([f"recipe={file}"])
 
 
-def test_what_is_no_evaluator_is_refused_before_anything_runs(make_cell, tmp_path) -> None:
+def test_what_is_no_evaluator_is_refused_before_anything_runs(make_training, tmp_path) -> None:
     (tmp_path / "kernels.py").write_text("class Kernel: ...")
-    run, _ = make_cell("{name: small_hard, evaluator: kernels:Kernel}")
+    run, _ = make_training("{name: small_hard, evaluator: kernels:Kernel}")
     with pytest.raises(UsageError, match="kernels:Kernel has no measure"):
         refuse_run(run)
 
 
-def test_what_returns_no_measure_is_the_users_error(make_cell, tmp_path) -> None:
-    (tmp_path / "kernels.py").write_text("class Kernel:\n    def measure(self, *cell): return 0.9")
-    run, one = make_cell("{name: small_hard, evaluator: kernels:Kernel}")
+def test_what_returns_no_measure_is_the_users_error(make_training, tmp_path) -> None:
+    (tmp_path / "kernels.py").write_text(
+        "class Kernel:\n    def measure(self, *training): return 0.9"
+    )
+    run, one = make_training("{name: small_hard, evaluator: kernels:Kernel}")
     with pytest.raises(UsageError, match=r"kernels.py:2: measure returned a float"):
         measure(run, one)
 

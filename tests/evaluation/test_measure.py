@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from ddoq import recipe
 from ddoq.data.images import as_floats
 from ddoq.errors import UsageError
-from ddoq.evaluation.cell import Cell, cell_key, feed_of, labels_of, stored_bytes
 from ddoq.evaluation.grid import Grid, Table
 from ddoq.evaluation.measure import Measure, evaluated, measure
 from ddoq.evaluation.rows import given_entry
+from ddoq.evaluation.training import Training, feed_of, labels_of, stored_bytes, training_key
 from ddoq.files.artifacts import read_tensors
 from ddoq.protocols.presets import preset
 from ddoq.run import Run
@@ -37,11 +37,11 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
     return make
 
 
-def cell(run: Run, seed: int = 0, **changes: object) -> Cell:
+def training(run: Run, seed: int = 0, **changes: object) -> Training:
     """Train on 30 real images for a few steps."""
     indices = torch.arange(0, 600, 20)
     protocol = preset("small", **{"steps": 12, "flip": True, **changes})
-    return Cell(run.images.subset(indices), STUDENT, protocol, seed)
+    return Training(run.images.subset(indices), STUDENT, protocol, seed)
 
 
 def outcome(measure: Measure) -> dict[str, object]:
@@ -62,7 +62,7 @@ def outcome(measure: Measure) -> dict[str, object]:
 )
 def test_stored_labels_give_what_the_teacher_gives_at_each_step(make_run, changes) -> None:
     run = make_run("evaluation.labels=stored")
-    one = cell(run, **changes)
+    one = training(run, **changes)
     table = labels_of(run, one)
     assert table is not None
     stored, online = evaluated(run, one, table), evaluated(run, one, None)
@@ -81,7 +81,7 @@ def test_stored_labels_give_what_the_teacher_gives_at_each_step(make_run, change
 )
 def test_the_bytes_of_labels_are_those_of_their_storage(make_run, changes, total) -> None:
     run = make_run("evaluation.labels=stored")
-    one = cell(run, **changes)
+    one = training(run, **changes)
     assert stored_bytes(run, one) == total
     labels_of(run, one)
     [folder] = (run.cache.place("labels", {}).parent).glob("*/labels.json")
@@ -93,21 +93,21 @@ def test_the_bytes_of_labels_are_those_of_their_storage(make_run, changes, total
 @pytest.mark.parametrize(("how", "is_stored"), [("auto", True), ("online", False)])
 def test_small_labels_are_stored_where_students_share_them(make_run, how, is_stored) -> None:
     run = make_run(f"evaluation.labels={how}")
-    assert (labels_of(run, cell(run)) is not None) == is_stored
-    assert labels_of(run, cell(run, labels="hard", loss="ce")) is None
+    assert (labels_of(run, training(run)) is not None) == is_stored
+    assert labels_of(run, training(run, labels="hard", loss="ce")) is None
 
 
 def test_students_share_a_table_and_seeds_do_not(make_run) -> None:
     run = make_run()
     for student in run.recipe.students:
-        labels_of(run, dataclasses.replace(cell(run), student=student))
-    labels_of(run, cell(run, lr=0.5))
+        labels_of(run, dataclasses.replace(training(run), student=student))
+    labels_of(run, training(run, lr=0.5))
     assert [(r.stage, r.cached) for r in run.records if r.stage == "labels"] == [
         ("labels", False),
         ("labels", True),
         ("labels", True),
     ]
-    labels_of(run, cell(run, seed=1))
+    labels_of(run, training(run, seed=1))
     assert run.records[-1].cached is False
 
 
@@ -115,22 +115,22 @@ def test_the_best_of_several_evaluations_is_reported_where_the_protocol_says_so(
     run = make_run()
     # A rate that goes up and up: the network is better on the way than at the end.
     rising = {"lr": 0.3, "schedule": "constant", "warmup": 0.9, "steps": 30}
-    last = evaluated(run, cell(run, **rising, evaluations=9))
-    best = evaluated(run, cell(run, **rising, evaluations=9, reported="best"))
+    last = evaluated(run, training(run, **rising, evaluations=9))
+    best = evaluated(run, training(run, **rising, evaluations=9, reported="best"))
     assert last.top1 == last.last_top1 == best.last_top1 < best.top1
     assert best.top1 == best.best_top1 == last.best_top1
 
 
 def test_without_evaluations_the_last_state_is_the_best(make_run) -> None:
     run = make_run()
-    found = evaluated(run, cell(run))
+    found = evaluated(run, training(run))
     assert found.top1 == found.last_top1 == found.best_top1
 
 
 def test_the_running_mean_of_the_weights_is_measured_where_it_is_reported(make_run) -> None:
     run = make_run()
-    plain = evaluated(run, cell(run, lr=0.02, steps=40))
-    slow = evaluated(run, cell(run, lr=0.02, steps=40, ema=0.9999, reported="ema"))
+    plain = evaluated(run, training(run, lr=0.02, steps=40))
+    slow = evaluated(run, training(run, lr=0.02, steps=40, ema=0.9999, reported="ema"))
     assert slow.last_top1 == plain.top1
     # After so few steps the mean is the initial network still, which knows nothing.
     assert slow.top1 < 0.25 < plain.top1
@@ -138,7 +138,7 @@ def test_the_running_mean_of_the_weights_is_measured_where_it_is_reported(make_r
 
 def test_accuracies_of_classes_average_to_that_of_all(make_run) -> None:
     run = make_run()
-    found = evaluated(run, cell(run))
+    found = evaluated(run, training(run))
     counts = run.images.test.labels.bincount().double()
     of_class = torch.tensor(found.of_class, dtype=torch.float64)
     assert float((of_class * counts).sum() / counts.sum()) == pytest.approx(found.top1)
@@ -159,7 +159,7 @@ def test_a_step_with_a_second_forward_moves_batch_statistics_twice(make_run) -> 
 
     original, module.Student = module.Student, Counting
     try:
-        evaluated(run, dataclasses.replace(cell(run, **changes), student=block))
+        evaluated(run, dataclasses.replace(training(run, **changes), student=block))
     finally:
         module.Student = original
     assert seen == [6]
@@ -167,7 +167,7 @@ def test_a_step_with_a_second_forward_moves_batch_statistics_twice(make_run) -> 
 
 def test_a_set_of_another_size_is_refused_unless_the_protocol_says_so(make_run) -> None:
     run = make_run()
-    one = cell(run, labels="hard", loss="ce", flip=False)
+    one = training(run, labels="hard", loss="ce", flip=False)
     doubled = one.synthetic.images.repeat_interleave(2, 2).repeat_interleave(2, 3)
     larger = dataclasses.replace(one.synthetic, images=doubled)
     with pytest.raises(UsageError, match="16 pixels, the real ones 8"):
@@ -181,8 +181,8 @@ def test_a_set_of_another_size_is_refused_unless_the_protocol_says_so(make_run) 
     torch.testing.assert_close(feed.whole(0).images, expected, atol=1e-5, rtol=0)
 
 
-def with_targets(one: Cell, targets: torch.Tensor | None, **changes: object) -> Cell:
-    """Return a cell whose set has targets, under a changed protocol."""
+def with_targets(one: Training, targets: torch.Tensor | None, **changes: object) -> Training:
+    """Return a training whose set has targets, under a changed protocol."""
     given = dataclasses.replace(one.synthetic, targets=targets)
     return dataclasses.replace(one, synthetic=given, wanted=one.wanted.change(**changes))
 
@@ -190,9 +190,9 @@ def with_targets(one: Cell, targets: torch.Tensor | None, **changes: object) -> 
 @pytest.mark.parametrize("changes", [{}, HARD])
 def test_targets_that_are_not_read_change_nothing_and_the_row_says_so(make_run, changes) -> None:
     run = make_run()
-    plain = cell(run, **changes)
+    plain = training(run, **changes)
     given = with_targets(plain, torch.rand(30, 7))
-    assert cell_key(run, given) == cell_key(run, plain)
+    assert training_key(run, given) == training_key(run, plain)
     assert (plain.note, given.note) == ("", "targets not read")
     row = given_entry(given.synthetic, 1, 1)
     [result] = Grid(run, [row], [Table(given.wanted)], [given.student], given.seed).results()
@@ -202,7 +202,7 @@ def test_targets_that_are_not_read_change_nothing_and_the_row_says_so(make_run, 
 
 def test_without_targets_the_labels_are_learned_by_squares(make_run) -> None:
     run = make_run()
-    one, learned = cell(run, **HARD), {**TARGETS, "steps": 60, "lr": 0.03}
+    one, learned = training(run, **HARD), {**TARGETS, "steps": 60, "lr": 0.03}
     own = torch.eye(10)[one.synthetic.labels] - 0.1
     without, given = (with_targets(one, t, **learned) for t in (None, own))
     assert (without.note, given.note) == ("", "")
@@ -211,19 +211,19 @@ def test_without_targets_the_labels_are_learned_by_squares(make_run) -> None:
     assert first.top1 > 0.3
     turned = with_targets(one, own.roll(1, 1), **learned)
     assert evaluated(run, turned).top1 < 0.1
-    assert len({str(cell_key(run, c)) for c in (without, given, turned)}) == 3
+    assert len({str(training_key(run, c)) for c in (without, given, turned)}) == 3
 
 
 def test_targets_of_another_width_than_the_classes_are_not_trained_on(make_run) -> None:
     run = make_run()
-    wide = with_targets(cell(run, **HARD), torch.rand(30, 7), **TARGETS)
+    wide = with_targets(training(run, **HARD), torch.rand(30, 7), **TARGETS)
     with pytest.raises(UsageError, match=r"7 numbers for each image.* 10 classes"):
         measure(run, wide)
 
 
 def test_learned_images_are_not_cropped_by_pillow(make_run) -> None:
     run = make_run()
-    one = cell(run, **HARD)
+    one = training(run, **HARD)
     learned = dataclasses.replace(
         one.synthetic, images=one.synthetic.images / 255 * 2 - 0.5, space="image"
     )
@@ -235,7 +235,7 @@ def test_learned_images_are_not_cropped_by_pillow(make_run) -> None:
 
 def test_a_set_is_refused_before_it_is_labeled(make_run) -> None:
     run = make_run("evaluation.labels=stored")
-    one = cell(run)
+    one = training(run)
     colored = dataclasses.replace(one.synthetic, images=one.synthetic.images.expand(-1, 3, -1, -1))
     with pytest.raises(UsageError, match="3 channels"):
         measure(run, dataclasses.replace(one, synthetic=colored))
@@ -244,7 +244,7 @@ def test_a_set_is_refused_before_it_is_labeled(make_run) -> None:
 
 def test_weights_do_not_change_the_labels_of_images(make_run) -> None:
     run = make_run("evaluation.labels=stored")
-    one = cell(run)
+    one = training(run)
     heavy = dataclasses.replace(one.synthetic, weights=torch.arange(1.0, 31.0))
     labels_of(run, one)
     labels_of(run, dataclasses.replace(one, synthetic=heavy))
@@ -253,7 +253,7 @@ def test_weights_do_not_change_the_labels_of_images(make_run) -> None:
 
 def test_images_with_other_channels_are_refused(make_run) -> None:
     run = make_run()
-    one = cell(run)
+    one = training(run)
     colored = dataclasses.replace(one.synthetic, images=one.synthetic.images.expand(-1, 3, -1, -1))
     with pytest.raises(UsageError, match="3 channels, the real ones 1"):
         evaluated(run, dataclasses.replace(one, synthetic=colored))
@@ -262,48 +262,50 @@ def test_images_with_other_channels_are_refused(make_run) -> None:
 @pytest.mark.parametrize("changes", [{"reported": "best", "evaluations": 6}])
 def test_the_state_that_chooses_is_not_selected_by_the_test_images(make_run, changes) -> None:
     run = make_run("evaluation.choose=true")
-    best = measure(run, cell(run, **changes))
-    last = measure(run, cell(run))
+    best = measure(run, training(run, **changes))
+    last = measure(run, training(run))
     assert best.val_top1 == last.val_top1
     assert best.top1 >= last.top1
 
 
 def test_validation_images_are_measured_in_the_last_state_where_they_choose(make_run) -> None:
-    both = measure(chooser := make_run("evaluation.choose=true"), cell(chooser))
-    val = measure(run := make_run("evaluation.split=val"), cell(run))
-    test = measure(run := make_run(), cell(run))
+    both = measure(chooser := make_run("evaluation.choose=true"), training(chooser))
+    val = measure(run := make_run("evaluation.split=val"), training(run))
+    test = measure(run := make_run(), training(run))
     assert (both.top1, both.val_top1) == (test.top1, val.top1)
     assert test.val_top1 is None
 
 
-def hinted(one: Cell, hints: dict[str, object], used: list[str]) -> Cell:
-    """Return a cell whose set has hints and whose protocol uses some."""
+def hinted(one: Training, hints: dict[str, object], used: list[str]) -> Training:
+    """Return a training whose set has hints and whose protocol uses some."""
     synthetic = dataclasses.replace(one.synthetic, hints=hints)
     return dataclasses.replace(one, synthetic=synthetic, wanted=one.wanted.change(uses_hints=used))
 
 
 def test_two_rates_are_two_trainings_where_they_are_used_and_else_one(make_run) -> None:
-    run, one = make_run(), cell(make_run(), **HARD)
-    keys = [cell_key(run, hinted(one, {"lr": lr}, used)) for used in ([], ["lr"]) for lr in (1, 2)]
-    assert keys[0] == keys[1] == cell_key(run, one)
+    run, one = make_run(), training(make_run(), **HARD)
+    keys = [
+        training_key(run, hinted(one, {"lr": lr}, used)) for used in ([], ["lr"]) for lr in (1, 2)
+    ]
+    assert keys[0] == keys[1] == training_key(run, one)
     assert [k["protocol"]["lr"] for k in keys[2:]] == [1, 2]
 
 
 def test_a_learned_rate_trains_as_if_it_were_the_protocols(make_run) -> None:
     run = make_run()
-    learned = evaluated(run, hinted(cell(run, **HARD), {"lr": 0.02}, ["lr"]))
-    assert outcome(learned) == outcome(evaluated(run, cell(run, **HARD, lr=0.02)))
+    learned = evaluated(run, hinted(training(run, **HARD), {"lr": 0.02}, ["lr"]))
+    assert outcome(learned) == outcome(evaluated(run, training(run, **HARD, lr=0.02)))
 
 
 def test_a_set_of_tiles_is_trained_on_as_its_tiles_and_refused_as_a_collage(make_run) -> None:
     run = make_run()
-    one = cell(run, **HARD)
+    one = training(run, **HARD)
     with pytest.raises(UsageError, match=r"uses_hints: .tiles., or do so before") as caught:
         measure(run, hinted(one, {"tiles": 2}, []))
     assert "2 x 2 smaller ones" in str(caught.value)
     tiled = hinted(one, {"tiles": 2}, ["tiles"])
     apart = dataclasses.replace(one, synthetic=one.synthetic.unfolded(2))
-    assert cell_key(run, tiled)["set"] == cell_key(run, apart)["set"]
+    assert training_key(run, tiled)["set"] == training_key(run, apart)["set"]
     assert outcome(evaluated(run, tiled)) == outcome(evaluated(run, apart))
     # Its size is that of what is stored.
     assert len(feed_of(run, tiled).synthetic) == 4 * len(tiled.synthetic) == 4 * len(one.synthetic)

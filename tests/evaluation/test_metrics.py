@@ -245,10 +245,10 @@ def test_equal_accuracies_have_no_order(values: tuple[list[float], list[float]])
 
 
 def expected_calibration_error(confidences: list[float], correct: list[bool], bins: int) -> float:
-    cells: dict[int, list[float]] = {}
+    trainings: dict[int, list[float]] = {}
     for confidence, hit in zip(confidences, correct, strict=True):
-        cells.setdefault(int(confidence * bins), []).append(hit - confidence)
-    return sum(len(gaps) * abs(fmean(gaps)) for gaps in cells.values()) / len(correct)
+        trainings.setdefault(int(confidence * bins), []).append(hit - confidence)
+    return sum(len(gaps) * abs(fmean(gaps)) for gaps in trainings.values()) / len(correct)
 
 
 def test_a_worked_calibration_error():

@@ -16,9 +16,9 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from ddoq import recipe
-from ddoq.evaluation.cell import Cell
 from ddoq.evaluation.evaluators import train as training
 from ddoq.evaluation.measure import Measure, evaluated
+from ddoq.evaluation.training import Training
 from ddoq.files.artifacts import read_json, read_tensors
 from ddoq.protocols.presets import preset
 from ddoq.run import Run
@@ -94,8 +94,8 @@ def train(run: Run, work: Path, **changes: object) -> tuple[Measure, torch.Tenso
     """Train on 60 real images and return the outcome and the loss of every step."""
     work.mkdir(exist_ok=True)
     protocol = preset("small_hard", **{"steps": 12, "batch_size": 20, **changes})
-    cell = Cell(run.images.subset(torch.arange(0, 600, 10)), STUDENT, protocol, 0)
-    measured = evaluated(run, cell, work=work)
+    training = Training(run.images.subset(torch.arange(0, 600, 10)), STUDENT, protocol, 0)
+    measured = evaluated(run, training, work=work)
     return measured, read_tensors(work / "losses.safetensors")["loss"]
 
 
@@ -226,7 +226,7 @@ SCRIPT = """
     from ddoq import command, recipe
     from ddoq.training import resume
     from ddoq.training.curve import LossCurve
-    from ddoq.evaluation.cell import Cell
+    from ddoq.evaluation.training import Training
     from ddoq.evaluation.measure import measure
     from ddoq.protocols.presets import preset
     from ddoq.run import Run
@@ -245,7 +245,7 @@ SCRIPT = """
         run = Run(recipe.read(["recipe=digits", f"cache={folder}", f"out={folder}"]).recipe)
         protocol = preset("small_hard", steps=int(steps), evaluations=2)
         student = {"name": "convnet", "depth": 2, "width": 8}
-        measure(run, Cell(run.images.subset(torch.arange(60)), student, protocol, 0))
+        measure(run, Training(run.images.subset(torch.arange(60)), student, protocol, 0))
     command.run(body)
 """
 
@@ -262,12 +262,12 @@ def test_a_process_that_is_killed_is_taken_up_by_the_next(tmp_path, environment)
         assert process.poll() is None
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    assert not list((tmp_path / "killed" / "cell").glob("*/measure.json"))
+    assert not list((tmp_path / "killed" / "training").glob("*/measure.json"))
     printed, _ = (second := start("killed")).communicate()
     assert second.returncode == 0
     assert int(printed.decode().split("went on at")[1].split()[0]) > 0
     (whole,), (killed,) = (
-        (tmp_path / p / "cell").glob("*/measure.json") for p in ("whole", "killed")
+        (tmp_path / p / "training").glob("*/measure.json") for p in ("whole", "killed")
     )
     assert read_json(killed)["top1"] == read_json(whole)["top1"]
     assert read_json(killed)["loss"] == read_json(whole)["loss"]

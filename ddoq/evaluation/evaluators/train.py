@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ddoq import keyed
 from ddoq.errors import UsageError
-from ddoq.evaluation.cell import Cell, feed_of, label_of
 from ddoq.evaluation.measure import Measure, measured
+from ddoq.evaluation.training import Training, feed_of, label_of
 from ddoq.files.artifacts import write_tensors
 from ddoq.training.loop import train
 from ddoq.training.steps import Steps
@@ -30,7 +30,7 @@ class Train:
     """What protocols do unless they say otherwise."""
 
     def measure(
-        self, run: "Run", cell: Cell, work: Path | None, labels: "LabelTable | None"
+        self, run: "Run", training: Training, work: Path | None, labels: "LabelTable | None"
     ) -> Measure:
         """Train the student on the set and measure it on every test (or validation) image.
 
@@ -38,16 +38,16 @@ class Train:
         """
         from ddoq.evaluation.evaluations import Evaluations, evaluation_steps
 
-        protocol = cell.protocol
+        protocol = training.protocol
         # The teacher before the seed: building a network draws random numbers.
-        label = label_of(run, cell) if protocol.labels == "soft" and labels is None else None
-        torch.manual_seed(keyed.seed_of("student", cell.seed))
-        feed = feed_of(run, cell, labels)
-        student = student_of(run, cell, feed, label)
+        label = label_of(run, training) if protocol.labels == "soft" and labels is None else None
+        torch.manual_seed(keyed.seed_of("student", training.seed))
+        feed = feed_of(run, training, labels)
+        student = student_of(run, training, feed, label)
         steps = evaluation_steps(protocol, len(feed))
         evaluations = Evaluations(steps, lambda: measured(run, protocol))
-        torch.manual_seed(keyed.seed_of("dropout", cell.seed))
-        what, batches = f"student {cell.student['name']}", Steps(feed.batch, len(feed))
+        torch.manual_seed(keyed.seed_of("dropout", training.seed))
+        what, batches = f"student {training.student['name']}", Steps(feed.batch, len(feed))
         trained = train(run, student, what, work, evaluations, train_dataloaders=batches)
         if work and run.world.is_first:
             write_tensors(work / "losses.safetensors", {"loss": trained.losses})
@@ -55,9 +55,9 @@ class Train:
         return Measure(**numbers, seconds=trained.seconds_before)
 
 
-def _refuse_targets(run: "Run", cell: Cell) -> None:
+def _refuse_targets(run: "Run", training: Training) -> None:
     """Refuse to learn targets that are not one number for each class."""
-    targets, num_classes = cell.taught.targets, run.images.num_classes
+    targets, num_classes = training.taught.targets, run.images.num_classes
     if targets is not None and targets.shape[1] != num_classes:
         raise UsageError(
             f"the set's targets are {targets.shape[1]} numbers for each image, which a network of "
@@ -67,21 +67,21 @@ def _refuse_targets(run: "Run", cell: Cell) -> None:
 
 
 def student_of(
-    run: "Run", cell: Cell, feed: "Feed", label: Callable[[Tensor], Tensor] | None
+    run: "Run", training: Training, feed: "Feed", label: Callable[[Tensor], Tensor] | None
 ) -> "Student":
-    """Return a new student of a cell."""
+    """Return a new student of a training."""
     from ddoq.students.student import Student
 
-    _refuse_targets(run, cell)
+    _refuse_targets(run, training)
     images = run.images
     return Student(
-        run.make("student", cell.student),
-        cell.protocol,
+        run.make("student", training.student),
+        training.protocol,
         num_classes=images.num_classes,
         num_steps=len(feed),
         steps_per_epoch=feed.steps_per_epoch,
         preprocessing=images.preprocessing,
-        name=cell.student["name"],
+        name=training.student["name"],
         label=label,
     )
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ddoq.run import Run
     from ddoq.students.feed import Feed
 
-CELL = Stage("cell", 5)
+TRAINING = Stage("training", 5)
 _LABELS = Stage("labels", 3)
 # Labels that several students share are kept up to this size, unless the recipe decides.
 _TABLE_BYTES = 64 * 2**20
@@ -30,7 +30,7 @@ _MANY = 100_000
 
 
 @dataclass(frozen=True)
-class Cell:
+class Training:
     """One training of a grid."""
 
     synthetic: SyntheticSet
@@ -66,17 +66,19 @@ class Cell:
         return "targets not read" if self._leaves_targets else ""
 
 
-def cell_key(run: "Run", cell: Cell) -> dict[str, Any]:
+def training_key(run: "Run", training: Training) -> dict[str, Any]:
     """Return what determines a training's result."""
     return {
-        "set": cell.taught.fingerprint,
+        "set": training.taught.fingerprint,
         "images": run.images.fingerprint,
-        "student": run.key("student", cell.student),
-        "protocol": cell.protocol.key(),
-        "evaluator": run.key("evaluator", cell.protocol.evaluator),
-        **_library(cell.protocol),
-        "teacher": run.key("teacher", cell.teacher) if cell.protocol.labels == "soft" else None,
-        "seed": cell.seed,
+        "student": run.key("student", training.student),
+        "protocol": training.protocol.key(),
+        "evaluator": run.key("evaluator", training.protocol.evaluator),
+        **_library(training.protocol),
+        "teacher": run.key("teacher", training.teacher)
+        if training.protocol.labels == "soft"
+        else None,
+        "seed": training.seed,
         "split": run.recipe.evaluation.split,
         **({"choose": True} if run.recipe.evaluation.choose else {}),
         "training": run.student_key,
@@ -88,71 +90,71 @@ def _library(protocol: Protocol) -> dict[str, Any]:
     return {"crops": versions("Pillow")} if protocol.pixels == "pil" else {}
 
 
-def feed_of(run: "Run", cell: Cell, labels: "LabelTable | None" = None) -> "Feed":
-    """Return the steps of a cell's training."""
+def feed_of(run: "Run", training: Training, labels: "LabelTable | None" = None) -> "Feed":
+    """Return the steps of a training's training."""
     from ddoq.students.lessons import feed_of as steps_of
 
     world = run.student_world
-    return steps_of(run, cell.taught, cell.protocol, cell.seed, labels, world=world)
+    return steps_of(run, training.taught, training.protocol, training.seed, labels, world=world)
 
 
-def label_of(run: "Run", cell: Cell) -> Callable[[Tensor], Tensor]:
+def label_of(run: "Run", training: Training) -> Callable[[Tensor], Tensor]:
     """Return how the teacher labels images, as the protocol would have kept it."""
     from ddoq.labels.packing import through
 
-    teacher, protocol = run.teacher_of(cell.teacher).forward, cell.protocol
+    teacher, protocol = run.teacher_of(training.teacher).forward, training.protocol
     if not protocol.compresses_labels:
         return teacher
     return lambda images: through(teacher(images), protocol)
 
 
-def labels_of(run: "Run", cell: Cell) -> "LabelTable | None":
+def labels_of(run: "Run", training: Training) -> "LabelTable | None":
     """Return the stored soft labels of a training, which all students of a seed share.
 
     None where the teacher is asked at each step: the outcome is the same, on a CPU bit for bit.
     """
     from ddoq.labels.table import LabelTable, write_table
 
-    if not stores_labels(run, cell):
+    if not stores_labels(run, training):
         return None
-    feed, num_classes = feed_of(run, cell), run.images.num_classes
+    feed, num_classes = feed_of(run, training), run.images.num_classes
 
     def work(folder: Path) -> None:
-        label, world = run.teacher_of(cell.teacher).forward, run.world
+        label, world = run.teacher_of(training.teacher).forward, run.world
         with _progress(run, feed) as advance:
             write_table(feed, label, folder, num_classes=num_classes, world=world, advance=advance)
 
-    is_drawn = cell.protocol.weights == "sampler"
+    is_drawn = training.protocol.weights == "sampler"
     key = {
-        "set": cell.taught.fingerprint if is_drawn else cell.taught.content,
+        "set": training.taught.fingerprint if is_drawn else training.taught.content,
         "images": run.images.fingerprint,
-        "protocol": cell.protocol.label_key(),
-        **_library(cell.protocol),
-        "teacher": run.key("teacher", cell.teacher),
-        "seed": cell.seed,
+        "protocol": training.protocol.label_key(),
+        **_library(training.protocol),
+        "teacher": run.key("teacher", training.teacher),
+        "seed": training.seed,
         "device": run.world.device.type,
     }
     return LabelTable(run.stage(_LABELS, key, work))
 
 
-def stores_labels(run: "Run", cell: Cell) -> bool:
+def stores_labels(run: "Run", training: Training) -> bool:
     """Say whether the soft labels of a training are kept, as `evaluation.labels` has it."""
     how = run.recipe.evaluation.labels
-    if cell.protocol.labels != "soft" or how == "online":
+    if training.protocol.labels != "soft" or how == "online":
         return False
-    size = stored_bytes(run, cell) * len(cell.synthetic)
+    size = stored_bytes(run, training) * len(training.synthetic)
     return how == "stored" or (len(run.recipe.students) > 1 and size <= _TABLE_BYTES)
 
 
-def stored_bytes(run: "Run", cell: Cell) -> float:
+def stored_bytes(run: "Run", training: Training) -> float:
     """Return the bytes of a training's soft labels per image of the set."""
     from ddoq.labels.packing import row_bytes
 
-    feed = feed_of(run, cell)
+    feed = feed_of(run, training)
     epochs, steps = divmod(feed.num_distinct, feed.steps_per_epoch)
-    rows = epochs + min(1.0, steps * feed.batch_size / len(cell.taught))
-    per_image = len(cell.taught) // len(cell.synthetic)
-    return rows * row_bytes(cell.protocol, run.images.num_classes) * per_image
+    rows = epochs + min(1.0, steps * feed.batch_size / len(training.taught))
+    per_image = len(training.taught) // len(training.synthetic)
+    return rows * row_bytes(training.protocol, run.images.num_classes) * per_image
 
 
 @contextlib.contextmanager
