@@ -167,7 +167,19 @@ class Images:
         chosen = {"images": self.fingerprint, "indices": indices.tolist(), "about": about}
         part.fingerprint = fingerprint(chosen)
         part._pixels = {k: v for k, v in self._pixels.items() if k[0] != "train"}
+        part._keep = self._narrowed(indices) if self._keep else None
         return part
+
+    def _narrowed(self, indices: Int[Tensor, " m"]) -> Keep:
+        """Return what keeps some of the training images, and all others as they are."""
+
+        def keep(name: str, size: int, rows: Int[Tensor, " m"] | None) -> Tensor:
+            assert self._keep is not None
+            if name == "train":
+                rows = indices if rows is None else indices[rows]
+            return self._keep(name, size, rows)
+
+        return keep
 
     def split(self, name: str) -> Split:
         """Return the train, val or test split."""

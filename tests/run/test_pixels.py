@@ -95,9 +95,9 @@ def test_of_a_split_that_is_too_large_to_keep_a_drawn_set_is_decoded_once(
     make_run, decoded, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "_ON_DISK_BYTES", 1000)
-    first = Random(images_per_class=2).distill(make_run().images, make_run())
+    first = Random(images_per_class=2).distill(make_run().images, make_run(), 0)
     assert len(decoded) == 4
-    again = Random(images_per_class=2).distill(make_run().images, make_run())
+    again = Random(images_per_class=2).distill(make_run().images, make_run(), 0)
     assert len(decoded) == 4
     assert again.images.equal(first.images)
 
@@ -141,3 +141,15 @@ def test_processes_that_ask_at_a_time_share_the_work(
     assert [p.returncode for p in both] == [0, 0]
     read = [int(number) for lines in said for number in " ".join(lines).split()]
     assert sorted(read) == list(range(len(expected)))
+
+
+def test_narrowed_images_are_kept_as_those_that_were_chosen(make_run):
+    images = make_run().images
+    first, second = (images.train.of_class(label) for label in (0, 1))
+    rows = torch.stack([first[3], second[2], first[0], second[5]])
+    part = images.select(rows)
+    assert torch.equal(part.pixels("train"), images.pixels("train")[rows])
+    assert torch.equal(part.pixels("test"), images.pixels("test"))
+    assert torch.equal(
+        part.select(torch.tensor([1, 0])).pixels("train"), part.pixels("train")[:2].flip(0)
+    )
