@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from ddoq.evaluation.naming import told_apart
 
 from ddoq import recipe
 from ddoq.errors import UsageError
 from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.naming import told_apart
 from ddoq.run import Run
 
 SOURCE = """
