@@ -220,6 +220,7 @@ def test_students_trained_in_processes_are_those_trained_one_by_one(tmp_path: Pa
     small = [
         "recipe=digits",
         "decoder=plain",
+        "distiller.folds=0",
         "evaluation.baselines=[]",
         "evaluation.decoders=[]",
         "evaluation.seeds=4",
