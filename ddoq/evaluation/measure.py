@@ -16,6 +16,7 @@ from ddoq.evaluation.cell import Cell, cell_key, feed_of, label_of, labels_of
 from ddoq.files.artifacts import peak_memory_mb, read_json, write_json, write_tensors
 from ddoq.protocols.protocol import Protocol
 from ddoq.run.refusals import refuse_set
+from ddoq.training.steps import Steps
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -81,7 +82,6 @@ def train_and_test(
     """
     from ddoq.evaluation.evaluations import Evaluations, evaluation_steps
     from ddoq.training.loop import train
-    from ddoq.training.steps import Steps
 
     start = time.perf_counter()
     protocol = cell.protocol
