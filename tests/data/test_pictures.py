@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from ddoq.data.pictures import MAX_PIXELS, picture, pictures
+from ddoq.data import pictures as module
+from ddoq.data.pictures import MAX_PIXELS, opened, picture, pictures
 from ddoq.errors import DataError
 
 
@@ -146,3 +147,62 @@ def test_a_file_that_vanished_is_named():
 
     with pytest.raises(DataError, match=r"picture 3: .*gone"):
         pictures(load, "picture {}".format, torch.tensor([3]), 4)
+
+
+def _photograph(width, height):
+    """A smooth scene with an edge and a little noise of the sensor."""
+    scene = _noise(9, 7).resize((width, height), Image.Resampling.BICUBIC)
+    scene.paste((250, 20, 60), (width // 3, height // 4, width // 2, height // 2))
+    grain = np.random.default_rng(1).normal(0, 4, (height, width, 3))
+    return Image.fromarray((np.asarray(scene) + grain).clip(0, 255).astype(np.uint8))
+
+
+def _fully(content, size, monkeypatch, **settings):
+    """The same picture, decoded at its own size."""
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "reduced", lambda image, least: image)
+        return picture(content, size, **settings)
+
+
+@pytest.mark.parametrize("settings", [{}, {"fit": "squash"}, {"channels": 1}])
+@pytest.mark.parametrize("kind", ["JPEG", "MPO"])
+def test_a_large_photograph_is_decoded_reduced_and_looks_the_same(kind, settings, monkeypatch):
+    content = _bytes(_photograph(640, 480), kind, quality=92)
+    assert module.reduced(opened(content), 32).size == (80, 60)
+    gaps = picture(content, 15, **settings).int() - _fully(content, 15, monkeypatch, **settings)
+    assert gaps.abs().max() <= 3
+    assert 0 < gaps.abs().float().mean() < 0.4
+
+
+@pytest.mark.parametrize("orientation", [3, 5, 6, 8])
+def test_a_reduced_photograph_is_upright(orientation, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = _bytes(_photograph(640, 480), "JPEG", quality=92, exif=exif)
+    gaps = picture(content, 15).int() - _fully(content, 15, monkeypatch)
+    assert gaps.abs().max() <= 3
+
+
+def test_inks_are_reduced_too(monkeypatch):
+    content = _bytes(_photograph(640, 480).convert("CMYK"), "JPEG", quality=92)
+    gaps = picture(content, 15).int() - _fully(content, 15, monkeypatch)
+    assert gaps.abs().max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("image", "kind", "size"),
+    [
+        (_photograph(640, 480), "JPEG", 64),  # too small
+        (_photograph(641, 481), "JPEG", 8),  # its sides are odd
+        (_photograph(640, 480), "PNG", 8),
+        (_photograph(640, 480).convert("L"), "JPEG", 64),
+    ],
+)
+def test_what_cannot_be_reduced_is_not_touched(image, kind, size, monkeypatch):
+    content = _bytes(image, kind)
+    assert picture(content, size).equal(_fully(content, size, monkeypatch))
+
+
+def test_a_photograph_that_is_cut_off_is_noticed_when_it_is_reduced():
+    with pytest.raises(DataError, match="truncated"):
+        picture(_bytes(_photograph(640, 480), "JPEG")[:-400], 4)
