@@ -89,7 +89,7 @@ def test_a_protocol_does_not_pose_as_another(field: str) -> None:
 
 
 def test_a_learning_rate_for_an_unknown_student_is_refused() -> None:
-    with pytest.raises(UsageError, match="'resnet18', which is no student here"):
+    with pytest.raises(UsageError, match="'resnet18', which is not a student here"):
         refuse_run(Run(digits("protocol=[{name: small, lr_of: {resnet18: 0.1}}]")))
 
 

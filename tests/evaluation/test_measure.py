@@ -170,7 +170,7 @@ def test_a_set_of_another_size_is_refused_unless_the_protocol_says_so(make_run) 
     one = training(run, labels="hard", loss="ce", flip=False)
     doubled = one.synthetic.images.repeat_interleave(2, 2).repeat_interleave(2, 3)
     larger = dataclasses.replace(one.synthetic, images=doubled)
-    with pytest.raises(UsageError, match="16 pixels, the real ones 8"):
+    with pytest.raises(UsageError, match="16 pixels, the real images have 8"):
         evaluated(run, dataclasses.replace(one, synthetic=larger))
     plain = one.wanted.change(crop=None)
     resizing = dataclasses.replace(one, synthetic=larger, wanted=plain.change(any_size=True))
@@ -255,7 +255,7 @@ def test_images_with_other_channels_are_refused(make_run) -> None:
     run = make_run()
     one = training(run)
     colored = dataclasses.replace(one.synthetic, images=one.synthetic.images.expand(-1, 3, -1, -1))
-    with pytest.raises(UsageError, match="3 channels, the real ones 1"):
+    with pytest.raises(UsageError, match="3 channels, the real images have 1"):
         evaluated(run, dataclasses.replace(one, synthetic=colored))
 
 
