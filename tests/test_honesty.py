@@ -73,7 +73,7 @@ def test_whatever_changes_a_training_is_in_its_key() -> None:
     ],
 )
 def test_a_trainer_does_not_shorten_a_protocol(key: str) -> None:
-    with pytest.raises(UsageError, match="is the protocol's to say"):
+    with pytest.raises(UsageError, match="the protocol decides how long"):
         digits(f"trainer.{key}=1")
 
 

@@ -273,7 +273,7 @@ def test_a_saved_recipe_says_nothing_of_where_files_go(tmp_path: Path):
 
 def test_a_file_does_not_choose_where_files_go(write):
     text = "base: digits\nout: /srv/www\ncache: ../x\ntrainer: {default_root_dir: /srv, devices: 1}"
-    with pytest.warns(UserWarning, match="counts only on the command line"):
+    with pytest.warns(UserWarning, match="set only on the command line"):
         recipe = read([write(text)]).recipe
     assert (recipe.out, recipe.cache) == (None, Recipe("x").cache)
     assert recipe.trainer == {"devices": 1}
