@@ -50,7 +50,7 @@ def test_saving_again_replaces_the_set(tiny_set: SyntheticSet, tmp_path: Path):
 
 def test_saving_spares_a_folder_of_the_users(tiny_set: SyntheticSet, tmp_path: Path):
     (tmp_path / "photo.png").write_bytes(b"mine")
-    with pytest.raises(UsageError, match="holds what ddoq did not publish"):
+    with pytest.raises(UsageError, match="holds files that ddoq did not publish"):
         tiny_set.save(tmp_path)
     assert [f.name for f in tmp_path.iterdir()] == ["photo.png"]
 
