@@ -218,8 +218,8 @@ def _check_images(images: Tensor, space: str | None) -> None:
     if space is None and not 0 <= low <= high <= 1:
         raise DataError(
             f"float images range from {low:.4g} to {high:.4g}, but do not state their space",
-            "undo a normalization, or divide by 255, so that 0 is black and 1 is white; if they are "
-            "so already, and leave [0, 1], set space='image' (in set.json, too)",
+            "undo a normalization, or divide by 255, so that 0 is black and 1 is white; if this is "
+            "so already, and some leave [0, 1], set space='image' (in set.json, too)",
         )
 
 
