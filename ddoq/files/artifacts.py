@@ -241,7 +241,7 @@ def verify(folder: Path, *, needs_manifest: bool = True) -> None:
         return
     wrong = damage(folder)
     if wrong:
-        raise IntegrityError(f"{folder}: {wrong}", "copy it again, or make it anew")
+        raise IntegrityError(f"{folder}: {wrong}", "copy it again, or make it again")
 
 
 @dataclass

@@ -26,5 +26,5 @@ def intact(place: Path | str) -> Generator[None]:
         said = " ".join(line.strip() for line in str(error).splitlines()[:2])
         raise IntegrityError(
             f"{place}: damaged, or not what it should be ({type(error).__name__}: {said})",
-            "copy it again, or make it anew",
+            "copy it again, or make it again",
         ) from error

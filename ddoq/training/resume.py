@@ -54,7 +54,7 @@ class Resume(Callback):
             return None
         wrong = _unusable(self._file)
         if wrong:
-            warnings.warn(f"{self._file} is {wrong}; the training begins anew", stacklevel=2)
+            warnings.warn(f"{self._file} is {wrong}; the training starts over", stacklevel=2)
             self._file.unlink()
         return None if wrong else str(self._file)
 

@@ -300,7 +300,7 @@ def test_a_learned_rate_trains_as_if_it_were_the_protocols(make_run) -> None:
 def test_a_set_of_tiles_is_trained_on_as_its_tiles_and_refused_as_a_collage(make_run) -> None:
     run = make_run()
     one = training(run, **HARD)
-    with pytest.raises(UsageError, match=r"uses_hints: .tiles., or do so before") as caught:
+    with pytest.raises(UsageError, match=r"uses_hints: .tiles..*or cut them apart before") as caught:
         measure(run, hinted(one, {"tiles": 2}, []))
     assert "2 x 2 smaller ones" in str(caught.value)
     tiled = hinted(one, {"tiles": 2}, ["tiles"])

@@ -105,7 +105,7 @@ def test_a_nested_setting_follows_its_name():
         ("data=null", "data: None is not a component"),
         ("data=[1]", "data: .1. is not a component"),
         ("students=[3]", "students: 3 is not a component"),
-        ("students.width=3", "names nothing"),
+        ("students.width=3", "names no component"),
         ("distiller.images_per_clas=3", "did you mean 'images_per_class'"),
         ("distiller.images_per_class=many", "'many' is not int"),
         ("distiller.solver=3", "distiller.solver: 3 is not a component"),
