@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Recipe", "SyntheticSet", "compare", "distill", "evaluate", "load"]
 
-# Importing ddoq imports nothing heavy: a name is fetched when it is first used.
+# Importing ddoq imports nothing heavy. A name is imported when it is first used.
 _HOMES = {
     "Recipe": "ddoq.recipe",
     "SyntheticSet": "ddoq.synthetic",

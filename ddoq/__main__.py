@@ -12,13 +12,13 @@ COMMANDS = {
     "benchmark": "a grid of methods, sizes, students, protocols and seeds",
     "encode": "encode a recipe's images into a store of latents",
     "pretrain": "train a recipe's autoencoder, prior and teacher",
-    "theory": "check what the theory says, with plots",
-    "ablate": "take the method apart: what points, weights and shrinkage earn",
+    "theory": "check the claims of the theory, with plots",
+    "ablate": "ablate the method: the gains of points, weights and shrinkage",
     "recipes": "list the recipes",
-    "students": "list the networks that can be trained, search them, say how large one is",
+    "students": "list and search the networks that can be trained, or measure one",
 }
 
-# A command that is a folder, for what only it needs.
+# A command that is a folder, with the files that only it needs.
 _FOLDERS = ("students",)
 
 
@@ -27,7 +27,7 @@ def dispatch(argv: list[str]) -> None:
     name = argv[0] if argv else "--help"
     if name in ("--help", "-h", "help"):
         lines = [f"  ddoq {n:9} {text}" for n, text in COMMANDS.items()]
-        lines += ["", "all take key=value, those that run a recipe recipe=NAME, for example:"]
+        lines += ["", "all take key=value; those that run a recipe take recipe=NAME, for example:"]
         lines += ["  ddoq fit recipe=digits distiller.images_per_class=10 dry_run=true"]
         sys.stdout.write("\n".join(lines) + "\n")
         return

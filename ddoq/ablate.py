@@ -4,7 +4,7 @@ from ddoq import command
 
 
 def main(argv: list[str]) -> None:
-    """Hand the command line to the experiment."""
+    """Pass the command line to the experiment."""
     command.from_checkout("ablate")(argv)
 
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def distill(recipe: str = "digits", *overrides: str, **changes: Any) -> SyntheticSet:
-    """Return the synthetic set of a recipe, from the cache where its stages are finished.
+    """Return the synthetic set of a recipe. Finished stages are read from the cache.
 
-    Change the recipe by what one types on the command line, or by keywords: keys of the recipe, of
-    `evaluation`, or settings of its distiller.
+    Change the recipe by overrides as on the command line, or by keywords: keys of the recipe, keys
+    of `evaluation`, or settings of its distiller.
 
     >>> import ddoq
     >>> small = ddoq.distill("digits", decoder="plain", images_per_class=2)
@@ -36,10 +36,10 @@ def distill(recipe: str = "digits", *overrides: str, **changes: Any) -> Syntheti
 
 
 def compare(recipe: str = "digits", *overrides: str, **changes: Any) -> "Results":
-    """Do what `python -m ddoq.fit` does, and return all results; the report lies in `out`.
+    """Do what `python -m ddoq.fit` does, and return all results. The report is written to `out`.
 
-    Sets, students, protocols and seeds are the recipe's, changed as for `distill`. A student of
-    your own is its class, a name, or a dict.
+    Sets, students, protocols and seeds are the recipe's, changed as for `distill`. Give a student
+    of your own as its class, a name, or a dict.
 
     >>> import ddoq
     >>> student = {"name": "convnet", "depth": 1, "width": 4}
@@ -68,9 +68,9 @@ def evaluate(
 ) -> "Results":
     """Train students on a set and measure them on a recipe's real test images.
 
-    The recipe gives the test images, the teacher and the baselines: random images of the same
-    number and all data stand beside the set, unless `baselines=[]`. Any set of the same classes
-    will do.
+    The recipe gives the test images, the teacher and the baselines. The set is compared with as
+    many random images and with all data, unless `baselines=[]`. Any set of the same classes is
+    accepted.
 
     >>> import ddoq
     >>> small = ddoq.distill("digits", decoder="plain")
@@ -86,7 +86,7 @@ def evaluate(
     from ddoq.run import Run
     from ddoq.run.refusals import refuse_run
 
-    # Ranks that call this train each student together.
+    # If ranks call this, they train each student together.
     given = {"students": students, "protocol": protocol, "seeds": seeds, "spread": "processes"}
     changes |= {k: v for k, v in given.items() if v is not None}
     wanted = recipes.read([f"recipe={recipe}", *overrides], changes=changes).recipe
@@ -99,7 +99,7 @@ def evaluate(
 
 
 def _console() -> "Console":
-    """Speak on standard error: what a library prints is not its result."""
+    """Return a console on standard error, as a library's messages are not its result."""
     from rich.console import Console as Terminal
 
     from ddoq.console import Console

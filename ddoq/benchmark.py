@@ -1,4 +1,4 @@
-"""A grid of methods, sizes, students, protocols, teachers and seeds; each training once.
+"""A grid of methods, sizes, students, protocols, teachers and seeds.
 
 python -m ddoq.benchmark recipe=NAME [distillers=[...]] [students=[...]] [images_per_class=[...]]
 [protocols=[...]] [decoders=[...]] [weightings=[...]] [teachers=[...]] [seeds=N]
@@ -14,7 +14,7 @@ from ddoq.evaluation.rows import sized
 from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
 
-# The axes of the grid, by the names that one types.
+# The axes of the grid, by their names on the command line.
 _AXES = (
     *("distillers", "images_per_class", "decoders", "weightings", "teachers", "baselines"),
     "seeds",
@@ -22,9 +22,9 @@ _AXES = (
 
 
 def with_methods(wanted: recipe.Recipe) -> recipe.Recipe:
-    """Return a recipe whose methods are those of `evaluation.distillers` and no other.
+    """Return a recipe whose methods are only those of `evaluation.distillers`.
 
-    A bare name of the recipe's own distiller stands for that one with its settings.
+    The bare name of the recipe's own distiller stands for that distiller with its settings.
     """
     own, methods = wanted.distiller, list(wanted.evaluation.distillers)
     if not methods:
@@ -45,7 +45,7 @@ def with_methods(wanted: recipe.Recipe) -> recipe.Recipe:
 
 
 def main(argv: list[str]) -> None:
-    """Read the axes and the recipe, say how long it will take, and fill the grid."""
+    """Read the axes and the recipe, print how long it will take, and run the grid."""
     invocation = recipe.read(argv, short={axis: f"evaluation.{axis}" for axis in _AXES})
     asked = with_methods(invocation.recipe)
 

@@ -1,4 +1,4 @@
-"""How every command starts and ends: arguments, signals, errors and exit codes."""
+"""The start and end of every command: arguments, signals, errors and exit codes."""
 
 import importlib
 import os
@@ -17,16 +17,16 @@ from ddoq.recipe.plugin import blamed
 
 Body = Callable[[list[str]], None]
 
-# The first rank's message is enough; the others wait this long to be taken down by it.
+# Rank 0's message is enough. The others wait this long to be ended by it.
 _GRACE_SECONDS = 3.0
-# What other ranks have to save their state, when a signal ends this one.
+# The seconds that other ranks have to save their state, when a signal ends this one.
 _SAVING_SECONDS = 10.0
 
 _has_said_why = False
 
 
 def run(body: Body, argv: list[str] | None = None) -> NoReturn:
-    """Run a command's body and exit with its code; errors are two lines, not a traceback."""
+    """Run a command's body and exit with its code. Errors print two lines, not a traceback."""
     arguments = sys.argv[1:] if argv is None else argv
     _prepare()
     try:
@@ -72,17 +72,17 @@ def from_checkout(name: str) -> Body:
 
 
 def _prepare() -> None:
-    # A user's own modules are looked up in the working directory, with `ddoq` as with `python -m`.
+    # Find a user's own modules in the working directory, with `ddoq` as with `python -m`.
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
     os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
-    # What a terminal cannot show is lost, but not the result.
+    # What a terminal cannot show is dropped, without an error.
     sys.stdout, sys.stderr = _outlet(sys.stdout), _outlet(sys.stderr)
     stop.install(_before_end)
 
 
 def _before_end() -> None:
-    """Leave nothing behind where a second signal, or the time, ends the process at once."""
+    """Clean up before a second signal, or the time limit, ends the process at once."""
     ranks.kill()
     if _is_first() and not _has_said_why:
         os.write(2, b"stopped at once; run it again to go on\n")
@@ -103,19 +103,19 @@ def _leave_outlets() -> None:
 
 
 def _end_stopped(number: int) -> NoReturn:
-    """End as a signal asks for."""
+    """End with the exit code of a signal."""
     stop.ask(number)
     _end(128 + number, "stopped; run it again to go on")
 
 
 def _end_if_stopped() -> None:
-    """End as the signal asked for that came before an error: the one is often the other's cause."""
+    """End as a signal asked, if one came before an error, as it is often the error's cause."""
     if number := stop.asked():
         _end_stopped(number)
 
 
 def _end_if_lost(error: Exception) -> None:
-    """End as another rank did, if that is the error."""
+    """End as another rank did, if its end is the error's cause."""
     code = ranks.lost(error)
     if code in (130, 143):
         _end_stopped(code - 128)
@@ -124,7 +124,7 @@ def _end_if_lost(error: Exception) -> None:
 
 
 def _as_ddoq(error: Exception) -> DdoqError | None:
-    """Turn what the machine refuses into an error with a remedy."""
+    """Turn a refusal by the machine into an error with a remedy."""
     cause, name = refused_by_the_machine(error), getattr(error, "filename", None)
     remedy = "free some space, or choose folders that you may write to: cache=..., out=..."
     return ResourceError(f"{cause}{f': {name}' if name else ''}", remedy) if cause else None
@@ -142,7 +142,7 @@ def _end(code: int, message: str, *, show: bool = False) -> NoReturn:
         sys.stderr.write(message + "\n")
     _leave_outlets()
     ranks.abort(_SAVING_SECONDS if stop.asked() else 0.0)
-    # Other ranks may never answer: waiting for them at exit would hang.
+    # Other ranks may never answer, and waiting for them at exit would hang.
     if ranks.are_several():
         os._exit(code)
     sys.exit(code)

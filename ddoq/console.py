@@ -1,4 +1,4 @@
-"""What does a person see while it runs? Lines, tables, and one progress bar per stage."""
+"""The output of a run for people: lines, tables, and one progress bar per stage."""
 
 import contextlib
 import json
@@ -21,31 +21,31 @@ from rich.progress import (
 )
 from rich.text import Text
 
-# Where there is no terminal, a stage speaks at most this often.
+# Without a terminal, a stage prints at most once in these seconds.
 _PAUSE_SECONDS = 10.0
 _NOTICEABLE_SECONDS = 1.0
 
 
 class StageBar:
-    """A stage that is going on; it is told how far it has come."""
+    """The progress of a running stage."""
 
     def __init__(self, on_advance: Callable[[int], None]) -> None:
         self._on_advance = on_advance
         self.done = 0
 
     def advance(self, n: int = 1) -> None:
-        """Say that `n` more steps are done."""
+        """Count `n` more steps as done."""
         self.done += n
         self._on_advance(self.done)
 
 
 class Console:
-    """The voice of a run: the terminal, and `log.jsonl`.
+    """The output of a run: the terminal, and `log.jsonl`.
 
     Args:
-        is_silent: Say, show and log nothing; so are ranks above 0.
-        terminal: Where to write; rich's view of standard output by default.
-        clock: Seconds since any fixed moment.
+        is_silent: Print, show and log nothing, as on ranks above 0.
+        terminal: The terminal to write to; rich's view of standard output by default.
+        clock: Returns seconds since any fixed moment.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Console:
             self._terminal.print(renderable)
 
     def open_log(self, path: Path) -> None:
-        """Append events to this file from now on, those logged before first."""
+        """Append events to this file from now on. Those logged before are written first."""
         self._log = path
         self._flush()
 
@@ -96,7 +96,7 @@ class Console:
 
     @contextlib.contextmanager
     def stage(self, name: str, total: int | None = None) -> Generator[StageBar]:
-        """Show how far a stage has come, and say how long it took if that was noticeable.
+        """Show the progress of a stage, and print how long it took, if this was noticeable.
 
         Stages may be nested.
         """
@@ -113,7 +113,7 @@ class Console:
 
     @contextlib.contextmanager
     def _bar(self, name: str, total: int | None) -> Generator[StageBar]:
-        """Show a bar; all bars share one live display, as rich allows no second."""
+        """Show a bar. All bars share one live display, as rich allows only one."""
         outermost = self._progress is None
         progress = self._progress or _new_progress(self._terminal)
         with progress if outermost else contextlib.nullcontext():
@@ -159,7 +159,7 @@ def _new_progress(terminal: Terminal) -> Progress:
 
 
 def _state(done: int, total: int | None, seconds: float) -> str:
-    """Say how far a stage has come: `30/120, 2.5/s, 36 s left`."""
+    """Describe the progress of a stage: `30/120, 2.5/s, 36 s left`."""
     rate = done / seconds
     if total is None or not done:
         return f"{done}, {rate:.1f}/s"
@@ -167,5 +167,5 @@ def _state(done: int, total: int | None, seconds: float) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """Turn a float that JSON does not know into its name."""
+    """Replace a float that JSON lacks by its name."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""What can go wrong, and the exit code that says so."""
+"""The errors that a person can fix, and their exit codes."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ class DdoqError(Exception):
     exit_code = 1
 
     def __init__(self, cause: str, remedy: str) -> None:
-        # Both, so that an error can travel from a worker process.
+        # Pass both, so that an error can be pickled by a worker process.
         super().__init__(cause, remedy)
         self.cause = cause
         self.remedy = remedy
@@ -21,7 +21,7 @@ class DdoqError(Exception):
 
 
 class UsageError(DdoqError, ValueError):
-    """The recipe or the command line asks for something that does not exist."""
+    """The recipe or the command line asks for something that is not possible."""
 
     exit_code = 2
 
@@ -39,7 +39,7 @@ class ResourceError(DdoqError, RuntimeError):
 
 
 class IntegrityError(DdoqError, RuntimeError):
-    """Something is not what it was, or not a number."""
+    """Data were changed or damaged, or a result is not a number."""
 
     exit_code = 5
 
@@ -48,12 +48,12 @@ _REFUSALS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     *(errno.EACCES, errno.EPERM, errno.EROFS),
 )
-# How the Rust writer of safetensors, and torch's, say that a file could not be written.
+# The messages of safetensors' Rust writer, and of torch's, if a file could not be written.
 _RUST, _TORCH = re.compile(r"\(os error (\d+)\)"), re.compile(r"inline_container.*unexpected pos")
 
 
 def refused_by_the_machine(error: BaseException) -> str | None:
-    """Return what the machine said when it refused to write a file; None if it did not."""
+    """Return the machine's reason for refusing to write a file; None for other errors."""
     if isinstance(error, OSError):
         number = error.errno
     elif _TORCH.search(str(error)):

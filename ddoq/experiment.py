@@ -17,17 +17,17 @@ from ddoq.run.refusals import refuse_run
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a recipe came to."""
+    """The outcome of a recipe."""
 
     folder: Path
-    """The set, the results, the report."""
+    """The folder of the set, the results and the report."""
     results: Results
 
 
 def experiment(
     invocation: Invocation, console: Console | None = None, *, says_hours: bool = False
 ) -> Outcome | None:
-    """Run a recipe; a dry run only says what it would do."""
+    """Run a recipe. A dry run only shows what it would do."""
     wanted = invocation.recipe
     refuse_foreign_run(wanted.folder(invocation.digest))
     run = Run(wanted, console, measures=not invocation.dry_run)

@@ -1,8 +1,8 @@
-"""Randomness as a function of what it is for, never of rank or call order.
+"""Randomness as a function of its purpose, never of rank or call order.
 
-A seed is hashed from its purpose; numbers for many items at once come from a counter-based
-generator (SplitMix64), so that item 17 draws the same whichever batch or rank it is in. They are
-made where the ids lie: uniform numbers are the same on every device, normal ones within rounding.
+A seed is a hash of its purpose. Numbers for many items at once come from a counter-based generator
+(SplitMix64), so item 17 draws the same numbers in any batch and on any rank. They are made on the
+device of the ids: uniform numbers are the same on every device, normal ones within rounding.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ def normal(seed: int, ids: Int[Tensor, " n"], shape: tuple[int, ...]) -> Float[T
     size = math.prod(shape)
     pairs = -(-size // 2)
     u = uniform(seed, ids, 2 * pairs)
-    # 1 - u lies in (0, 1], where the logarithm is finite.
+    # 1 - u lies in (0, 1], on which the logarithm is finite.
     radius = torch.sqrt(-2 * torch.log(1 - u[:, :pairs]))
     angle = 2 * math.pi * u[:, pairs:]
     both = torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=1)
@@ -76,7 +76,7 @@ def permutation(num: int, *purpose: int | str) -> Int[Tensor, " num"]:
 
 @dataclass(frozen=True)
 class Draws:
-    """Random numbers of some items, made where their ids lie."""
+    """Random numbers of some items, made on the device of their ids."""
 
     seed: int
     ids: Int[Tensor, " n"]

@@ -1,4 +1,4 @@
-"""How sets and results show themselves in a terminal and in a notebook."""
+"""The display of sets and results in a terminal and in a notebook."""
 
 import base64
 import io
@@ -9,17 +9,17 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-# A picture that is shown small is enlarged to about this width by whoever shows it.
+# Viewers enlarge small pictures to about this width.
 _SHOWN = 64
 _STYLE = "image-rendering:pixelated;margin:1px"
 
 
 def png(image: UInt8[Tensor, "c h w"] | Float[Tensor, "c h w"], longest: int | None = None) -> str:
-    """Return an image as a data URL; floats are clamped, of more than three channels three shown.
+    """Return an image as a data URL. Floats are clamped, and at most three channels are shown.
 
     Args:
-        image: In image space.
-        longest: The side that a larger image is reduced to.
+        image: An image in image space.
+        longest: The side to which a larger image is reduced.
     """
     from PIL import Image
 

@@ -1,23 +1,23 @@
-"""Where do lines go that a person may read? To a stream whose failures cost no result."""
+"""Output streams for people, whose failures do not stop a run."""
 
 import contextlib
 import os
 from collections.abc import Iterable
 from typing import Any
 
-# Shown where the encoding lacks the sign; one for one, so that tables stay aligned.
+# Replacements for characters that the encoding lacks, one for one, so that tables stay aligned.
 _PLAIN = str.maketrans("±─·→", "~-->")
 
 
 class Outlet:
     """A text stream that shows what it can.
 
-    What it cannot encode becomes a sign that it can; what a closed pipe or a full disk does not
+    Characters that it cannot encode are replaced. Text that a closed pipe or a full disk does not
     take is lost.
     """
 
     def __init__(self, stream: Any) -> None:
-        """Take a text stream, or None where a process was started without one."""
+        """Take a text stream, or None if the process was started without one."""
         self._stream = stream or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- kept
 
     def __getattr__(self, name: str) -> Any:
@@ -40,12 +40,12 @@ class Outlet:
             self.write(line)
 
     def flush(self) -> None:
-        """Hand over what waits, if it can be."""
+        """Flush buffered text, if possible."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
 
     def leave(self) -> None:
-        """Drop what cannot be handed over: Python would try once more at its end, and fail."""
+        """Drop text that cannot be flushed, as Python would try again at its end, and fail."""
         try:
             self._stream.flush()
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What a run would do, what is there already, and what it needs: shown by `dry_run=true`."""
+"""The plan of a run, shown by `dry_run=true`: its steps, what is cached, and what they need."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that a run would do."""
+    """One step of a run."""
 
     what: str
     state: str
@@ -48,7 +48,7 @@ def training(run: "Run") -> list[Step]:
 
 
 def parts(run: "Run") -> list[str]:
-    """Return the parts that the rows of this recipe read, and the teacher of soft labels."""
+    """Return the parts that the rows of this recipe use, and the teacher of soft labels."""
     read = {part for entry in entries(run.recipe) for part in entry.made.parts(run)}
     if any("soft" in (t.protocol.labels, t.full and t.full.labels) for t in tables_of(run)):
         read.add("teacher")
@@ -56,7 +56,7 @@ def parts(run: "Run") -> list[str]:
 
 
 def pin(run: "Run") -> None:
-    """Fix to commits what moves on the Hub and is read: by a user's own distiller perhaps all."""
+    """Pin the parts in use on the Hub to commits. A user's own distiller may use all parts."""
     is_own = any(is_code(entry.distiller["name"]) for entry in entries(run.recipe))
     run.pin(PRETRAINERS if is_own else parts(run))
 
@@ -85,7 +85,7 @@ def _weights(run: "Run", part: str) -> Step:
 
 
 def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
-    """Return what a row's sets need, but for what an earlier row needs too."""
+    """Return the steps of a row's sets, without those of an earlier row."""
     run, entry = grid.run, grid.rows[row]
     found: dict[str, list[bool]] = {}
     needs: dict[str, str] = {}
@@ -119,7 +119,7 @@ def _students(grid: Grid, number: int) -> Step:
 
 
 def _is_trained(grid: Grid, job: int) -> bool:
-    """Say whether a training is finished; none is whose set, or whose images, are not there."""
+    """Say whether a training is finished. It is not if its set or its images are not there."""
     if not grid.is_at_hand(grid.draw_of(job)):
         return False
     try:

@@ -1,8 +1,7 @@
 """Train the autoencoder, the prior and the teacher of a recipe on its own images.
 
 `python -m ddoq.pretrain recipe=NAME [out=FOLDER]` writes `FOLDER/autoencoder`, `FOLDER/prior` and
-`FOLDER/teacher`, whatever the recipe says of their sources; `fit` does the same for what is
-missing.
+`FOLDER/teacher`, whatever their sources in the recipe. `fit` trains only what is missing.
 """
 
 import shutil
@@ -14,13 +13,13 @@ from ddoq.recipe.kinds import PRETRAINERS
 
 
 def pretrain(invocation: recipe.Invocation) -> None:
-    """Train all parts, as cached stages, and copy them to where the user wants them."""
+    """Train all parts, as cached stages, and copy them to the user's folder."""
     wanted = invocation.recipe
     for part in PRETRAINERS:
         block = getattr(wanted, part)
         if "source" in block:
             block["source"] = "pretrain"
-    # What is trained must be what the recipe's components can read.
+    # The recipe's components must be able to read what is trained.
     wanted = recipe.change(wanted, {})
 
     from ddoq.files.outputs import publish, refuse_foreign

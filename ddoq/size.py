@@ -1,4 +1,4 @@
-"""How large a set is: so many images per class, or a budget for all classes together."""
+"""The size of a set: a number of images per class, or a budget for all classes together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SETTINGS = ("images_per_class", "budget")
 
 @dataclass(frozen=True)
 class Size:
-    """The number of images of a set. Where a budget is given, it counts; without both, none does.
+    """The number of images of a set. A budget overrides `images_per_class`; both may be missing.
 
     >>> Size(3).numbers([9, 2, 9]), Size(budget=10).numbers([9, 2, 9])
     ([3, 2, 3], [4, 2, 4])
@@ -32,12 +32,12 @@ class Size:
 
     @property
     def settings(self) -> dict[str, int | None]:
-        """The settings of a distiller's block."""
+        """The size as settings of a distiller's block."""
         return {"images_per_class": self.images_per_class, "budget": self.budget}
 
     @property
     def key(self) -> dict[str, int | None]:
-        """What counts, as plain data."""
+        """The effective settings, as plain data."""
         return {**self.settings, "images_per_class": self.per_class}
 
     @property
@@ -47,16 +47,16 @@ class Size:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything is asked for."""
+        """Whether a size is given."""
         return self.is_budget or self.images_per_class is not None
 
     @property
     def per_class(self) -> int | None:
-        """The images of each class, unless a budget is spread."""
+        """The images of each class; None if a budget is spread."""
         return None if self.is_budget else self.images_per_class
 
     def mean(self, num_classes: int) -> int:
-        """Return the images per class, of a budget the mean, rounded up."""
+        """Return the images per class. For a budget this is the mean, rounded up."""
         if self.budget is not None:
             return -(-self.budget // num_classes)
         return self.images_per_class or 0
@@ -66,25 +66,25 @@ class Size:
         return (self.images_per_class or 0) * num_classes if self.budget is None else self.budget
 
     def numbers(self, sizes: Sequence[int]) -> list[int]:
-        """Return how many images each class gives, never more than it has."""
+        """Return the number of images of each class, at most as many as it has."""
         if self.budget is not None:
             return spread(self.budget, sizes)
         return [min(self.images_per_class or 0, size) for size in sizes]
 
     def shown(self, held: int, largest: int) -> int:
-        """Return the images per class that a row states, of a set whose largest class has `held`.
+        """Return the images per class that a row states, for a set whose largest class has `held`.
 
-        If classes have fewer images than were asked for, the row still states what was asked for,
-        but no more than the largest class of real images has.
+        If classes have fewer images than the size asks for, the row still states that size, but at
+        most the number of real images in the largest class.
         """
         asked = self.per_class
         return held if asked is None else max(min(asked, largest), held)
 
 
 def spread(budget: int, sizes: Sequence[int]) -> list[int]:
-    """Spread a total evenly; what is left over goes to the first classes, one image each.
+    """Spread a total evenly. The first classes get one more image each of the remainder.
 
-    What small classes cannot give goes to the others.
+    Images that small classes lack are taken from the others.
 
     >>> spread(10, [9, 2, 9])
     [4, 2, 4]

@@ -20,13 +20,13 @@ from ddoq.protocols.hints import refuse_hints
 from ddoq.size import Size
 
 _OPTIONAL = ("targets", "latents")
-# In a notebook: classes, and images of each.
+# The classes, and the images of each, that a notebook shows.
 _SHOWN_CLASSES, _SHOWN = 10, 12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SyntheticSet:
-    """Images with labels and weights, and where they come from.
+    """Images with labels and weights, and their provenance.
 
     >>> import torch
     >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
@@ -38,21 +38,21 @@ class SyntheticSet:
     images: Tensor
     """uint8 `[n, channels, side, side]`, or float32 in [0, 1]."""
     labels: Tensor
-    """int64 `[n]`: places in `class_ids`."""
+    """int64 `[n]`: indices into `class_ids`."""
     weights: Tensor
     """Floats `[n]`, at least 0."""
     class_names: tuple[str, ...]
     class_ids: tuple[str, ...]
     targets: Tensor | None = None
-    """Soft labels, a column for each class, or other real targets `[n, m]`."""
+    """Soft labels with a column for each class, or other real targets `[n, m]`."""
     latents: Tensor | None = None
     columns: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     """One value per image: its point, its stage, ..."""
     hints: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What was learned beside the images, for a protocol that uses it: see protocols/hints.py."""
+    """Settings learned with the images, for protocols that use them (protocols/hints.py)."""
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
     space: str | None = None
-    """`image` states that 0 is black and 1 white in float images, which then may leave [0, 1]."""
+    """`image`: 0 is black and 1 is white in float images, which may then leave [0, 1]."""
 
     def __post_init__(self) -> None:
         _check_lengths(self)
@@ -65,7 +65,7 @@ class SyntheticSet:
         return len(self.images)
 
     def __eq__(self, other: object) -> bool:
-        """Say whether a student would see the same: images, labels, weights, targets, classes."""
+        """Compare what a student sees: images, labels, weights, targets and classes."""
         if not isinstance(other, SyntheticSet):
             return NotImplemented
         same = self.class_ids == other.class_ids and self.hints == other.hints
@@ -89,7 +89,7 @@ class SyntheticSet:
 
     @property
     def images_per_class(self) -> int:
-        """The largest number of images that a class has; the mean, where a budget was spread."""
+        """The number of images of the largest class; the mean, if a budget was spread."""
         size = Size.of(self.provenance)
         if size.is_budget:
             return size.mean(self.num_classes)
@@ -106,7 +106,7 @@ class SyntheticSet:
         return _hash(self.images, self.labels)
 
     def for_classes(self, class_ids: tuple[str, ...]) -> "SyntheticSet":
-        """Return the set with its labels counted in another order of the same classes."""
+        """Return the set with another order of the same classes."""
         if class_ids == self.class_ids:
             return self
         if sorted(class_ids) != sorted(self.class_ids):
@@ -130,9 +130,9 @@ class SyntheticSet:
         )
 
     def unfolded(self, tiles: int) -> "SyntheticSet":
-        """Return each image cut into columns and rows, every tile as large as the image was.
+        """Cut each image into columns and rows, and enlarge every tile to the image's size.
 
-        A tile has the label, weight and targets of its image: weights are not divided, as they
+        A tile has the label, weight and targets of its image. Weights are not divided, as this
         would change a gradient's size.
         """
         n, channels, side = self.images.shape[:3]
@@ -177,7 +177,7 @@ class SyntheticSet:
 
     @classmethod
     def load(cls, folder: Path | str) -> "SyntheticSet":
-        """Read a saved set, refusing one that is damaged."""
+        """Read a saved set. A damaged one is refused."""
         folder = Path(folder)
         if not (folder / "set.json").is_file():
             raise DataError(f"{folder} holds no synthetic set", "give a folder that `save` wrote")
@@ -208,18 +208,18 @@ def _check_images(images: Tensor, space: str | None) -> None:
     if images.dtype not in (torch.uint8, torch.float32):
         raise DataError(f"the images are {images.dtype}", "give uint8, or float32 in [0, 1]")
     if space not in (None, "image"):
-        raise DataError(f"space={space!r}", "state 'image', or nothing")
+        raise DataError(f"space={space!r}", "give 'image', or leave it out")
     if images.dtype == torch.uint8:
         return
     low, high = (float(x) for x in images.aminmax())
-    # One NaN makes both NaN.
+    # One NaN makes both bounds NaN.
     if not isfinite(low) or not isfinite(high):
         raise DataError("the images hold values that are not finite", "leave them out")
     if space is None and not 0 <= low <= high <= 1:
         raise DataError(
-            f"the float images run from {low:.4g} to {high:.4g}, and do not state their space",
-            "undo a normalization, or divide by 255, so that 0 is black and 1 is white; if that "
-            "is so, and some leave [0, 1], state space='image' (in set.json, too)",
+            f"float images range from {low:.4g} to {high:.4g}, but do not state their space",
+            "undo a normalization, or divide by 255, so that 0 is black and 1 is white; if this is "
+            "so already, and some leave [0, 1], set space='image' (in set.json, too)",
         )
 
 
@@ -228,7 +228,7 @@ def _check_classes(s: SyntheticSet) -> None:
     if len(set(ids)) < len(ids) or len(names) != len(ids):
         twice = sorted({c for c in ids if ids.count(c) > 1})
         raise DataError(
-            f"class ids {', '.join(twice)} stand twice"
+            f"class ids {', '.join(twice)} occur twice"
             if twice
             else f"{len(ids)} class ids, but {len(names)} class names",
             "give each class one id and one name",
@@ -236,13 +236,13 @@ def _check_classes(s: SyntheticSet) -> None:
     if labels.dtype != torch.int64 or labels.ndim != 1:
         raise DataError(
             f"the labels are {labels.dtype} of {labels.ndim} dimensions",
-            "give [n] places in class_ids as int64; soft labels belong in targets",
+            "give [n] indices into class_ids as int64; soft labels belong in targets",
         )
     low, high = int(labels.min()), int(labels.max())
     if not 0 <= low <= high < len(ids):
         raise DataError(
-            f"labels run from {low} to {high}",
-            f"with {len(ids)} classes they lie in 0 to {len(ids) - 1}",
+            f"labels range from {low} to {high}",
+            f"with {len(ids)} classes they must lie in 0 to {len(ids) - 1}",
         )
     empty = [c for c, n in zip(ids, labels.bincount(minlength=len(ids)), strict=True) if n == 0]
     if empty:

@@ -73,7 +73,7 @@ def test_whatever_changes_a_training_is_in_its_key() -> None:
     ],
 )
 def test_a_trainer_does_not_shorten_a_protocol(key: str) -> None:
-    with pytest.raises(UsageError, match="is the protocol's to say"):
+    with pytest.raises(UsageError, match="the protocol decides how long"):
         digits(f"trainer.{key}=1")
 
 
@@ -89,7 +89,7 @@ def test_a_protocol_does_not_pose_as_another(field: str) -> None:
 
 
 def test_a_learning_rate_for_an_unknown_student_is_refused() -> None:
-    with pytest.raises(UsageError, match="'resnet18', which is no student here"):
+    with pytest.raises(UsageError, match="'resnet18', which is not a student here"):
         refuse_run(Run(digits("protocol=[{name: small, lr_of: {resnet18: 0.1}}]")))
 
 

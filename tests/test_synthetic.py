@@ -50,7 +50,7 @@ def test_saving_again_replaces_the_set(tiny_set: SyntheticSet, tmp_path: Path):
 
 def test_saving_spares_a_folder_of_the_users(tiny_set: SyntheticSet, tmp_path: Path):
     (tmp_path / "photo.png").write_bytes(b"mine")
-    with pytest.raises(UsageError, match="holds what ddoq did not publish"):
+    with pytest.raises(UsageError, match="holds files that ddoq did not publish"):
         tiny_set.save(tmp_path)
     assert [f.name for f in tmp_path.iterdir()] == ["photo.png"]
 
@@ -81,14 +81,14 @@ def test_a_folder_without_a_set_is_refused(tmp_path: Path):
         ({"columns": {"rank": [1]}}, "rank has 1"),
         ({"targets": torch.ones(3, 2)}, "targets has 3"),
         ({"latents": torch.ones(3, 2)}, "latents has 3"),
-        ({"labels": torch.full((10,), 2)}, "labels run from 2 to 2"),
-        ({"labels": torch.full((10,), -1)}, "labels run from -1"),
+        ({"labels": torch.full((10,), 2)}, "labels range from 2 to 2"),
+        ({"labels": torch.full((10,), -1)}, "labels range from -1"),
         ({"weights": torch.full((10,), -0.1)}, "negative"),
         ({"weights": torch.full((10,), torch.nan)}, "not finite"),
         ({"weights": torch.full((10,), torch.inf)}, "not finite"),
         ({"weights": torch.zeros(10)}, "all weights are zero"),
         ({"weights": torch.ones(10, dtype=torch.int64)}, "weights are torch.int64"),
-        ({"images": torch.randn(10, 1, 8, 8)}, "run from -.* do not state their space"),
+        ({"images": torch.randn(10, 1, 8, 8)}, "range from -.* do not state their space"),
         ({"images": torch.rand(10, 1, 8, 8) * 255}, "do not state their space"),
         ({"images": torch.rand(10, 1, 16, 8)}, "images are 10x1x16x8"),
         ({"images": torch.rand(10, 8, 8)}, "images are 10x8x8"),
@@ -100,7 +100,7 @@ def test_a_folder_without_a_set_is_refused(tmp_path: Path):
         ({"labels": torch.arange(10) % 2 + 0.0}, "labels are torch.float32"),
         ({"labels": torch.ones(10, 2, dtype=torch.int64)}, "2 dimensions"),
         ({"labels": torch.zeros(10, dtype=torch.int64)}, "no images of 1 classes: o"),
-        ({"class_ids": ("e", "e")}, "class ids e stand twice"),
+        ({"class_ids": ("e", "e")}, "class ids e occur twice"),
         ({"class_names": ("even",)}, "2 class ids, but 1 class names"),
         ({"targets": torch.full((10, 2), torch.nan)}, "targets"),
         ({"targets": torch.ones(10)}, "1 dimensions"),

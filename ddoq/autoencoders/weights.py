@@ -44,7 +44,7 @@ def load_diffusers(
         raise IntegrityError(
             f"{source}: {len(keys['missing_keys'])} of its weights are missing, such as "
             f"{sorted(keys['missing_keys'])[0]}",
-            "copy it again, or make it anew",
+            "copy it again, or make it again",
         )
     return loaded.eval().requires_grad_(False)
 
@@ -70,7 +70,7 @@ def _refuse_damaged(source: str, folder: Path, error: OSError) -> None:
     if is_damaged or (folder.is_dir() and "no file named" not in cause):
         raise IntegrityError(
             f"{source}: it is damaged, or not what it should be ({cause})",
-            "copy it again, or make it anew",
+            "copy it again, or make it again",
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""Real labeled images, and their latents on disk."""
+"""The data of a run: real labeled images, and their latents on disk."""

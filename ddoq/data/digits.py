@@ -9,7 +9,7 @@ from ddoq.files.artifacts import fingerprint
 
 
 class Digits:
-    """The 8x8 digits; scikit-learn gives no split, so a fixed seed makes one, class by class."""
+    """The 8x8 digits. Scikit-learn gives no split, so a fixed seed makes one, class by class."""
 
     def __init__(
         self,
@@ -22,7 +22,7 @@ class Digits:
         from sklearn.datasets import load_digits
 
         digits: Any = load_digits()
-        # 17 gray levels, 0 to 16.
+        # There are 17 gray levels, 0 to 16.
         pixels = torch.tensor(digits.images / 16 * 255).round().to(torch.uint8)[:, None]
         labels = torch.tensor(digits.target, dtype=torch.int64)
         whole = Split(labels, lambda i, size: resized(pixels[i], size), is_held=True)

@@ -1,4 +1,4 @@
-"""From images to latents on disk: which rank encodes what, and how an interrupted call goes on."""
+"""Encoding of images to latents on disk, shared by ranks and resumed after an interrupt."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -31,10 +31,10 @@ def encode(
     about: Mapping[str, Any] | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Write the training images' latents; shards are shared among the ranks.
+    """Write the training images' latents. Shards are shared among the ranks.
 
-    A shard that is already there is kept, so an interrupted call goes on where it stopped.
-    Batches never cross a class, so a latent does not depend on how classes are spread.
+    A shard that is already there is kept, so an interrupted call resumes where it stopped.
+    No batch holds two classes, so a latent does not depend on how classes are dealt out.
     """
     autoencoder.to(world.device).eval()
     size = autoencoder.image_size or images.image_size
@@ -52,7 +52,7 @@ def encode(
             parts.append(
                 _encode_class(images, autoencoder, c, size, shape, seed, batch_size, world)
             )
-            # Ranks go at one pace, so one rank's progress stands for all.
+            # Ranks are about equally fast, so one rank's progress is shown for all.
             advance(counts[c] * world.size)
         index = torch.cat([images.train.of_class(c) for c in shards[number]])
         write_tensors(work / names[number], {"latents": torch.cat(parts), "index": index})
@@ -90,12 +90,12 @@ def _encode_class(
         pixels = as_floats(_read(images, indices, size)).to(world.device)
         noise = None
         if autoencoder.samples:
-            # Keyed by image: the same draw on any rank and in any batch.
+            # Draws are keyed by image, so they are the same on any rank and in any batch.
             noise = keyed.normal(keyed.seed_of("posterior", seed), indices, shape).to(pixels)
         with torch.inference_mode():
             latents = autoencoder.encode(pixels, noise)
         expect_tensor(latents, (len(pixels), *shape), autoencoder.encode, "encode")
-        # As it is stored: float16 overflows above 65504.
+        # Check the values as stored: float16 overflows above 65504.
         latents = latents.float().cpu().to(dtype)
         if not bool(latents.isfinite().all()):
             raise IntegrityError(
@@ -107,7 +107,7 @@ def _encode_class(
 
 
 def _read(images: Images, indices: Tensor, size: int) -> Tensor:
-    # At a size that nobody else asks for there is nothing to keep them for.
+    # Images at a size that nothing else uses are not kept.
     if size == images.image_size:
         return images.some("train", indices)
     return images.train.read(indices, size)

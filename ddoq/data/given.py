@@ -1,4 +1,4 @@
-"""Is what a user's own data source gives what the program reads?"""
+"""Checks of a user's own data source."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _LABELS = "labels must be a one-dimensional tensor of int64, from 0 to the numbe
 
 
 def refuse_source(source: Source, target: str) -> None:
-    """Refuse a source whose classes, labels or first images are not as `Source` says."""
+    """Refuse a source whose classes, labels or first images differ from what `Source` requires."""
     wrong = _wrong_classes(source)
     for name in ("train", "val", "test"):
         wrong = wrong or _wrong_split(getattr(source, name), name, source, target)

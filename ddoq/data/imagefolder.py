@@ -1,4 +1,4 @@
-"""A folder with one folder of pictures per class, the way ImageNet and most people keep them."""
+"""A folder with one folder of pictures per class, as of ImageNet and most data sets."""
 
 import os
 import stat
@@ -22,14 +22,14 @@ _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 
 
 class ImageFolder:
-    """Pictures in class folders, which stand in `root` itself or in `root/train`.
+    """Pictures in class folders, which lie in `root` itself or in `root/train`.
 
-    Beside `train` there may be `test` and `val` (or `valid`, `validation`). What is missing is
-    carved out of train, class by class, by seed; but `val` without `test`, as in ImageNet, is the
-    test split, and only a new val is carved. Labels follow the natural order of the folders'
-    names ("2" before "10"), and these are the class ids. Hidden files and files without a
-    picture's suffix are ignored; folders further down belong to the class they are in, with a
-    warning if no class has pictures but there. A link to a folder that is read anyway is refused.
+    Beside `train` there may be `test` and `val` (or `valid`, `validation`). A missing split is
+    carved out of train, class by class, by seed. But `val` without `test`, as in ImageNet, is the
+    test split, and only a new val is carved. The folders' names are the class ids. Labels follow
+    their natural order ("2" before "10"). Hidden files and files without a picture's suffix are
+    ignored. Nested folders belong to the class that they are in. If no class has pictures
+    elsewhere, this is warned of. A link to a folder that is read anyway is refused.
 
     Args:
         fit: Scale the short side and cut out the center, or squash both sides.
@@ -37,8 +37,9 @@ class ImageFolder:
         classes: The folders to use, all if None.
         class_names: A JSON file {folder: readable name}, or `imagenet` for the names of WordNet
             ids; the folders' names if None.
-        test_share: Of each class, if there is neither test nor val.
-        val_share: Of each class of the remaining train, if val is missing or is the test split.
+        test_share: The share of each class for test, if there is neither test nor val.
+        val_share: The share of each class of the remaining train for val, if val is missing or is
+        the test split.
         on_bad: Whether an unreadable picture is an error or is left out with a warning.
     """
 
@@ -95,7 +96,7 @@ class _Found:
 
     def load(self, index: int) -> bytes:
         if not stat.S_ISREG(os.stat(self.files[index]).st_mode):
-            # To open a pipe would wait for somebody to write into it.
+            # Opening a pipe would wait for a writer.
             raise OSError("it is a pipe, a socket or a device, not a file")
         with open(self.files[index], "rb") as stream:
             return stream.read()
@@ -124,7 +125,7 @@ def _layout(root: Path) -> dict[str, Path]:
                 "sort its pictures into one folder per class, as in train, or move it away",
             )
         return given
-    # A class may well be called "train", or "test".
+    # A class may be called "train" or "test".
     if given and (len(flat) < len(given) or set(_folders(root)) <= set(_PARTS)):
         raise DataError(
             f"{root / 'train'}: there are no class folders in it, but there is"
@@ -192,21 +193,21 @@ def _find(root: Path, layout: dict[str, Path], class_ids: Sequence[str]) -> _Fou
             found.parts.extend([part] * len(files))
             found.labels.extend([label] * len(files))
             found.files.extend(files)
-            # A relative path taken by itself would be most of the time that many files take.
+            # Computing each relative path separately would take most of the time for many files.
             start = len(str(folder))
             found.names.extend(beside + file[start:].replace(os.sep, "/") for file in files)
     return found
 
 
 def _picture_files(folder: Path, read: dict[tuple[int, int], str]) -> list[str]:
-    """Return a class's files; `read` holds the folders that were walked through before."""
+    """Return a class's files. `read` holds the folders that were read before."""
     found: list[str] = []
     for place, folders, files in os.walk(folder, followlinks=True):
         status = os.stat(place)
         before = read.setdefault((status.st_dev, status.st_ino), place)
         if before != place:
             raise DataError(
-                f"{place} is {before} once more: its pictures would count twice",
+                f"{place} is {before} again: its pictures would count twice",
                 "remove the link",
             )
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -216,7 +217,7 @@ def _picture_files(folder: Path, read: dict[tuple[int, int], str]) -> list[str]:
 
 
 def _warn_if_nested(root: Path, train: Path, class_ids: Sequence[str], found: _Found) -> None:
-    """Warn where all pictures lie in folders within the class folders: one level too high?"""
+    """Warn if all pictures lie in folders within the class folders: `root` may be too high."""
     of_train = [f for f, part in zip(found.files, found.parts, strict=True) if part == "train"]
     folders = dict.fromkeys(os.path.dirname(file) for file in of_train)
     places = [Path(os.path.relpath(folder, train)) for folder in folders]

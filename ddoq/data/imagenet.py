@@ -1,4 +1,4 @@
-"""Which class is which in ImageNet? WordNet ids and names, from the lists that timm ships."""
+"""ImageNet's classes: WordNet ids and names, from the lists that timm ships."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ def _lines(file: str) -> list[str]:
 
 
 def imagenet_ids() -> tuple[str, ...]:
-    """Return ImageNet-1K's WordNet ids in the order of everyone's labels."""
+    """Return ImageNet-1K's WordNet ids in the usual order of its labels."""
     return tuple(_lines("imagenet_synsets.txt"))
 
 
 def imagenet_names() -> dict[str, str]:
-    """Return the whole line of names of each WordNet id.
+    """Return all names of each WordNet id, as one line.
 
     >>> imagenet_names()["n01440764"]
     'tench, Tinca tinca'

@@ -1,4 +1,4 @@
-"""Which real labeled images is a run about? Train, validation and test, with stable class ids."""
+"""The real labeled images of a run: train, validation and test, with stable class ids."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,8 @@ from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
 _IN_MEMORY_BYTES = 4 * 2**30
-# What is kept decoded on disk: ImageNet's training images at 64 pixels, its test images at 256.
+# The most decoded bytes kept on disk: ImageNet's training images at 64 pixels or its test images
+# at 256 fit.
 _ON_DISK_BYTES = 32 * 2**30
 _SHOWN_CLASSES = 20
 _UNSAID = Size()
@@ -25,14 +26,14 @@ _UNSAID = Size()
 
 @dataclass(frozen=True)
 class Split:
-    """Labeled images that are read when asked for, by index and at a size."""
+    """Labeled images that are read on demand, by index and at a size."""
 
     labels: Int[Tensor, " n"]
     read: Callable[[Int[Tensor, " m"], int], UInt8[Tensor, "m channels size size"]]
     names: Callable[[int], str] = str
-    """What to call an image in a message: its file, if it has one."""
+    """The name of an image in messages: its file, if it has one."""
     is_held: bool = False
-    """Whether the images are in memory anyway, so that nothing is won by keeping them on disk."""
+    """Whether the images are in memory anyway, so that keeping them on disk gains nothing."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,8 +57,7 @@ def carve(
 ) -> tuple[Tensor, Tensor]:
     """Split indices into (kept, carved), a share of every class, by seed.
 
-    A class of one image stays whole in the kept part: a class that cannot be trained on is worse
-    than one that is not validated.
+    A class of one image stays in the kept part, as training on it matters more than validating.
     """
     if not 0 <= share < 1:
         raise UsageError(f"{what}_share={share}", "it is at least 0 and less than 1")
@@ -74,11 +74,11 @@ def carve(
 
 @runtime_checkable
 class Source(Protocol):
-    """What a data component provides; any class with these attributes will do.
+    """What a data component provides. Any Python class with these attributes is a source.
 
-    A class may have no validation images, but each has training and test images. What is no image,
-    but can be stored like one, says so by `modality`, a graph's adjacency by "graph" for example:
-    it is not augmented, resized or shown.
+    Each image class has training and test images. It may lack validation images. Data that are
+    stored like images but are none say so by `modality`, for example "graph" for adjacency
+    matrices. They are not augmented, resized or shown.
     """
 
     train: Split
@@ -86,7 +86,7 @@ class Source(Protocol):
     test: Split
     class_names: tuple[str, ...]
     class_ids: tuple[str, ...]
-    """Stable ids, such as WordNet's, by which teachers and priors know a class."""
+    """Stable ids, such as WordNet's, by which teachers and priors identify a class."""
     channels: int
     image_size: int
     mean: tuple[float, ...]
@@ -94,23 +94,23 @@ class Source(Protocol):
     fingerprint: str
 
 
-# A split's name, a size, and which of its images (None: all) -> these, decoded once for all
-# processes and mapped from the disk.
+# From a split's name, a size and indices (None for all) to these images, which are decoded once
+# for all processes and mapped from the disk.
 Keep = Callable[[str, int, Int[Tensor, " m"] | None], UInt8[Tensor, "n channels size size"]]
 
 
 class NotDecoded(Exception):
-    """Images are asked for that nobody has decoded yet, by who must not decode any."""
+    """Images are needed that are not decoded yet, by a run that must not decode any."""
 
 
 class Images:
-    """Real labeled images, as the rest of the program sees them.
+    """The real labeled images, as the rest of the program sees them.
 
     Args:
-        source: Where they come from.
-        batch_size: In which they are read.
-        made_by: What determines the source beside its own fingerprint.
-        keep: Returns decoded images that stay on disk; without it they stay in memory.
+        source: The source of the images.
+        batch_size: How many are read at a time.
+        made_by: What determines the source, besides its own fingerprint.
+        keep: Returns decoded images that stay on disk. Without it they stay in memory.
     """
 
     def __init__(
@@ -153,13 +153,13 @@ class Images:
 
     @property
     def preprocessing(self) -> Normalize:
-        """How the images become what students see."""
+        """The preprocessing of images for students."""
         return Normalize(tuple(map(float, self.mean)), tuple(map(float, self.std)))
 
     def select(self, indices: Int[Tensor, " m"], about: Any = None) -> "Images":
-        """Return these images with some of the training images alone.
+        """Return these images with only some of the training images.
 
-        `about` says, beside their indices, what the choice is: it is part of the fingerprint.
+        `about` describes the choice besides its indices. It is part of the fingerprint.
         """
         part = copy.copy(self)
         part.train = self.train.select(indices)
@@ -171,7 +171,7 @@ class Images:
         return part
 
     def _narrowed(self, indices: Int[Tensor, " m"]) -> Keep:
-        """Return what keeps some of the training images, and all others as they are."""
+        """Return a `Keep` for some of the training images, with the other splits as they are."""
 
         def keep(name: str, size: int, rows: Int[Tensor, " m"] | None) -> Tensor:
             assert self._keep is not None
@@ -204,7 +204,7 @@ class Images:
     def some(
         self, name: str, indices: Int[Tensor, " m"], size: int | None = None
     ) -> UInt8[Tensor, "m channels size size"]:
-        """Return some images of a split, of those that are kept where all of them are."""
+        """Return some images of a split. If all its images are kept, they are taken from these."""
         size = size or self.image_size
         if self._are_kept(name, size):
             return self.pixels(name, size)[indices]
@@ -238,11 +238,11 @@ class Images:
         distiller: str = "subset",
         size: Size = _UNSAID,
     ) -> SyntheticSet:
-        """Return some training images as a set, each of weight 1 unless told."""
+        """Return some training images as a set, by default each with weight 1."""
         return self._set(self._drawn(indices), indices, weights, distiller, size)
 
     def _drawn(self, indices: Int[Tensor, " m"]) -> UInt8[Tensor, "m channels size size"]:
-        """Return training images that every process which trains on them asks for again."""
+        """Return training images. Every process that trains on them asks for them again."""
         keep = self._keep_of("train")
         if keep is None or self._are_kept("train", self.image_size):
             return self.some("train", indices)
@@ -268,12 +268,12 @@ class Images:
         )
 
     def whole(self) -> SyntheticSet:
-        """Return all training images as a set, mapped from the disk where they are kept there."""
+        """Return all training images as a set. If they are kept on disk, they are mapped."""
         if not self.fits_in_memory("train"):
             raise ResourceError(
                 f"the {len(self.train)} training images do not fit in memory",
-                "choose a smaller data.image_size; instead of training, give weights by source=; "
-                "instead of the row `full`, quote a published number (evaluation.quoted)",
+                "choose a smaller data.image_size, give weights by source= instead of training, "
+                "or quote a published number (evaluation.quoted) instead of the row `full`",
             )
         indices = torch.arange(len(self.train))
         return self._set(self.pixels("train"), indices, None, "full", _UNSAID)
@@ -287,9 +287,9 @@ class Images:
         margin: bool = False,
         batch_size: int | None = None,
     ) -> "Batches":
-        """Return a rank's part of a split, each image once over all ranks.
+        """Return a rank's part of a split. Over all ranks each image occurs once.
 
-        With a margin images are resized to 8/7 of their size, and their center is cropped.
+        With a margin, images are resized to 8/7 of their size, and their center is cropped.
         """
         return Batches(self, name, batch_size or self.batch_size, rank, world_size, margin)
 
@@ -299,13 +299,13 @@ def _refuse_empty(train: Split, class_ids: tuple[str, ...]) -> None:
     if empty:
         raise DataError(
             f"class {class_ids[min(empty)]!r} has no training images",
-            "give it some, or take the class away",
+            "give it some, or remove the class",
         )
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Iterate over a rank's part of a split in order: nothing padded, nothing counted twice."""
+    """Iterate over a rank's part of a split in order, without padding or repeats."""
 
     images: Images
     name: str
@@ -322,7 +322,8 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         split, size = self.images.split(self.name), self.images.image_size
-        # 256 for 224, as the field's code rounds; images below 7 pixels have no margin.
+        # The size is 256 for 224, rounded as in the code of the field. Images below 7 pixels have
+        # no margin.
         side = max(size, size // 7 * 8) if self.margin else size
         start = (side - size) // 2
         for indices in self._indices().split(self.batch_size):
@@ -332,7 +333,7 @@ class Batches:
 
 
 def describe(images: Images) -> list[str]:
-    """Say how many images there are, of which classes."""
+    """Return lines on the numbers of images, and on their classes."""
     counts = torch.bincount(images.train.labels, minlength=images.num_classes).tolist()
     names = [n if n.isprintable() else ascii(n) for n in images.class_names]
     shown = [f"{n} ({c})" for n, c in zip(names, counts, strict=True)][:_SHOWN_CLASSES]

@@ -1,7 +1,7 @@
-"""Where do latents lie on disk, and how are they streamed?
+"""Stores of latents on disk, and the order of their streams.
 
-A `LatentStore` is a folder: `manifest.json` and safetensors shards of whole classes, in which each
-class is one contiguous slice, beside the source index of every row. Any program can read it.
+A `LatentStore` is a folder with `manifest.json` and safetensors shards of whole classes. In a shard
+each class is one contiguous slice, and every row has its source index. Any program can read it.
 """
 
 import functools
@@ -35,7 +35,7 @@ class LatentStore:
 
     @classmethod
     def given(cls, folder: Path) -> "LatentStore":
-        """Open a store that a user names, refusing one that is damaged or not what it says."""
+        """Open a store that a user names, or refuse it if it is damaged or not such a store."""
         if not (folder / "manifest.json").is_file():
             raise DataError(
                 f"{folder} is no latent store: it has no manifest.json",
@@ -50,14 +50,14 @@ class LatentStore:
         return store
 
     def check(self, label: int) -> None:
-        """Refuse a class whose latents are not as many, or not such, as the manifest says."""
+        """Refuse a class whose latents differ in number, shape or type from the manifest."""
         entry = self.manifest["classes"][label]
         place = f"{self.folder / entry['shard']}, class {entry.get('name', label)}"
         try:
             latents = self.latents(label)
         except (OSError, SafetensorError, KeyError) as error:
             raise IntegrityError(
-                f"{place} cannot be read ({error})", "copy it again, or encode anew"
+                f"{place} cannot be read ({error})", "copy it again, or encode again"
             ) from error
         found = (len(latents), tuple(latents.shape[1:]), str(latents.dtype).split(".")[1])
         said = (entry["count"], self.shape, self.manifest.get("dtype", found[2]))
@@ -65,7 +65,7 @@ class LatentStore:
             raise IntegrityError(
                 f"{place}: {found[0]} latents {found[1]} {found[2]}, the manifest says "
                 f"{said[0]} {said[1]} {said[2]}",
-                "a store holds latents of one shape and type; encode anew",
+                "a store holds latents of one shape and type; encode again",
             )
 
     @property
@@ -94,7 +94,7 @@ class LatentStore:
         return self._slice(label, "latents")
 
     def index(self, label: int) -> Int[Tensor, " n"]:
-        """Return which training image each latent of a class comes from."""
+        """Return the index of the training image of each latent of a class."""
         return self._slice(label, "index")
 
     def gather(self, rows: Int[Tensor, " m"]) -> tuple[Tensor, Int[Tensor, " m"]]:
@@ -109,7 +109,7 @@ class LatentStore:
 
 
 def deal(counts: Sequence[int], num_ranks: int) -> list[list[int]]:
-    """Share classes among ranks, the largest first, each to the rank with the least so far.
+    """Deal classes to ranks, the largest first, each to the rank with the fewest latents so far.
 
     >>> deal([5, 9, 5, 1], 2)
     [[1, 3], [0, 2]]
@@ -125,14 +125,14 @@ def deal(counts: Sequence[int], num_ranks: int) -> list[list[int]]:
 
 @functools.lru_cache(maxsize=2)
 def _epoch_order(num: int, seed: int, epoch: int) -> Int[Tensor, " num"]:
-    """Return an epoch's order; two are in use where a batch crosses from one into the next."""
+    """Return an epoch's order. Two are in use if a batch spans two epochs."""
     return keyed.permutation(num, "latents", seed, epoch)
 
 
 def shuffled(positions: Int[Tensor, " n"], num: int, seed: int) -> Int[Tensor, " n"]:
-    """Return which of `num` rows stand at some positions of a stream of shuffled epochs.
+    """Return the rows, of `num`, at some positions of a stream of shuffled epochs.
 
-    Position p belongs to epoch p // num: within an epoch nothing is repeated or left out.
+    Position p belongs to epoch p // num. Within an epoch no row is repeated or left out.
     """
     rows = torch.empty_like(positions)
     for epoch in (positions // num).unique().tolist():

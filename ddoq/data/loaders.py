@@ -1,4 +1,4 @@
-"""How does a Lightning Trainer of a user's own read the images?"""
+"""Loaders of the images for a user's own Lightning Trainer."""
 
 import torch
 from lightning import LightningDataModule
@@ -9,7 +9,7 @@ from ddoq.data.images import Batches, Images, as_floats
 
 
 class Loaders(LightningDataModule):
-    """Shuffled training images; each rank's part of the others, none padded or counted twice."""
+    """Shuffled training images, and each rank's part of the others, without padding or repeats."""
 
     def __init__(self, images: Images) -> None:
         super().__init__()

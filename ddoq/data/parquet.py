@@ -34,15 +34,15 @@ _PARTS = {
 class Parquet:
     """Pictures in Parquet files: a folder of shards, or one file that is split by seed.
 
-    A shard is of train, val or test by which of these words its path in the folder has last, as a
-    word of its own (`train-latest` is of train), or `training`, `valid`, `validation`, `testing`;
-    shards are joined in the order of their names, and files with none of the words are ignored.
-    What is missing is carved out of train, class by class, by seed; but val without test is the
-    test split, and only a new val is carved. All encoded bytes stay in memory.
+    The last of the words train, val and test in a shard's path gives its split. `training`,
+    `valid`, `validation` and `testing` count too. It must be a separate word, as in
+    `train-latest`. Shards are joined in the order of their names. Files without such a word are
+    ignored. A missing split is carved out of train, class by class, by seed. But val without test
+    is the test split, and only a new val is carved. All encoded bytes stay in memory.
 
     Pictures are bytes, or the Hub's struct of `bytes` and `path`. Integer labels get their names
-    from the files' metadata: `classes`, separated by commas, or the Hub's own. Without it, and for
-    labels that are strings, the classes are the labels of train in natural order.
+    from the files' metadata: `classes`, separated by commas, or the Hub's own. Without metadata,
+    and for labels that are strings, the classes are the labels of train in natural order.
 
     Args:
         root: The folder or the file.
@@ -50,8 +50,9 @@ class Parquet:
         channels: 1 for gray, 3 for color.
         image: The column of pictures; image or img if None.
         label: The column of labels; label, labels or fine_label if None.
-        test_share: Of each class, if there is neither test nor val.
-        val_share: Of each class of the remaining train, if val is missing or is the test split.
+        test_share: The share of each class for test, if there is neither test nor val.
+        val_share: The share of each class of the remaining train for val, if val is missing or is
+        the test split.
         on_bad: Whether an unreadable picture is an error or is left out with a warning.
     """
 
@@ -250,7 +251,7 @@ def _classes(rows: _Rows) -> tuple[tuple[str, ...], Int[Tensor, " n"]]:
     for shard in rows.shards:
         if shard.class_names != rows.shards[0].class_names:
             raise DataError(
-                f"{shard.file}: its metadata names other classes than {rows.shards[0].name}",
+                f"{shard.file}: its metadata has other class names than {rows.shards[0].name}",
                 "write the same metadata into all files",
             )
     if names is None:

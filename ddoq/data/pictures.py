@@ -1,4 +1,4 @@
-"""How does a picture file become square 8-bit pixels?"""
+"""Decoding of picture files to square 8-bit pixels."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 from ddoq.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-# Where Pillow itself begins to warn of decompression bombs.
+# Above this, Pillow itself warns of decompression bombs.
 MAX_PIXELS = 1024**3 // 4 // 3
 NORMALIZATION: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
     1: ((0.5,), (0.25,)),
@@ -36,9 +36,9 @@ def picture(
 ) -> UInt8[Tensor, "channels size size"]:
     """Decode a picture file of any mode to square 8-bit pixels.
 
-    Transparency is laid on white, the EXIF orientation is applied, and of an animation the first
-    frame is taken. `crop` scales the short side and keeps the center, as torchvision's `Resize`
-    and `CenterCrop` do; `squash` scales both sides.
+    Transparent pixels are laid on white, the EXIF orientation is applied, and an animation gives
+    its first frame. `crop` scales the short side and keeps the center, as torchvision's `Resize`
+    and `CenterCrop` do. `squash` scales both sides.
     """
     mode = {1: "L", 3: "RGB"}[channels]
     try:
@@ -60,7 +60,7 @@ def pictures(
     channels: int = 3,
     fit: Fit = "crop",
 ) -> UInt8[Tensor, "n channels size size"]:
-    """Load and decode pictures by index, a thread per core, in the order asked for."""
+    """Load and decode pictures by index, with a thread per core, in the given order."""
 
     def read(index: int) -> Tensor:
         try:
@@ -76,9 +76,9 @@ def pictures(
 
 
 def in_order(function: Callable[[int], T], items: Sequence[int]) -> Iterator[T]:
-    """Apply a function to items, a thread per core; Pillow decodes without the global lock."""
+    """Apply a function to items with a thread per core: Pillow decodes without the global lock."""
     num_threads = torch.get_num_threads()
-    # A task per item would cost as much as decoding a small picture.
+    # A task per item would take as long as decoding a small picture.
     step = max(1, min(64, len(items) // (4 * num_threads)))
 
     def some(start: int) -> list[T]:
@@ -90,7 +90,7 @@ def in_order(function: Callable[[int], T], items: Sequence[int]) -> Iterator[T]:
 
 
 def opened(content: bytes) -> Image.Image:
-    """Read a picture's header; refuse what is no picture or too large."""
+    """Read a picture's header. Refuse a file that is no picture or too large."""
     if not content:
         raise ValueError("it is empty")
     image = Image.open(io.BytesIO(content), formats=_FORMATS)
@@ -117,11 +117,11 @@ def converted(image: Image.Image, mode: str) -> Image.Image:
     ImageOps.exif_transpose(image, in_place=True)
     image.load()
     if image.mode.startswith("I;16"):
-        # Pillow's own conversion clips at 255.
+        # Pillow's own conversion would clip at 255.
         gray = np.asarray(image).astype(np.float32) / 257
         image = Image.fromarray(gray.round().astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError("gray of 32 bits has no agreed white; convert it to 8 or 16 bits")
+        raise ValueError("32-bit gray has no agreed white; convert it to 8 or 16 bits")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -140,8 +140,8 @@ def reason(error: Exception) -> str:
 def _center(sides: tuple[int, int], size: int) -> tuple[float, float, float, float]:
     """Return the part of a picture that scales to the center square of the scaled picture.
 
-    Resizing this part gives what cropping the resized whole would, without making the whole,
-    which is huge for a picture of 1 x 10,000 pixels.
+    Resizing this part equals cropping the resized whole, but does not make the whole, which is
+    huge for a picture of 1 x 10,000 pixels.
     """
     lengths = [size * side // min(sides) for side in sides]
     starts = [round((length - size) / 2) for length in lengths]

@@ -1,8 +1,8 @@
-"""How are pictures decoded once, and then read by everybody?
+"""Folders of decoded pictures: decoded once, then read by all processes.
 
-A folder of one safetensors file: 8-bit images in order, mapped from the disk. It is made in parts
-by all processes that ask for it at a time, ranks or not: each takes a part that nobody works on.
-So nobody has to wait for a process that never asks, and what is interrupted goes on.
+A folder has one safetensors file of 8-bit images in order, which is mapped from the disk. All
+processes that ask for it, ranks or not, make it in parts: each takes a part that none works on.
+So no process waits for one that never asks, and an interrupted call resumes.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from ddoq.data.images import Split
 from ddoq.files.artifacts import join_tensors, read_tensors, write_tensors
 
 _FILE = "pixels.safetensors"
-# A large photograph takes 0.2 s, so a part is less than a minute or two of work.
+# A large photograph takes 0.2 s, so a part takes at most a minute or two.
 _PER_PART = 512
 _LOOK_SECONDS = 0.1
 
@@ -33,16 +33,16 @@ def decode(
     is_done: Callable[[], bool] = lambda: False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Decode what is missing in `work`, and return when nothing is.
+    """Decode the images that are missing in `work`, and return when none is.
 
     Args:
-        split: Where the images come from.
-        rows: Which of them.
+        split: The split of the images.
+        rows: Their indices in the split.
         size: Their side in pixels.
         work: The folder to write to, the same for all processes.
-        first: Which of the numbers of parts to begin with; the others are helped with afterwards.
-        is_done: Whether another process has published them all meanwhile.
-        advance: Called with the number of images that were found decoded, by whomever.
+        first: The numbers of the parts to begin with. The other parts follow.
+        is_done: Says whether another process has published all images meanwhile.
+        advance: Called with the number of images that this or another process decoded.
     """
     parts = rows.split(_PER_PART)
     own = first(range(len(parts)))
@@ -68,7 +68,7 @@ def _decode_part(
     number: int,
     is_done: Callable[[], bool],
 ) -> None:
-    """Decode a part, unless that was done or somebody is at it."""
+    """Decode a part, unless it is done or another process works on it."""
     file = _part(work, number)
     if file.exists():
         return
@@ -84,12 +84,12 @@ def _part(work: Path, number: int) -> Path:
 
 
 def locks(work: Path) -> Path:
-    """Return where processes say which part they are at: beside what is published, not in it."""
+    """Return the folder of the locks of parts, which lies beside what is published, not in it."""
     return work.with_name(f"{work.name}.locks")
 
 
 def join(work: Path, num: int) -> None:
-    """Put the parts of `num` images together; only one process may do this."""
+    """Join the parts of `num` images. Only one process may do this."""
     parts = [_part(work, n) for n in range(-(-num // _PER_PART))]
     if not (work / _FILE).exists():
         join_tensors(work / _FILE, parts, ["pixels"])
@@ -98,5 +98,5 @@ def join(work: Path, num: int) -> None:
 
 
 def mapped(folder: Path) -> UInt8[Tensor, "n c h w"]:
-    """Return all images of a finished folder, in order; they are read where they are used."""
+    """Return all images of a finished folder, in order. They are read when they are used."""
     return read_tensors(folder / _FILE)["pixels"]

@@ -1,4 +1,4 @@
-"""How do images become what a network sees, and back?"""
+"""Conversions between images and what networks see."""
 
 import functools
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @runtime_checkable
 class Preprocessing(Protocol):
-    """What stands between images, 0 black and 1 white, and every network of a run."""
+    """The conversion between images (0 black, 1 white) and the inputs of every network."""
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return images as networks see them."""
@@ -24,7 +24,7 @@ class Preprocessing(Protocol):
 
 @dataclass(frozen=True)
 class Normalize:
-    """One number of each channel is taken away, and by another one the rest divided."""
+    """Subtract a channel's mean, and divide by its standard deviation."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -42,7 +42,7 @@ class Normalize:
 
 @functools.cache
 def _of_channels(numbers: tuple[float, ...], device: torch.device) -> Float[Tensor, "c 1 1"]:
-    """Return one number for each channel; kept, as a copy to a device would wait for it."""
-    # What is made in inference mode could not be used where images are learned.
+    """Return one number for each channel. It is kept, as a copy to a device would wait for it."""
+    # A tensor made in inference mode could not be used when images are learned.
     with torch.inference_mode(False):
         return torch.tensor(numbers, device=device)[:, None, None]

@@ -1,4 +1,4 @@
-"""Have these weights seen the images that they are measured on?"""
+"""Records of the images that weights were trained on, to refuse measuring on them."""
 
 from pathlib import Path
 
@@ -12,16 +12,16 @@ from ddoq.files.artifacts import read_tensors, write_tensors
 from ddoq.files.given import intact
 
 _FILE = "trained_on.safetensors"
-# Public data sets hold a few pictures twice.
+# Public data sets contain a few pictures twice.
 _TOLERATED_SHARE = 0.02
-# Hashed at a time: each takes 16 bytes meanwhile.
+# The number of values hashed at a time. Each takes 16 bytes meanwhile.
 _PIXELS = 2**22
 
 
 def hashes(images: Images, split: str) -> Int[Tensor, " n"]:
-    """Return a 64-bit hash of every image of a split, as its pixels are at the run's size.
+    """Return a 64-bit hash of every image of a split, from its pixels at the run's size.
 
-    Few images are in memory at a time, unless the whole split is there anyway.
+    Few images are in memory at a time, unless the whole split is in memory anyway.
     """
     dim = images.channels * images.image_size**2
     draw = torch.Generator().manual_seed(dim)
@@ -31,12 +31,12 @@ def hashes(images: Images, split: str) -> Int[Tensor, " n"]:
 
 
 def _hashed(pixels: UInt8[Tensor, "n c h w"], factors: Int[Tensor, " dim"]) -> Int[Tensor, " n"]:
-    # Integers wrap around: a linear hash modulo 2^64.
+    # Integers wrap around, so this is a linear hash modulo 2^64.
     return (pixels.flatten(1).long() * factors).sum(1)
 
 
 def remember(folder: Path, images: Images) -> None:
-    """Write beside trained weights what they were trained on."""
+    """Write beside trained weights the hashes of the images they were trained on."""
     write_tensors(
         folder / _FILE,
         {"hashes": hashes(images, "train"), "image_size": torch.tensor(images.image_size)},
@@ -46,8 +46,8 @@ def remember(folder: Path, images: Images) -> None:
 def refuse_seen(folder: Path, images: Images, split: str) -> None:
     """Refuse weights that were trained on the images of a split.
 
-    Weights of unknown origin, or trained at another size, cannot be checked and are let through; a
-    plan decodes no images to check any.
+    Weights of unknown origin, or trained at another size, cannot be checked and are accepted. A
+    plan decodes no images for the check.
     """
     if not (folder / _FILE).is_file() or not images.fits_in_memory(split):
         return

@@ -1,4 +1,4 @@
-"""Streams of a store of latents, class by class, as a Lightning Trainer reads it."""
+"""Streams of a store of latents, class by class, for a Lightning Trainer."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,16 +29,16 @@ class Latents(LightningDataModule):
         group: int = 1,
     ) -> None:
         super().__init__()
-        # With more ranks than classes some have none; Lightning would refuse that.
+        # With more ranks than classes some have none, which Lightning would refuse.
         self.allow_zero_length_dataloader_with_multiple_devices = True
         self.store = store
         self._skip = frozenset(skip)
         self._group = group
 
     def predict_dataloader(self) -> "ByClass":
-        """Return this rank's classes, the largest first, in groups of classes of like size.
+        """Return this rank's classes, the largest first, in groups of similar size.
 
-        Groups are the same for any number of ranks, so that what is solved at once is too.
+        Groups are the same for any number of ranks, and so are the classes solved together.
         """
         trainer = self.trainer
         rank, size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
@@ -50,7 +50,7 @@ class Latents(LightningDataModule):
         return ByClass(self.store, wanted)
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        """Leave a whole class where it is: it may be larger than the device."""
+        """Return a class as it is, since it may be larger than the device's memory."""
         if isinstance(batch, list):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)

@@ -1,4 +1,4 @@
-"""Which of a source's picture files are readable, and which split does each go to?"""
+"""The survey of a source's picture files: which are readable, and the split of each."""
 
 import hashlib
 import os
@@ -26,14 +26,14 @@ OnBad = Literal["error", "skip"]
 
 @dataclass(frozen=True)
 class Survey:
-    """What reading all pictures once has shown."""
+    """The result of reading all pictures once."""
 
     kept: Int[Tensor, " n"]
     """The indices of the readable ones."""
     skipped: tuple[str, ...]
     """The names of the others."""
     content: str
-    """A hash over the names and bytes of the kept ones."""
+    """A hash of the names and bytes of the kept ones."""
 
 
 def survey(
@@ -47,16 +47,16 @@ def survey(
 ) -> Survey:
     """Read every picture once: hash it and find out whether it is readable.
 
-    Up to 20,000 pictures are decoded, and so are more where unreadable ones are to be skipped;
-    of more, otherwise, only the headers are checked, and the rest when a picture is used.
+    Up to 20,000 pictures are all decoded. If there are more, they are decoded only if unreadable
+    ones are to be skipped. Otherwise their headers are checked, and the rest when they are used.
 
     Args:
         load: Reads the file of an index.
-        names: What the pictures are called, in an order that is the same on every machine.
-        stamps: Plain data that changes whenever a file does; the result is remembered by it.
+        names: The names of the pictures, in an order that is the same on every machine.
+        stamps: Plain data that changes whenever a file does. It is the memo's key.
         on_bad: Whether an unreadable picture is an error or is left out with a warning.
-        where: The folder or file of them all.
-        memo: Where results are remembered; the user's cache folder if None.
+        where: The folder or file of all pictures.
+        memo: The folder of memos; the user's cache folder if None.
     """
     is_thorough = on_bad == "skip" or len(names) < _SMALL
     known = remembered(
@@ -105,9 +105,10 @@ def _report(unreadable: Mapping[str, str], on_bad: OnBad, where: str) -> None:
 
 
 def stamp(file: str) -> tuple[int, ...]:
-    """Return what changes with a file: its size, times, and place on the disk.
+    """Return data that changes with a file: its size, times, and place on the disk.
 
-    All are 0 if it is not there. A program may set the time of change, but not that of the entry.
+    All are 0 if it is not there. A program can set the modification time, but not the time at
+    which the file's entry changed.
     """
     try:
         status = os.stat(file)
@@ -117,7 +118,7 @@ def stamp(file: str) -> tuple[int, ...]:
 
 
 def refuse_unwritable(name: str, where: str) -> None:
-    """Refuse a class's name that no file can be written with."""
+    """Refuse a class name that cannot be written to a file."""
     try:
         name.encode()
     except UnicodeEncodeError as error:
@@ -151,19 +152,19 @@ def divided(
     seed: int,
     where: str,
 ) -> tuple[Split, Split, Split]:
-    """Return train, val and test; carve those that are not given out of train.
+    """Return train, val and test. Splits that are not given are carved out of train.
 
     If there is a val part but no test part, as in ImageNet, then val is the test split.
 
     Args:
-        whole: All pictures, the unreadable ones among them.
+        whole: All pictures, including the unreadable ones.
         parts: For each of them `train`, `val` or `test`.
         kept: The indices of the readable ones.
         class_ids: All classes, by label.
-        test_share: How much of each class to carve if neither test nor val is given.
-        val_share: How much of each class of the remaining train part to carve for val.
-        seed: Of the carving.
-        where: The folder or file of them all.
+        test_share: The share of each class to carve for test, if neither test nor val is given.
+        val_share: The share of each class of the remaining train part to carve for val.
+        seed: The seed of the carving.
+        where: The folder or file of all pictures.
     """
     train, val, test = (_of_part(name, parts, kept) for name in ("train", "val", "test"))
     if train is None or len(class_ids) < 2:
@@ -199,7 +200,7 @@ def _require_all(labels: Int[Tensor, " n"], class_ids: Sequence[str], where: str
     if 0 in counts:
         raise DataError(
             f"{where}, class {class_ids[counts.index(0)]!r} has no readable pictures",
-            "add some, or take the class away everywhere",
+            "add some, or remove the class from all splits",
         )
 
 

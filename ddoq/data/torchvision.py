@@ -1,4 +1,4 @@
-"""Torchvision's small labeled data sets: which files does it keep, and what is in them?"""
+"""Torchvision's small labeled data sets."""
 
 import hashlib
 from typing import Any, Literal
@@ -25,10 +25,10 @@ _NAMED_SPLITS = ("STL10", "SVHN")
 
 
 class Torchvision:
-    """One of torchvision's data sets, with its own test split; val is carved out of train.
+    """One of torchvision's data sets, with its own test split. Val is carved out of train.
 
     Args:
-        root: Where torchvision keeps the files.
+        root: The folder of torchvision's files.
         download: Whether to fetch them if they are not there.
         image_size: The data set's own if None.
     """
@@ -73,7 +73,7 @@ def _opened(dataset: str, root: str, split: str, download: bool) -> Any:
 
     part = {"split": split} if dataset in _NAMED_SPLITS else {"train": split == "train"}
     try:
-        # It checks the MD5 of what it unpickles.
+        # Torchvision checks the MD5 of what it unpickles.
         return getattr(datasets, dataset)(root, download=download, **part)
     except (RuntimeError, OSError, ValueError, AssertionError, EOFError) as error:
         remedy = "delete what is there and try again" if download else "set data.download=true"

@@ -1,1 +1,1 @@
-"""What a synthetic set is worth: rows, trainings, results, scores and comparisons."""
+"""The evaluation of synthetic sets: rows, trainings, results, scores and comparisons."""

@@ -1,4 +1,4 @@
-"""Which of a method's variants would one have taken? The best on validation images, per size."""
+"""The choice among a method's variants: for each size, the best on validation images."""
 
 from collections.abc import Sequence
 from math import isnan
@@ -8,7 +8,7 @@ from ddoq.evaluation.score import Result, Row
 
 
 def method_of(row: Row) -> str:
-    """Return the method of a row, without what tells its variants apart.
+    """Return the method of a row, without the settings that distinguish its variants.
 
     >>> method_of(Row("ddoq(solver=d4m)", 10))
     'ddoq'
@@ -17,9 +17,9 @@ def method_of(row: Row) -> str:
 
 
 def chosen(results: Sequence[Result], method: str) -> dict[int, Row]:
-    """Return each size's row, of one method, with the best mean accuracy on validation images.
+    """Return, for each size, the method's row with the best mean accuracy on validation images.
 
-    The mean is over students and seeds; rows that ran less often than others are left out.
+    The mean is over students and seeds. Rows with fewer runs than others are left out.
     """
     runs: dict[Row, list[float]] = {}
     for result in results:

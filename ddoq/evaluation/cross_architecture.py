@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class CrossArchitecture(Callback):
     """Train further students on the same set, under the same protocol and seed.
 
-    Their accuracies are logged as `cross/<student>/top1` and kept in `measures`; the settings that
-    tell two students of one name apart are part of theirs.
+    Their accuracies are logged as `cross/<student>/top1` and kept in `measures`. If two students
+    have one name, the settings that distinguish them are part of the name.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class CrossArchitecture(Callback):
         self.measures: dict[str, Measure] = {}
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Train and measure every architecture, each from the cache if it is there."""
+        """Train and measure every architecture. Results that are in the cache are read from it."""
         from ddoq.evaluation.grid import Grid, Table
         from ddoq.evaluation.measure import measure
         from ddoq.evaluation.rows import given_entry

@@ -1,4 +1,4 @@
-"""How good is a network while it trains? And which of its states was the best?"""
+"""A callback that measures a network while it trains, and keeps its best state."""
 
 import copy
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from ddoq.protocols.protocol import Protocol
 
 
 def evaluation_steps(protocol: Protocol, num_steps: int) -> list[int]:
-    """Return after how many steps a protocol measures, the end left out."""
+    """Return the steps after which a protocol measures, without the last step."""
     first, number = protocol.evaluate_after * num_steps, protocol.evaluations
     span = num_steps - first
     steps = {round(first + span * (i + 1) / (number + 1)) for i in range(number)}
@@ -20,14 +20,14 @@ def evaluation_steps(protocol: Protocol, num_steps: int) -> list[int]:
 
 
 def share_buffers(module: LightningModule) -> None:
-    """Give all ranks the first one's batch statistics, which differ after a step."""
+    """Give all ranks the batch statistics of rank 0; without this they differ after a step."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         for buffer in module.buffers():
             torch.distributed.broadcast(buffer, 0)
 
 
 class Evaluations(Callback):
-    """Measure at some steps, and keep the weights of the best state but the last."""
+    """Measure at some steps, and keep the weights of the best state before the last one."""
 
     def __init__(self, steps: list[int], batches: Callable[[], Any]) -> None:
         self._steps, self._batches = set(steps), batches
@@ -37,7 +37,7 @@ class Evaluations(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Measure where it is time."""
+        """Measure if this step is one of those."""
         if batch_idx + 1 not in self._steps:
             return
         share_buffers(pl_module)
@@ -51,7 +51,7 @@ class Evaluations(Callback):
         return {"accuracies": self.accuracies, "best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on behind these measurements."""
+        """Restore the measurements made before the training was interrupted."""
         self.accuracies, self.best = list(state_dict["accuracies"]), state_dict["best"]
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""How long will the trainings of a grid take? A few steps of each kind, timed."""
+"""A forecast of how long the trainings of a grid take: a few steps of each kind are timed."""
 
 import time
 from collections import Counter
@@ -19,7 +19,7 @@ _TIMED = 3
 
 
 def forecast(run: "Run", trainings: Iterable[Training]) -> float:
-    """Return the seconds that trainings will take one after another, by the first of each kind."""
+    """Return the seconds that trainings take one after another. The first of each kind is timed."""
     numbers: Counter[tuple[str, str, str, int]] = Counter()
     seconds: dict[tuple[str, str, str, int], float] = {}
     for training in trainings:
@@ -32,7 +32,7 @@ def forecast(run: "Run", trainings: Iterable[Training]) -> float:
 
 
 def seconds_of(run: "Run", training: Training) -> float:
-    """Return about how long one training and its measurements take."""
+    """Return an estimate of the seconds of one training and its measurements."""
     refuse_set(run, training)
     protocol, feed = training.protocol, feed_of(run, training)
     label = label_of(run, training) if protocol.labels == "soft" else None
@@ -57,7 +57,7 @@ def seconds_of(run: "Run", training: Training) -> float:
 
 
 def _median_seconds(run: "Run", work: Callable[[], object]) -> float:
-    """Time a few calls after one that is not counted."""
+    """Return the median time of a few calls. One call before them is not counted."""
     seconds: list[float] = []
     for _ in range(1 + _TIMED):
         start = time.perf_counter()

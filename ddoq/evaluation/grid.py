@@ -29,9 +29,9 @@ class Table:
 
     protocol: Protocol
     teacher: Block | None = None
-    """Who gives soft labels; None is the recipe's own, and where labels are hard."""
+    """The teacher that gives soft labels; None for the recipe's own, or if labels are hard."""
     full: Protocol | None = None
-    """By which all data are trained on, if not by that of the table."""
+    """The protocol for training on all data, if it is not the table's."""
 
 
 class Draw(NamedTuple):
@@ -42,10 +42,10 @@ class Draw(NamedTuple):
 
 
 class Grid:
-    """Every training of a run; a training is known by its number.
+    """Every training of a run. A training is identified by its number.
 
-    Trainings are numbered as results are listed: table by table, row by row, seed by seed. To
-    iterate is to go from set to set, so that each set is drawn once.
+    Trainings are numbered in the order of the results: table by table, row by row, seed by seed.
+    Iteration goes from set to set, so that each set is drawn once.
     """
 
     def __init__(
@@ -88,11 +88,11 @@ class Grid:
         return entry.given is None and entry.made.keeps_all
 
     def __iter__(self) -> Iterator[int]:
-        """Yield the numbers of all trainings, those on one set one after another."""
+        """Yield the numbers of all trainings. Those on the same set follow one another."""
         return iter(sorted(range(len(self)), key=lambda job: (self.draw_of(job), job)))
 
     def draw_of(self, job: int) -> Draw:
-        """Return the set that a training is on."""
+        """Return the set that a training uses."""
         return self._places[job][1]
 
     def student_name(self, job: int) -> str:
@@ -100,7 +100,7 @@ class Grid:
         return told_apart("student", self._students[self._places[job][2]], self._students)
 
     def labels_of(self, job: int) -> tuple[int, Draw]:
-        """Return what trainings that share their soft labels have in common: table and set."""
+        """Return the table and the set. Trainings that agree in both share their soft labels."""
         return self._places[job][:2]
 
     @property
@@ -110,7 +110,7 @@ class Grid:
 
     @property
     def of_method(self) -> list[Draw]:
-        """The first set of each row that shows the recipe's method, the method's own first."""
+        """The first set of each row of the recipe's method. The method's own row comes first."""
         lead = self.rows[0].distiller
         return [Draw(row, 0) for row, entry in enumerate(self.rows) if entry.distiller == lead]
 
@@ -119,7 +119,7 @@ class Grid:
         return self._seed + (draw.number if self.rows[draw.row].redraw else 0)
 
     def drawn(self, draw: Draw) -> SyntheticSet:
-        """Return a set; the last one is kept."""
+        """Return a set. The last set that was drawn stays in memory."""
         entry = self.rows[draw.row]
         if entry.given is not None:
             return entry.given
@@ -148,7 +148,7 @@ class Grid:
         return self.run.place(TRAINING, training_key(self.run, self[job]))
 
     def results(self, advance: Callable[[], None] = lambda: None) -> Results:
-        """Train and measure everything; finished trainings come from the cache."""
+        """Train and measure everything. Finished trainings are read from the cache."""
         found: dict[int, Result] = {}
         for job in self:
             found[job] = self._result(job)
@@ -188,7 +188,7 @@ class Grid:
         )
 
     def _note(self, job: int, training: Training) -> str:
-        """Say what has to be known of a number."""
+        """Return the remarks that a reader of the number needs."""
         full = self.tables[self._places[job][0]].full
         if full and self._keeps_all(self.draw_of(job)):
             return f"by {full.id}"
@@ -196,7 +196,7 @@ class Grid:
         return ", ".join(filter(None, (own, training.note)))
 
     def labels(self, draw: Draw) -> dict[str, Any]:
-        """Return what a row is called, and the images per class that it states; 0 is all data."""
+        """Return a row's labels and its images per class, where 0 stands for all data."""
         entry = self.rows[draw.row]
         largest = int(self.run.images.counts.max())
         held = self.drawn(draw).images_per_class
@@ -205,7 +205,7 @@ class Grid:
 
 
 def tables_of(run: "Run") -> list[Table]:
-    """Return a recipe's tables: one per protocol, of soft labels one per teacher too."""
+    """Return a recipe's tables: one per protocol and, with soft labels, per teacher."""
     protocols = [run.make("protocol", block) for block in run.recipe.protocols]
     teachers = [run.recipe.teacher, *run.recipe.evaluation.teachers]
     others = [t for place, t in enumerate(teachers) if t not in teachers[:place]][1:]

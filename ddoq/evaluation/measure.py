@@ -1,4 +1,4 @@
-"""What is one set worth to one student, under one protocol and seed?"""
+"""The measurement of one training: one set, one student, one protocol, one seed."""
 
 import time
 from dataclasses import asdict, dataclass, replace
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from ddoq.protocols import protocol as protocols
     from ddoq.run import Run
 
-# On a CPU what passes between layers should stay in its caches.
+# On a CPU, the activations between layers should fit in its caches.
 _MEASURED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What it came to, on the real test images."""
+    """The result of a training on the real test images."""
 
     top1: float
-    """What counts: that of the last state, of the best, or of the running mean of the weights."""
+    """The reported accuracy: of the last state, the best state, or the running mean of weights."""
     top5: float
     loss: float
     ece: float
@@ -39,13 +39,13 @@ class Measure:
     """The best of all evaluations on the measured images."""
     of_class: list[float]
     seconds: float = 0.0
-    """What training, its soft labels and the measurements took, were it done alone; from an
-    evaluator, what calls that were stopped had taken."""
+    """The time of the training, its soft labels and the measurements, as if nothing were shared.
+    An evaluator states the time of earlier calls that were interrupted."""
     peak_memory_mb: float = 0.0
-    """The most memory of the device at a time: the GPU's, or the process's on a CPU."""
+    """Peak memory: of the GPU, or of the process on a CPU."""
     val_top1: float | None = None
-    """That of the last state, or of the running mean, on validation images, where variants are
-    chosen by them."""
+    """The accuracy on validation images, if variants are chosen by them.
+    It is that of the last state or of the running mean."""
 
     @classmethod
     def of(cls, logits: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> "Measure":
@@ -75,30 +75,30 @@ class Measure:
 
 
 class Evaluator(Protocol):
-    """What turns a set into numbers: any class with this method will do.
+    """An evaluator turns a set into numbers. It is any class with this method.
 
-    The workspace keeps what a call that is stopped should not have to do again; labels are a
-    teacher's, where the protocol has soft ones and they are stored.
+    The workspace `work` keeps what an interrupted call need not do again. `labels` are the
+    teacher's, if the protocol uses soft labels and they are stored.
     """
 
     def measure(
         self, run: "Run", training: Training, work: Path | None, labels: "LabelTable | None"
     ) -> Measure:
-        """Return what a training's set comes to, on this rank as on all."""
+        """Return the measure of a training. It is the same on every rank."""
         ...
 
 
 def measure(run: "Run", training: Training) -> Measure:
-    """Return a training's result, from the cache where it is finished.
+    """Return a training's result. If it is finished, it is read from the cache.
 
-    Two sets with the same images, labels and weights are one set: they are trained on once.
+    Sets with the same images, labels and weights share a stage and are trained on once.
     """
     refuse_set(run, training)
 
     def work(folder: Path) -> None:
         if run.trains_apart:
             raise IntegrityError(
-                f"a training is not there: {run.place(TRAINING, training_key(run, training))}",
+                f"a training is not cached: {run.place(TRAINING, training_key(run, training))}",
                 "run it again; with evaluation.spread=ranks all ranks must share the cache",
             )
         result = evaluated(run, training, labels_of(run, training), folder)
@@ -113,7 +113,7 @@ def measure(run: "Run", training: Training) -> Measure:
 def evaluated(
     run: "Run", training: Training, labels: "LabelTable | None" = None, work: Path | None = None
 ) -> Measure:
-    """Return what the protocol's evaluator makes of a set, at once."""
+    """Return the measure by the protocol's evaluator, without the cache."""
     refuse_set(run, training)
     start = time.perf_counter()
     reset_peak(run.world.device)
@@ -121,7 +121,7 @@ def evaluated(
     found = evaluator.measure(run, training, work, labels)
     is_right = isinstance(found, Measure)  # pyright: ignore[reportUnnecessaryIsInstance] # a user's
     expect(is_right, evaluator.measure, "measure", "a Measure (ddoq/evaluation/measure.py)", found)
-    # A teacher that is asked at each step takes its time within the training.
+    # A teacher that labels at each step is timed as part of the training.
     before = found.seconds + (labels.seconds if labels else 0.0)
     seconds = before + time.perf_counter() - start
     return replace(found, seconds=seconds, peak_memory_mb=peak_mb(run.world.device))

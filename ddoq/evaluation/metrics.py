@@ -1,9 +1,9 @@
-"""What do accuracies say of a set, beyond themselves? Its labels, its augmentation, its transfer.
+"""Metrics computed from accuracies: of a set's labels, its augmentation and its transfer.
 
 HLR, IOR, LRS and ARS are those of "DD-Ranking: Rethinking the Evaluation of Dataset Distillation"
-(2025); the rank correlation is tau-b of "The Treatment of Ties in Ranking Problems" (1945).
-Accuracies are fractions, and are refused otherwise: the published package exponentiates percent,
-and so returns -1 / (e^2 - 1) = -0.156 for almost any set.
+(2025). The rank correlation is tau-b of "The Treatment of Ties in Ranking Problems" (1945).
+Accuracies must be fractions. The published package exponentiates percent, and therefore
+returns -1 / (e^2 - 1) = -0.156 for almost any set.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ _FEWEST_ARCHITECTURES = 5
 
 
 def hard_label_recovery(real_hard: float, synthetic_hard: float) -> float:
-    """Return HLR: what training on the set loses against all real data, with hard labels.
+    """Return HLR: the accuracy lost by training on the set instead of all data, with hard labels.
 
     >>> hard_label_recovery(0.75, 0.5)
     0.25
@@ -33,7 +33,7 @@ def hard_label_recovery(real_hard: float, synthetic_hard: float) -> float:
 
 
 def improvement_over_random(synthetic: float, random: float) -> float:
-    """Return IOR: what the set gains over as many random images under its own recipe.
+    """Return IOR: the set's gain over as many random images, both under the set's recipe.
 
     >>> improvement_over_random(0.75, 0.5)
     0.25
@@ -43,9 +43,9 @@ def improvement_over_random(synthetic: float, random: float) -> float:
 
 
 def label_robust_score(ior: float, hlr: float, *, weight: float = 0.5) -> float:
-    """Return LRS: `weight` of the gain over random less the rest of the hard-label loss.
+    """Return LRS, from `weight` times the gain over random minus (1 - `weight`) times the loss.
 
-    From 0 to 1; neither gain nor loss is 1 / (e + 1).
+    It ranges from 0 to 1. With neither gain nor loss it is 1 / (e + 1).
 
     >>> round(label_robust_score(0.0, 0.0), 4)
     0.2689
@@ -56,17 +56,17 @@ def label_robust_score(ior: float, hlr: float, *, weight: float = 0.5) -> float:
 def augmentation_robust_score(
     with_augmentation: float, without: float, *, weight: float = 0.5
 ) -> float:
-    """Return ARS of the gains over random images with the recipe's augmentation and without.
+    """Return ARS, from the gains over random images with and without the recipe's augmentation.
 
-    On the scale of `label_robust_score`.
+    It has the scale of `label_robust_score`.
     """
     return _robust_score(with_augmentation, without, weight)
 
 
 def over_seeds(metric: Callable[..., float], *values: Sequence[float]) -> Score:
-    """Return a metric's score over seeds; the i-th values of all arguments are of one seed.
+    """Return a metric's score over seeds. The i-th values of all arguments belong to one seed.
 
-    Scores of scores are taken through their `values`.
+    To score scores, pass their `values`.
 
     >>> over_seeds(improvement_over_random, [0.75, 1.0], [0.5, 0.5]).values
     (0.25, 0.5)
@@ -81,7 +81,7 @@ def over_seeds(metric: Callable[..., float], *values: Sequence[float]) -> Score:
 
 
 def generalization_gap(of_student: Mapping[str, float], own: str) -> float:
-    """Return the accuracy on the distiller's own architecture less the mean over the others.
+    """Return the accuracy on the distiller's own architecture minus the mean over the others.
 
     >>> generalization_gap({"convnet": 0.75, "resnet": 0.5, "vit": 0.25}, "convnet")
     0.375
@@ -102,19 +102,20 @@ class RankCorrelation:
 
     tau: float
     interval: tuple[float, float] | None
-    """Of 95 %, from the bootstrap; None for a tau of 1 or -1, where resamples cannot differ."""
+    """The 95 % bootstrap interval; None if tau is 1 or -1, as all resamples agree then."""
     n: int
     p: float
-    """Of no association, two-sided: exact without ties, else by the normal approximation."""
+    """Two-sided, of no association: exact without ties, else by the normal approximation."""
 
 
 def kendall(
     first: Sequence[float], second: Sequence[float], *, bootstrap: int = 2000, seed: int = 0
 ) -> RankCorrelation:
-    """Correlate the architectures' order after two trainings, as on the set and on all data.
+    """Correlate two rankings of architectures, such as by training on the set and on all data.
 
-    The interval is of percentiles over resampled architectures. A resample that orders none, such
-    as one architecture n times, has no tau: it counts as -1 at the lower end and 1 at the upper.
+    The interval consists of percentiles over resampled architectures. A resample without order,
+    such as one architecture n times, has no tau: it counts as -1 for the lower end and as 1 for
+    the upper.
     """
     _refuse_unranked(first, second)
     from scipy.stats import kendalltau
@@ -133,7 +134,7 @@ def kendall(
 def _tau_b(
     counts: Float[ndarray, "b n"], first: Sequence[float], second: Sequence[float]
 ) -> Float[ndarray, " b"]:
-    """Return tau-b of resamples that hold the i-th pair counts[i] times; NaN where it has none."""
+    """Return tau-b of resamples that hold the i-th pair counts[i] times; NaN if it is undefined."""
     x, y = _signs(first), _signs(second)
     concordance, of_x, of_y = (((counts @ m) * counts).sum(1) for m in (x * y, x * x, y * y))
     size = np.sqrt(of_x * of_y)
@@ -141,7 +142,7 @@ def _tau_b(
 
 
 def _signs(values: Sequence[float]) -> Float[ndarray, "n n"]:
-    """Return 1, 0 or -1 for each pair: the first is above, level or below."""
+    """Return 1, 0 or -1 for each pair: the first is greater, equal or less."""
     return np.sign(np.subtract.outer(np.asarray(values, float), np.asarray(values, float)))
 
 
@@ -153,13 +154,13 @@ def _refuse_unranked(first: Sequence[float], second: Sequence[float]) -> None:
         )
     if len(first) < _FEWEST_ARCHITECTURES:
         raise UsageError(
-            f"a rank correlation of {len(first)} architectures says nothing",
+            f"a rank correlation of {len(first)} architectures is meaningless",
             f"evaluate on at least {_FEWEST_ARCHITECTURES}",
         )
     _refuse_outside(0, *first, *second)
     if len(set(first)) == 1 or len(set(second)) == 1:
         raise UsageError(
-            "all architectures have the same accuracy, which is no order",
+            "all architectures have the same accuracy, so they have no order",
             "evaluate on architectures that differ",
         )
 
@@ -168,7 +169,7 @@ def _robust_score(first: float, second: float, weight: float) -> float:
     """Map the weighted mean a to (e^a - e^-1) / (e - e^-1)."""
     _refuse_outside(-1, first, second)
     if not 0 <= weight <= 1:
-        raise UsageError(f"a weight of {weight:g} is no share", "give one from 0 to 1")
+        raise UsageError(f"a weight of {weight:g} is outside [0, 1]", "give one from 0 to 1")
     mean = weight * first + (1 - weight) * second
     return (exp(mean) - exp(-1)) / (exp(1) - exp(-1))
 

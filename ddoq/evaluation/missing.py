@@ -1,4 +1,4 @@
-"""What a grid lacks, and how the processes and ranks of a run share it."""
+"""The trainings that a grid lacks, and how processes and ranks share them."""
 
 import contextlib
 import itertools
@@ -27,10 +27,10 @@ _SECONDS = 1.0
 
 
 def learn_missing(grid: Grid) -> None:
-    """Make the sets that take long, each by one process on one device; several at a time.
+    """Make the sets that take long, several at a time: one process on one device makes each.
 
-    A set must be the same on any number of ranks, so no rank makes it within the launched world,
-    where Lightning would gather over all ranks.
+    A set must be the same on any number of ranks. So it is made in a process outside the launched
+    world, within which Lightning would gather over all ranks.
     """
     run = grid.run
     tasks: dict[Task, Path] = {}
@@ -55,7 +55,7 @@ def _learned(grid: Grid, draw: Draw) -> Path | None:
 
 
 def missing(grid: Grid) -> Iterator[tuple[int, Path]]:
-    """Yield the trainings that are not in the cache yet, each once, and where they will lie."""
+    """Yield each training that is not in the cache yet, and where its result will lie."""
     seen: set[Path] = set()
     for job in grid:
         place = grid.place(job)
@@ -65,16 +65,16 @@ def missing(grid: Grid) -> Iterator[tuple[int, Path]]:
 
 
 def _is_there(run: "Run", place: Path) -> bool:
-    """Say whether a result is finished; one rank looks for all, as files may show on others later.
+    """Say whether a result is finished. Rank 0 looks for all, as others may see files later.
 
-    What was damaged since is repaired where it is read, unless the ranks train apart.
+    A damaged result is repaired when it is read, unless the ranks train apart.
     """
     is_whole = is_finished(place) and not (run.trains_apart and damage(place, is_entry=True))
     return run.world.broadcast(is_whole)
 
 
 def say_hours(grid: Grid) -> None:
-    """Say how many trainings are to be done, and about how long they will take."""
+    """Print how many trainings are to be done, and about how long they will take."""
     run = grid.run
     jobs = [job for job, _ in missing(grid)]
     hours = forecast(run, (grid[job] for job in jobs)) / 3600
@@ -86,13 +86,13 @@ def say_hours(grid: Grid) -> None:
 
 
 def train_missing(grid: Grid) -> None:
-    """Train what is missing in several processes; they leave their results in the cache."""
+    """Train what is missing in several processes. They put their results into the cache."""
     run, workers = grid.run, num_workers(grid.run)
     is_ray = run.recipe.evaluation.spread == "ray"
     if not is_ray and not run.trains_apart and workers == 1:
         return
     waiting = dict(missing(grid))
-    # For fewer, starting processes would take longer than they save.
+    # With fewer trainings, starting processes costs more time than they save.
     if not waiting or not (is_ray or run.trains_apart or len(waiting) >= 2 * workers):
         return
     _train_teachers(grid)
@@ -105,16 +105,16 @@ def train_missing(grid: Grid) -> None:
 
 
 def _train_teachers(grid: Grid) -> None:
-    """Train the teachers that must be trained here, where their progress is seen."""
+    """Train the teachers in this process, so that their progress is shown."""
     for table in grid.tables:
         if table.protocol.labels == "soft":
             grid.run.teacher_of(table.teacher)
-    # Workers have their own, perhaps on the same GPU.
+    # Workers load teachers of their own, perhaps on the same GPU.
     grid.run.release()
 
 
 def _share(run: "Run", tasks: Sequence[Task], workers: int, what: str) -> None:
-    """Do tasks in processes, and remember what they cost."""
+    """Do tasks in processes, and record their costs."""
     costs = side_by_side(run, tasks, workers)
     with run.console.stage(what, len(tasks)) as bar, contextlib.closing(costs):
         for records in costs:
@@ -125,14 +125,14 @@ def _share(run: "Run", tasks: Sequence[Task], workers: int, what: str) -> None:
 def _share_over_ranks(
     run: "Run", waiting: Mapping[Any, Path], what: str, own: Sequence[Task] | None = None
 ) -> None:
-    """Do this rank's part of the tasks in a process of its own, and wait for the others'.
+    """Do this rank's part of the tasks in a process of its own, then wait for the other ranks.
 
-    Nothing is sent between the ranks meanwhile: one may be hours behind another, and a collective
-    call would give up waiting. The cache shows when all are finished.
+    Meanwhile the ranks send each other nothing. One may be hours behind another, and a collective
+    call would time out. The cache shows when all are finished.
     """
     if not waiting:
         return
-    # Each rank has one device, and one process on it.
+    # Each rank has one device, and runs one process on it.
     gpus = gpus_of(run)[run.world.device.index or 0 :][:1]
     part = run.world.share(list(waiting)) if own is None else own
     costs = over_processes(origin_of(run), part, 1, gpus)
@@ -151,9 +151,9 @@ def _share_over_ranks(
 
 
 def part_of(world: World, jobs: list[int], grid: Grid) -> list[int]:
-    """Return this rank's trainings: the students of a set together, as they share its labels.
+    """Return this rank's trainings. The students of a set stay together, as they share its labels.
 
-    If there are too few sets to keep all ranks busy, any students.
+    If there are too few sets to keep all ranks busy, students are dealt out one by one.
     """
     sets = [list(group) for _, group in itertools.groupby(jobs, key=grid.labels_of)]
     if len(sets) < 2 * world.size:
@@ -162,7 +162,7 @@ def part_of(world: World, jobs: list[int], grid: Grid) -> list[int]:
 
 
 def _drop_finished(left: set[Path]) -> int:
-    """Remove the results that are finished by now; return how many those were."""
+    """Remove the results that are finished by now, and return their number."""
     there = {place for place in left if is_finished(place) and not damage(place, is_entry=True)}
     left -= there
     return len(there)

@@ -22,7 +22,7 @@ from ddoq.notebook import html_table, text_table
 
 
 class Part:
-    """The runs under one protocol and, of soft labels, by one teacher: what can be compared."""
+    """Runs that can be compared: under one protocol and, with soft labels, by one teacher."""
 
     def __init__(self, runs: Sequence[Result]) -> None:
         self.runs = tuple(runs)
@@ -38,12 +38,12 @@ class Part:
             if run.seed in seeds:
                 raise UsageError(
                     f"{run.row.name}, {run.student}, seed {run.seed} is listed twice",
-                    "keep one of the two runs; counted twice it would narrow the interval",
+                    "keep one of the two runs: counted twice, it would narrow the interval",
                 )
             seeds[run.seed] = run
 
     def of(self, row: Row, student: str | None = None) -> list[Result]:
-        """Return the runs of a row, of all its students or of one."""
+        """Return the runs of a row, for all students or for one."""
         students = self._runs.get(row, {})
         chosen = students if student is None else {student: students.get(student, {})}
         return [run for seeds in chosen.values() for run in seeds.values()]
@@ -54,9 +54,9 @@ class Part:
         return Score(tuple(r.top1 for r in runs)) if runs else None
 
     def mean(self, row: Row) -> Score | None:
-        """Return the score of a row's mean over the architectures that it has.
+        """Return the score of a row's mean over its architectures.
 
-        Only seeds at which all of them ran count; without one there is no mean.
+        Only seeds at which all of them ran count. Without such a seed there is no mean.
         """
         values = tuple(self._means(row, self._runs.get(row, {})).values())
         return Score(values) if values else None
@@ -66,7 +66,7 @@ class Part:
     ) -> tuple[list[float], list[float]]:
         """Return the means of two rows over the architectures that both have, at common seeds.
 
-        The second row may be of another part; `students` leaves out all others.
+        The second row may belong to another part. Only the architectures in `students` count.
         """
         other = other or self
         shared = [s for s in self._runs.get(a, {}) if s in other._runs.get(b, {})]
@@ -76,7 +76,7 @@ class Part:
         return [of_a[s] for s in seeds], [of_b[s] for s in seeds]
 
     def _means(self, row: Row, students: Iterable[str]) -> dict[int, float]:
-        """Average over some students, at each seed at which all of them ran."""
+        """Average over some students, for each seed at which all of them ran."""
         runs = [self._runs[row][s] for s in students]
         seeds = sorted(set(runs[0]).intersection(*runs)) if runs else []
         return {seed: fmean(r[seed].top1 for r in runs) for seed in seeds}
@@ -97,7 +97,7 @@ class Part:
         return [Comparison(*test, None if test[-1] is None else next(adjusted)) for test in tests]
 
     def references(self, row: Row) -> dict[str, Row]:
-        """Return the rows of all data, and of random images of the same number, by their name."""
+        """Return the rows of all data and of equally many random images, by name."""
         of_size = (FULL, 0), (RANDOM, row.images_per_class)
         rows = dict.fromkeys(r.row for r in self.ours)
         return {r.distiller: r for r in rows if (r.distiller, r.images_per_class) in of_size}
@@ -110,7 +110,7 @@ class Part:
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
-        """The leading row of each size against the others of its size and all data.
+        """Comparisons of each size's leading row with the other rows of its size and with all data.
 
         If a variant was chosen on validation images, it leads, and is compared with the rows of
         other methods.
@@ -127,9 +127,9 @@ class Part:
 
 
 class Results(Sequence[Result]):
-    """All runs of a table or of several; `parts` holds what can be compared.
+    """All runs of one or more tables. Each of `parts` holds runs that can be compared.
 
-    In a terminal and in a notebook they show themselves as tables.
+    A terminal and a notebook show them as tables.
     """
 
     def __init__(self, runs: Iterable[Result]) -> None:
@@ -139,7 +139,7 @@ class Results(Sequence[Result]):
         for run in self._runs:
             key = (run.protocol, run.teacher)
             first = of_protocol.setdefault(run.protocol, key)
-            # A published number stands beside ours, whoever taught there.
+            # A published number stands beside ours, whichever teacher it used.
             groups.setdefault(first if run.is_quoted else key, []).append(run)
         self.parts = [Part(group) for group in groups.values()]
 
@@ -164,7 +164,7 @@ class Results(Sequence[Result]):
 
     @property
     def of_first_teacher(self) -> list[Part]:
-        """The parts by the first teacher, and those without one."""
+        """The parts of the first teacher, and those without a teacher."""
         teachers = [p.teacher for p in self.parts if p.ours and p.teacher != ABSENT]
         return [p for p in self.parts if p.ours and p.teacher in (ABSENT, *teachers[:1])]
 
@@ -174,13 +174,13 @@ class Results(Sequence[Result]):
 
     @property
     def only(self) -> Part:
-        """The one part, if all runs can be compared."""
+        """The only part; an error if not all runs can be compared."""
         if len(self.parts) == 1:
             return self.parts[0]
         kinds = ", ".join(sorted({f"{p.protocol} ({p.teacher})" for p in self.parts}))
         raise UsageError(
             f"runs under {kinds} cannot be compared",
-            "take one of `parts`: there is one for each protocol and teacher",
+            "use one of `parts`: there is one for each protocol and teacher",
         )
 
 
@@ -199,7 +199,7 @@ def _shown(part: Part) -> tuple[str, list[str], list[list[str]]]:
 
 
 def ordered(rows: Iterable[Row]) -> list[Row]:
-    """Order rows by size: the method, its uniform weighting, others, random; all data last."""
+    """Order rows by size, all data last; then the method, its uniform weighting, others, random."""
     rows = list(dict.fromkeys(rows))
     own = [r.distiller for r in rows if not r.is_reference and not r.is_quoted]
 

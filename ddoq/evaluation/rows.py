@@ -1,4 +1,4 @@
-"""The rows of a table: the methods at every size, and what they are compared with."""
+"""The rows of a table: the methods at every size, and their baselines."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,21 +33,21 @@ class Entry:
     name: str = ""
     decoder_name: str = "-"
     given: SyntheticSet | None = None
-    """A set that came from elsewhere."""
+    """A given set, not made by this run."""
 
     @cached_property
     def made(self) -> Distiller:
-        """The distiller itself."""
+        """The distiller, made of its block."""
         return made_of(self.distiller, self.decoder, self.weighting)
 
     @property
     def size(self) -> Size:
-        """The size that is asked for."""
+        """The size that the recipe asks for."""
         return Size.of(self.distiller)
 
     @property
     def labels(self) -> dict[str, str]:
-        """What the row is called in the table's columns."""
+        """The row's labels in the table's columns."""
         return {
             "distiller": self.name or self.distiller["name"],
             "decoder": self.decoder_name,
@@ -55,9 +55,9 @@ class Entry:
         }
 
     def note(self, wanted: Protocol, used: Protocol) -> str:
-        """Say what has to be known: how long all data are trained on, or that a set is one.
+        """Return the row's remark: the epochs on all data, or that all seeds share one set.
 
-        `used` is what the protocol is for a set of this size.
+        `used` is the protocol after its rules for a set of this size.
         """
         if self.given is not None:
             return ""
@@ -78,10 +78,10 @@ def made_of(distiller: Block, decoder: Block, weighting: Block) -> Distiller:
 
 
 def entries(recipe: Recipe) -> list[Entry]:
-    """Return the rows of a recipe's table, the method first, all data last.
+    """Return the rows of a recipe's table. The method is first, all data are last.
 
-    All rows of a size have as many images: those of the recipe's method, or each number of
-    `evaluation.images_per_class` in turn.
+    All rows of a size have equally many images: as many as the recipe's method makes, or each
+    number of `evaluation.images_per_class` in turn.
     """
     settings, lead = recipe.evaluation, recipe.distiller
     everything = [b for b in (*settings.distillers, *settings.baselines) if _keeps_all(recipe, b)]
@@ -110,7 +110,7 @@ def _asked(distiller: Block) -> list[str]:
 
 
 def sized(block: Block, lead: Block, number: int | None) -> Block:
-    """Return a distiller's block with a number of images per class, or the lead's size."""
+    """Return a distiller's block with a number of images per class, or with the lead's size."""
     size = Size.of(lead) if number is None else Size(number)
     asked = [name for name in size.settings if name in _asked(block)]
     if size.is_budget and asked == ["images_per_class"]:
@@ -126,20 +126,20 @@ def sized(block: Block, lead: Block, number: int | None) -> Block:
             "evaluation.baselines=[full]",
         )
     known = {name: size.settings[name] for name in asked}
-    # A lead without a setting of that name leaves the block's own.
+    # If the lead has no setting of that name, the block keeps its own.
     settings = {k: v for k, v in known.items() if number is not None or k in lead}
     return like(lead, {**block, **settings})
 
 
 def like(lead: Block, block: Block) -> Block:
-    """Return a block whose classes weigh as the lead's do: one rule for all rows of a table."""
+    """Return a block that weights classes as the lead does: a table has one rule for all rows."""
     prior = lead.get("class_prior")
     is_asked = prior is not None and "class_prior" in _asked(block)
     return {**block, "class_prior": prior} if is_asked else block
 
 
 def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
-    """Return a method's rows: each decoder, then each weighting, if it asks for them."""
+    """Return a method's rows: one per decoder, then one per weighting, if it takes these."""
     settings, asked = recipe.evaluation, _asked(block)
     decoders = [recipe.decoder, *(d for d in settings.decoders if d != recipe.decoder)]
     weightings = [recipe.weighting, *(w for w in settings.weightings if w != recipe.weighting)]
@@ -154,7 +154,7 @@ def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
             weighting,
             settings.seeds,
             len(recipe.students),
-            # A seed stands for every random subset too.
+            # The seed determines every random subset too.
             redraws == "always" or (redraws == "if asked" and settings.redraw),
             told_apart("distiller", block, methods),
             told_apart("decoder", decoder, decoders) if "decoder" in asked else "-",
@@ -164,7 +164,7 @@ def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
 
 
 def _baseline(recipe: Recipe, block: Block, lead: Block, number: int | None) -> list[Entry]:
-    """Return a baseline's row: any distiller, or `uniform`, the method's images unweighted."""
+    """Return a baseline's row, of any distiller or of `uniform`: the method's images unweighted."""
     if block["name"] == _UNIFORM["name"]:
         first = _method(recipe, lead, [lead])[0]
         return [replace(first, weighting=_UNIFORM)] if first.weighting != _NONE else []
@@ -179,7 +179,7 @@ def _of_everything(recipe: Recipe, block: Block) -> Entry:
 
 
 def beside(recipe: Recipe, synthetic: SyntheticSet) -> list[Entry]:
-    """Return the recipe's baselines beside a set from elsewhere: as many images, and all data."""
+    """Return the recipe's baselines for a given set: with as many images, and all data."""
     size = Size.of(synthetic.provenance)
     lead: Block = {"name": "the set", **Size(synthetic.images_per_class).settings}
     lead |= size.settings if size.is_budget else {}
@@ -193,7 +193,7 @@ def beside(recipe: Recipe, synthetic: SyntheticSet) -> list[Entry]:
 
 
 def given_entry(synthetic: SyntheticSet, num_seeds: int, num_students: int) -> Entry:
-    """Return the row of a set that came from elsewhere, named by its provenance."""
+    """Return the row of a given set. It is named by the set's provenance."""
     made = synthetic.provenance
     decoder: Block = made.get("decoder", _NONE)
     return Entry(

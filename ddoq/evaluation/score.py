@@ -1,9 +1,9 @@
 """A result, a score over seeds, and the comparison of two rows.
 
 Intervals are Student's: mean ± t(0.975, n - 1) s / √n over seeds ("The probable error of a mean",
-1908). Differences are paired by seed, and their p values corrected over a table by Holm's step-down
+1908). Differences are paired by seed. Their p values are corrected over a table by Holm's step-down
 method ("A simple sequentially rejective multiple test procedure", 1979). Accuracies are fractions;
-texts are in percent.
+texts show percent.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ ABSENT = "-"
 # Rows that others are compared with, and the note of a number that was published elsewhere.
 RANDOM, FULL, QUOTED = "random", "full", "quoted"
 LEVEL = 0.95
-# Below this, a spread of accuracies is the rounding of floats.
+# A spread of accuracies below this is the rounding of floats.
 _NO_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one row of a results table is about."""
+    """What one row of a results table describes."""
 
     distiller: str
     images_per_class: int
@@ -32,12 +32,12 @@ class Row:
 
     @property
     def is_quoted(self) -> bool:
-        """Whether its numbers were published elsewhere."""
+        """Whether the row's numbers were published elsewhere."""
         return self.note == QUOTED
 
     @property
     def is_reference(self) -> bool:
-        """Whether it is real data: random images, or all of them."""
+        """Whether the row is of real data: random images, or all data."""
         return self.distiller in (RANDOM, FULL)
 
     @property
@@ -66,17 +66,17 @@ class Result:
     peak_memory_mb: float
     labels: str
     set_seed: int
-    """Which draw of the set the student was trained on."""
+    """The number of the set's draw that the student was trained on."""
     note: str = ""
     """For example `same updates`, or `quoted`."""
     reported: str = "last"
-    """What `top1` is: that of the last state, of the best on test, or of the running mean."""
+    """Which state `top1` is of: the last, the best on test images, or the running mean."""
     uses_hints: str = ""
-    """What the protocol takes from a set that brings it along, `lr` for example."""
+    """The hints that the protocol takes from the set, for example `lr`."""
     last_top1: float = nan
     best_top1: float = nan
     val_top1: float = nan
-    """The accuracy on validation images, where variants are chosen by them."""
+    """The accuracy on validation images, if variants are chosen by them."""
     ece: float = nan
     """Expected calibration error."""
     label_bytes: float = nan
@@ -84,7 +84,7 @@ class Result:
     set_bytes: float = nan
     """Bytes of the set's images and of all stored labels."""
     of_class: tuple[float, ...] = ()
-    """The accuracy on each class, in their order."""
+    """The accuracy on each class, in the order of classes."""
 
     @property
     def is_quoted(self) -> bool:
@@ -154,8 +154,8 @@ class Score:
 class Comparison:
     """How much better one row is than another, paired over their common seeds.
 
-    With fewer than two seeds, or when all differences are equal, nothing tells their spread:
-    there is no p value, the verdict is undecided, and Holm's correction does not count the pair.
+    With fewer than two seeds, or if all differences are equal, their spread is unknown. There is
+    no p value then, the verdict is undecided, and Holm's correction does not count the pair.
     """
 
     a: Row
@@ -175,9 +175,9 @@ class Comparison:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p values for their number, by Holm's step-down method.
+    """Adjust p values for multiple comparisons, by Holm's step-down method.
 
-    The i-th smallest of m, counted from 0, is multiplied by m - i; none falls below a smaller one.
+    The i-th smallest of m, counted from 0, is multiplied by m - i. Their order is preserved.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -191,7 +191,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def p_value(differences: Sequence[float]) -> float | None:
-    """Return the two-sided p value of the paired t test, or None where there is no spread."""
+    """Return the two-sided p value of the paired t test, or None if there is no spread."""
     if len(differences) < 2 or stdev(differences) < _NO_SPREAD:
         return None
     from scipy.special import stdtr

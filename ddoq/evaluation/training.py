@@ -1,4 +1,4 @@
-"""What is one training of a grid? A set, a student, a protocol, a seed; what is shown."""
+"""One training of a grid: a set, a student, a protocol, a seed, and the labeled images."""
 
 import contextlib
 import dataclasses
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 TRAINING = Stage("training", 5)
 _LABELS = Stage("labels", 3)
-# Labels that several students share are kept up to this size, unless the recipe decides.
+# Labels that several students share are stored up to this size, unless the recipe decides.
 _TABLE_BYTES = 64 * 2**20
-# More images than this take a while to label.
+# Labeling more images than this takes a while, so its progress is shown.
 _MANY = 100_000
 
 
@@ -38,11 +38,11 @@ class Training:
     wanted: Protocol
     seed: int
     teacher: Block | None = None
-    """Who gives soft labels; None is the recipe's own."""
+    """The teacher that gives soft labels; None for the recipe's own."""
 
     @property
     def protocol(self) -> Protocol:
-        """The protocol as it is for a set of this size, and with these hints."""
+        """The protocol for a set of this size and with these hints."""
         synthetic = self.synthetic
         size = synthetic.images.shape[-1]
         on_size = self.wanted.on(synthetic.images_per_class, synthetic.num_classes, size)
@@ -62,7 +62,7 @@ class Training:
 
     @property
     def note(self) -> str:
-        """Say what of the set the protocol leaves out."""
+        """Return a remark on what the protocol ignores of the set."""
         return "targets not read" if self._leaves_targets else ""
 
 
@@ -86,12 +86,12 @@ def training_key(run: "Run", training: Training) -> dict[str, Any]:
 
 
 def _library(protocol: Protocol) -> dict[str, Any]:
-    """Return the version of Pillow, where it makes the crops."""
+    """Return the version of Pillow, if it makes the crops."""
     return {"crops": versions("Pillow")} if protocol.pixels == "pil" else {}
 
 
 def feed_of(run: "Run", training: Training, labels: "LabelTable | None" = None) -> "Feed":
-    """Return the steps of a training's training."""
+    """Return the steps of a training."""
     from ddoq.students.lessons import feed_of as steps_of
 
     world = run.student_world
@@ -99,7 +99,7 @@ def feed_of(run: "Run", training: Training, labels: "LabelTable | None" = None) 
 
 
 def label_of(run: "Run", training: Training) -> Callable[[Tensor], Tensor]:
-    """Return how the teacher labels images, as the protocol would have kept it."""
+    """Return the teacher's labeling function, with the rounding of the protocol's stored labels."""
     from ddoq.labels.packing import through
 
     teacher, protocol = run.teacher_of(training.teacher).forward, training.protocol
@@ -111,7 +111,7 @@ def label_of(run: "Run", training: Training) -> Callable[[Tensor], Tensor]:
 def labels_of(run: "Run", training: Training) -> "LabelTable | None":
     """Return the stored soft labels of a training, which all students of a seed share.
 
-    None where the teacher is asked at each step: the outcome is the same, on a CPU bit for bit.
+    None if the teacher labels at each step. The outcome is the same, on a CPU bit for bit.
     """
     from ddoq.labels.table import LabelTable, write_table
 
@@ -138,7 +138,7 @@ def labels_of(run: "Run", training: Training) -> "LabelTable | None":
 
 
 def stores_labels(run: "Run", training: Training) -> bool:
-    """Say whether the soft labels of a training are kept, as `evaluation.labels` has it."""
+    """Say whether the soft labels of a training are stored, as `evaluation.labels` decides."""
     how = run.recipe.evaluation.labels
     if training.protocol.labels != "soft" or how == "online":
         return False
@@ -159,7 +159,7 @@ def stored_bytes(run: "Run", training: Training) -> float:
 
 @contextlib.contextmanager
 def _progress(run: "Run", feed: "Feed") -> Generator[Callable[[int], None]]:
-    """Show how far the labeling is, where it takes long enough to be watched."""
+    """Show the progress of the labeling, if it takes a while."""
     if feed.num_distinct * feed.batch_size < _MANY:
         yield lambda _: None
         return

@@ -1,9 +1,9 @@
-"""Work done side by side: processes that each make the same run and do a task at a time.
+"""Worker processes. Each makes the same run and does one task at a time.
 
-Trainings are independent, and the cache joins them; so are the sets of a distiller that learns.
-Processes of this machine do them, with `evaluation.spread=ranks` those of each rank, with `ray`
-those of a Ray cluster whose machines share the cache. On CPUs of one type the results are those of
-one process after another.
+Trainings are independent, and so are the sets of a distiller that learns; the cache joins them.
+Tasks are done by processes of this machine. With `evaluation.spread=ranks` each rank has its own;
+with `ray` they are those of a Ray cluster whose machines share the cache. On CPUs of one type the
+results equal those of a single process.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from ddoq.recipe.plugin import blamed
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-# A training, by its number in the grid, or a set that is to be learned.
+# A training, given by its number in the grid, or a set to be learned.
 Task = int | Draw
 
 # A process with torch and a small network in it takes about a gigabyte.
@@ -44,15 +44,15 @@ class Origin:
     recipe: dict[str, Any]
     """As plain data."""
     pretrain_ranks: int
-    """How many ranks trained what `pretrain` makes."""
+    """The number of ranks that trained the weights of `pretrain`."""
     strategy: str
-    """How they shared it."""
+    """The strategy by which they shared the training."""
 
 
 def origin_of(run: "Run") -> Origin:
     """Return what the workers of a run need."""
     plain = dataclasses.asdict(run.recipe)
-    # They write to the cache alone.
+    # Workers write only to the cache.
     plain["cache"], plain["out"] = str(Path(run.recipe.cache).resolve()), None
     # Each worker sees one device.
     alone = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
@@ -62,10 +62,10 @@ def origin_of(run: "Run") -> Origin:
 
 
 def num_workers(run: "Run") -> int:
-    """Return the recipe's number of worker processes, or as many as there are idle cores.
+    """Return the recipe's number of worker processes, or by default the number of idle cores.
 
-    It is one if several ranks share the work already, on an accelerator, or if a training may use
-    all cores.
+    It is one if several ranks share the work already, on an accelerator, or if one training can
+    use all cores.
     """
     asked, threads = run.recipe.evaluation.workers, run.recipe.threads
     if run.world.size > 1:
@@ -78,7 +78,7 @@ def num_workers(run: "Run") -> int:
 
 
 def gpus_of(run: "Run") -> list[str]:
-    """Return the GPUs that workers may have one of each, as CUDA_VISIBLE_DEVICES names them."""
+    """Return the GPUs to deal out, one per worker, as CUDA_VISIBLE_DEVICES names them."""
     if run.world.device.type != "cuda":
         return []
     import torch
@@ -88,7 +88,7 @@ def gpus_of(run: "Run") -> list[str]:
 
 
 def side_by_side(run: "Run", tasks: Sequence[Task], workers: int) -> Generator[list[StageRecord]]:
-    """Do tasks in other processes, or on a Ray cluster, and yield what each cost."""
+    """Do tasks in other processes or on a Ray cluster, and yield the costs of each."""
     origin, gpus = origin_of(run), gpus_of(run)
     if run.recipe.evaluation.spread == "ray":
         return _over_ray(origin, tasks, uses_gpus=bool(gpus))
@@ -98,7 +98,7 @@ def side_by_side(run: "Run", tasks: Sequence[Task], workers: int) -> Generator[l
 def over_processes(
     origin: Origin, tasks: Sequence[Task], workers: int, devices: Sequence[str]
 ) -> Generator[list[StageRecord]]:
-    """Do tasks in processes of this machine, with a device each, and yield what each cost."""
+    """Do tasks in processes of this machine, each with a device, and yield the costs of each."""
     context = multiprocessing.get_context("spawn")
     places = context.Queue()
     for number in range(workers):
@@ -114,7 +114,7 @@ def over_processes(
 def _over_ray(
     origin: Origin, tasks: Sequence[Task], *, uses_gpus: bool
 ) -> Generator[list[StageRecord]]:
-    """Send tasks to a Ray cluster: that of RAY_ADDRESS, or one on this machine."""
+    """Do tasks on the Ray cluster of RAY_ADDRESS, or on one started on this machine."""
     try:
         import ray
     except ImportError as error:
@@ -132,22 +132,22 @@ def _over_ray(
 
 
 def _do_remotely(origin: Origin, task: Task) -> list[StageRecord]:
-    """Do a task in a process that Ray keeps for the next one."""
+    """Do a task in a process that Ray reuses for the next task."""
     if _grid is None:
         _make_grid(origin)
     return _do(task)
 
 
 def _begin(origin: Origin, parent: int, places: Any) -> None:
-    """Make the worker's own run of the same recipe, and end it when the parent is gone."""
-    # An interrupt reaches the parent, which takes the workers down.
+    """Make the worker's own run of the same recipe. The worker ends if its parent is gone."""
+    # The parent also receives an interrupt, and ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stop.install(raises=False)
     follow(parent)
     world.forget()
     device = places.get()
     if device is not None:
-        # Read when CUDA is first used, which is later.
+        # CUDA reads this when it is first used, which is later.
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     _make_grid(origin)
 
@@ -167,7 +167,7 @@ def _make_grid(origin: Origin) -> None:
 
 
 def _do(task: Task) -> list[StageRecord]:
-    """Do one task and return what it cost; its result lies in the cache."""
+    """Do one task and return its costs. Its result lies in the cache."""
     assert _grid is not None
     run = _grid.run
     run.records.clear()
@@ -178,7 +178,7 @@ def _do(task: Task) -> list[StageRecord]:
             else:
                 _grid.drawn(Draw(*task))
     except stop.Stopped as stopped:
-        # Its state is saved; another task must not begin.
+        # The training's state is saved. Another task must not begin.
         os._exit(128 + stopped.number)
     told = ("labels", "training")
     return [r for r in run.records if r.stage in told or not isinstance(task, int)]

@@ -1,8 +1,8 @@
-"""How does a result get a name, and how is it never half there?
+"""Artifacts: results are published as a whole, under a name, and kept in a cache.
 
-The only place that publishes files. A stage builds in a workspace beside its final place, which
-survives a kill so that the next call goes on; a finished stage is renamed into place as a whole,
-with the SHA-256 of every file in its manifest.
+Only this file publishes files. A stage builds in a workspace beside its final place. The workspace
+survives a kill, so the next call resumes. A finished stage is renamed into place as a whole, with
+the SHA-256 of every file in its manifest.
 """
 
 import contextlib
@@ -36,19 +36,19 @@ def fingerprint(value: Any) -> str:
     >>> fingerprint({"a": 1, "b": [2.0, None]}) == fingerprint({"b": [2.0, None], "a": 1})
     True
     """
-    # As it is read back, so that what was written down has the same.
+    # Hash the value as JSON reads it back, so that a written value has the same hash.
     plain = json.loads(json.dumps(value, allow_nan=False))
     text = json.dumps(plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 _LIBRARIES = ("torch", "torchvision", "timm", "diffusers")
-# Packages that bring a library, where it is not their own name.
+# The packages of libraries that have another name.
 _PACKAGES = {"faiss": ("faiss-gpu", "faiss-cpu", "faiss")}
 
 
 def versions(*libraries: str) -> dict[str, str]:
-    """Return the versions of some libraries; of those that every result depends on by default."""
+    """Return the versions of libraries, by default of those that every result depends on."""
     return {name: _version(name) for name in libraries or _LIBRARIES}
 
 
@@ -74,18 +74,18 @@ def write_json(file: Path, value: Any) -> None:
 
 @contextlib.contextmanager
 def replacing(file: Path) -> Generator[Path]:
-    """Yield a temporary name beside `file`; publish it under `file` when all went well."""
+    """Yield a temporary name beside `file`. Without an error, it is then renamed to `file`."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         temporary.touch()
         mode = temporary.stat().st_mode
         yield temporary
-        # safetensors leaves a file that only its owner may read.
+        # safetensors writes files that only their owner may read.
         temporary.chmod(mode)
         _sync(temporary)
         temporary.replace(file)
     except OSError as error:
-        # A write that fails does not say where.
+        # A failed write does not name the file.
         error.filename = error.filename or str(file)
         raise
     finally:
@@ -116,10 +116,10 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
 
 @contextlib.contextmanager
 def _room(file: Path, num_bytes: int) -> Generator[None]:
-    """Say of which file, and how large it is, where the machine refuses to write it."""
+    """Name the file and its size if the machine refuses to write it."""
     try:
         yield
-    except Exception as error:  # the Rust writer has an error of its own
+    except Exception as error:  # The Rust writer has its own error type.
         cause = refused_by_the_machine(error)
         if cause is None:
             raise
@@ -130,7 +130,7 @@ def _room(file: Path, num_bytes: int) -> Generator[None]:
 
 
 def join_tensors(file: Path, parts: Sequence[Path], names: Sequence[str]) -> None:
-    """Concatenate the tensors of several safetensors files into one, holding one part at a time."""
+    """Concatenate the tensors of several safetensors files, with one part in memory at a time."""
     layout = {name: _joined(parts, name) for name in names}
     header: dict[str, Any] = {}
     start = 0
@@ -148,7 +148,7 @@ def join_tensors(file: Path, parts: Sequence[Path], names: Sequence[str]) -> Non
 
 
 def _joined(parts: Sequence[Path], name: str) -> tuple[str, list[int], int]:
-    """Return dtype, shape and bytes of the tensors `name` of all parts together."""
+    """Return the dtype, shape and bytes of the joined tensor `name`."""
     kinds = {"float32": "F32", "float64": "F64", "float16": "F16", "int64": "I64", "uint8": "U8"}
     first, total = read_tensors(parts[0])[name], 0
     for one in parts:
@@ -159,7 +159,7 @@ def _joined(parts: Sequence[Path], name: str) -> tuple[str, list[int], int]:
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
-    """Read a safetensors file; the tensors are mapped from the disk, not copied."""
+    """Read a safetensors file. The tensors are mapped from the disk, not copied."""
     from safetensors.torch import load_file
 
     return load_file(file)
@@ -168,10 +168,10 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 def commit(work: Path, final: Path, about: Mapping[str, Any] | None = None) -> None:
     """Publish a finished workspace under its final name, with checksums.
 
-    What the workspace's own `manifest.json` says of its content is kept.
+    The entries of the workspace's own `manifest.json` are kept.
     """
     for left in (*work.rglob(".*.tmp"), *work.rglob("*.resume")):
-        left.unlink()  # a write that was killed, a state to go on from
+        left.unlink()  # A killed write, or a training's state.
     files = sorted(f for f in work.rglob("*") if f.is_file() and f.name != MANIFEST)
     listing = {
         f.relative_to(work).as_posix(): {"sha256": sha256(f), "bytes": f.stat().st_size}
@@ -194,7 +194,7 @@ def commit(work: Path, final: Path, about: Mapping[str, Any] | None = None) -> N
 
 
 def _checksum(manifest: Mapping[str, Any]) -> str:
-    """Hash a manifest as it will be read back, but for the checksum in it."""
+    """Hash a manifest as it will be read back, without its checksum."""
     value = json.loads(json.dumps(manifest))
     return fingerprint({k: v for k, v in value.items() if k != "checksum"})
 
@@ -207,7 +207,7 @@ def is_finished(folder: Path) -> bool:
 def damage(folder: Path, *, is_entry: bool = False) -> str | None:
     """Say what is wrong with a published folder; None if it is as it was written.
 
-    An entry of a cache must bear the name of its key, too.
+    An entry of a cache must also have the name of its key.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -230,23 +230,23 @@ def damage(folder: Path, *, is_entry: bool = False) -> str | None:
 
 
 def _name_of(manifest: Mapping[str, Any]) -> str:
-    """Return what a stage is called in a cache."""
+    """Return the name of a stage in a cache."""
     known = {"stage": manifest.get("stage"), "versions": manifest.get("versions")}
     return fingerprint({**known, **manifest.get("key", {})})
 
 
 def verify(folder: Path, *, needs_manifest: bool = True) -> None:
-    """Refuse a published folder that the user gave and that is damaged."""
+    """Refuse a damaged folder that the user gave."""
     if not needs_manifest and not (folder / MANIFEST).is_file():
         return
     wrong = damage(folder)
     if wrong:
-        raise IntegrityError(f"{folder}: {wrong}", "copy it again, or make it anew")
+        raise IntegrityError(f"{folder}: {wrong}", "copy it again, or make it again")
 
 
 @dataclass
 class StageRecord:
-    """What became of one stage of a run."""
+    """The outcome of one stage of a run."""
 
     stage: str
     fingerprint: str
@@ -265,7 +265,7 @@ class Cache:
     on_finish: Callable[[StageRecord], None] = lambda _: None
     _spent: float = 0.0
     _checked: dict[Path, Any] = field(default_factory=dict[Path, Any])
-    """Entries that this process has found intact, and how their files looked then."""
+    """Entries that this process has found intact, with the state of their files."""
 
     def place(self, stage: str, key: Mapping[str, Any]) -> Path:
         """Return where the result of a stage lies, or will lie."""
@@ -277,10 +277,10 @@ class Cache:
         return is_finished(self.place(stage, key))
 
     def stage(self, stage: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
-        """Return the folder of a stage's result, building it if it is not there yet.
+        """Return the folder of a stage's result. If it is not there yet, it is built.
 
-        All ranks call this together. `build` runs on all of them in one workspace; what an
-        earlier, interrupted call left there, it may go on with.
+        All ranks call this together. `build` runs on all of them in one workspace. It may use what
+        an earlier, interrupted call left there.
         """
         final = self.place(stage, key)
         start, spent = time.perf_counter(), self._spent
@@ -301,9 +301,9 @@ class Cache:
     ) -> Path:
         """Return the folder of a result that any processes build together, ranks or not.
 
-        Who asks for it helps, and waits for none that does not ask: a rank may do so alone.
-        `make` returns when all parts are in the workspace, or when the result is published, which
-        it is given to ask; `join` then has the parts to itself.
+        A process that asks for the result helps, and waits only for those that ask too. So a rank
+        may ask alone. `make` returns when all parts are in the workspace, or when its second
+        argument says that the result is published. One process then calls `join` on the parts.
         """
         final = self.place(stage, key)
         start, spent = time.perf_counter(), self._spent
@@ -325,7 +325,7 @@ class Cache:
         return final
 
     def _record(self, stage: str, final: Path, cached: bool, start: float, spent: float) -> None:
-        # Stages that this one had to wait for count for themselves.
+        # The time of stages within this one is counted as theirs.
         seconds = time.perf_counter() - start - (self._spent - spent)
         self._spent += seconds
         self.on_finish(StageRecord(stage, final.name, cached, seconds, largest_mb()))
@@ -370,6 +370,6 @@ class Cache:
 
 
 def _looks(folder: Path) -> list[tuple[Any, ...]]:
-    """Return what changes when a file in a folder is written, replaced or taken away."""
+    """Return data that changes when a file in a folder is written, replaced or removed."""
     status = ((file.name, file.stat()) for file in sorted(folder.rglob("*")))
     return [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in status]

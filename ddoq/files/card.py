@@ -1,4 +1,4 @@
-"""What are these weights? A card beside them says how they were made, on what, and how good."""
+"""The card beside weights: how they were made, on which images, and how good they are."""
 
 import platform
 from pathlib import Path

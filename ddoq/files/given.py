@@ -1,4 +1,4 @@
-"""What a user gives may be damaged: that is said, with the file's name, and is no bug of ddoq."""
+"""Errors for damaged files that a user gave. They name the file, and are no bug of ddoq."""
 
 import contextlib
 from collections.abc import Generator
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from ddoq.errors import DdoqError, IntegrityError
 
-# What reading a file, or a network from it, raises where something else is in it than expected.
-# JSON's and Unicode's errors are values that are wrong.
+# The errors of reading a file, or a network from it, if its content is not as expected.
+# JSON's and Unicode's errors are ValueErrors.
 _SIGNS = (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, EOFError)
 
 
 @contextlib.contextmanager
 def intact(place: Path | str) -> Generator[None]:
-    """Turn what is raised while a user's file is read into an error that names it."""
+    """Turn errors of reading a user's file into one that names it."""
     from safetensors import SafetensorError
 
     try:
@@ -25,6 +25,6 @@ def intact(place: Path | str) -> Generator[None]:
             raise
         said = " ".join(line.strip() for line in str(error).splitlines()[:2])
         raise IntegrityError(
-            f"{place}: it is damaged, or not what it should be ({type(error).__name__}: {said})",
-            "copy it again, or make it anew",
+            f"{place}: damaged, or not what it should be ({type(error).__name__}: {said})",
+            "copy it again, or make it again",
         ) from error

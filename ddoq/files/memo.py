@@ -1,4 +1,4 @@
-"""What was found out once about files or code that have not changed since?"""
+"""Memos: results about files or code that have not changed since."""
 
 import contextlib
 import os
@@ -12,15 +12,15 @@ from ddoq.files.artifacts import fingerprint, read_json, write_json
 def remembered(
     what: str, key: Any, compute: Callable[[], dict[str, Any]], *, memo: Path | None = None
 ) -> dict[str, Any]:
-    """Return what was computed for the same key before; else compute it and write it down.
+    """Return what was computed for this key before. If nothing was, compute it and store it.
 
-    A memo that cannot be read or written, or is damaged, only costs the time to compute again.
+    If a memo is damaged, or cannot be read or written, the result is computed again.
 
     Args:
-        what: What such a memo is called.
+        what: The name of such memos.
         key: Plain data that determines the result.
-        compute: Finds it out; what it raises is not remembered.
-        memo: Where results are remembered; the user's cache folder if None.
+        compute: Computes the result. Its errors are not stored.
+        memo: The folder of memos; the user's cache folder if None.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     file = (memo or Path(cache) / "ddoq") / f"{what}-{fingerprint(key)}.json"

@@ -1,4 +1,4 @@
-"""What is published under a name that a user chose, and what may be replaced there."""
+"""Publishing under a name that a user chose, and what may be replaced there."""
 
 import json
 import os
@@ -14,7 +14,7 @@ _RUN_FILES = ("recipe.yaml", "results.csv", "summary.json", "report.html", RUN_L
 
 
 def publish(folder: Path, kind: str, fill: Callable[[Path], object]) -> None:
-    """Publish what `fill` writes into a workspace under a name that the user chose."""
+    """Publish the files that `fill` writes under a name that the user chose."""
     refuse_foreign(folder, kind)
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -26,11 +26,11 @@ def publish(folder: Path, kind: str, fill: Callable[[Path], object]) -> None:
 
 
 def refuse_foreign(folder: Path, kind: str) -> None:
-    """Refuse to replace anything but an empty folder or what was published as the same kind."""
+    """Refuse to replace anything but an empty folder or one that was published as this kind."""
     try:
         wrong = _foreign(folder, kind)
     except OSError:
-        return  # A place that cannot be looked at is refused where it is to be written to.
+        return  # A place that cannot be read is refused when it is written to.
     if wrong:
         raise UsageError(
             f"{folder} {wrong}; it would be replaced by {kind}",
@@ -39,7 +39,7 @@ def refuse_foreign(folder: Path, kind: str) -> None:
 
 
 def _foreign(folder: Path, kind: str) -> str | None:
-    """Say what of a folder's content would be lost if it was replaced."""
+    """Say which content of a folder would be lost if it were replaced."""
     if not folder.is_dir():
         return "is no folder" if folder.exists() or folder.is_symlink() else None
     if not any(folder.iterdir()):
@@ -49,7 +49,7 @@ def _foreign(folder: Path, kind: str) -> str | None:
         listed, own = [Path(name) for name in manifest["files"]], manifest.get("kind")
         own = own or manifest["stage"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "holds what ddoq did not publish"
+        return "holds files that ddoq did not publish"
     if own != kind:
         return f"holds {own}"
     known = {Path(MANIFEST), *listed, *(place for name in listed for place in name.parents)}
@@ -58,7 +58,7 @@ def _foreign(folder: Path, kind: str) -> str | None:
 
 
 def refuse_foreign_run(folder: Path) -> None:
-    """Refuse to write a run's files over those of somebody else."""
+    """Refuse to overwrite files that are not a run's."""
     refuse_foreign(folder / "synthetic", "synthetic set")
     present = [name for name in _RUN_FILES if os.path.exists(folder / name)]
     if present and not _is_run(folder):
@@ -69,7 +69,7 @@ def refuse_foreign_run(folder: Path) -> None:
 
 
 def _is_run(folder: Path) -> bool:
-    """Say whether a run was opened in a folder: its log tells."""
+    """Say whether a run was opened in a folder. Its log shows this."""
     try:
         with (folder / RUN_LOG).open(encoding="utf-8") as stream:
             return "event" in json.loads(stream.readline())

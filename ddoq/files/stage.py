@@ -7,37 +7,37 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Stage:
-    """A kind of cached result. Whoever makes it owns its version.
+    """A kind of cached result. The code that makes it owns its version.
 
-    A stage's key holds the settings of what it is made from; `after` names the stages whose code
-    it depends on, so that a new version of one of them gives it a new key, too.
+    A stage's key holds the settings of what it is made from. `after` names the stages whose code
+    it depends on. A new version of one of them gives this stage a new key too.
     """
 
     name: str
     version: int = 0
-    """Raise it when a change of the code changes the result."""
+    """The version of the code. Raise it when a change of the code changes the result."""
     after: "tuple[Stage, ...]" = ()
 
     def versioned(self, key: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a key with the versions of the code behind the result."""
+        """Return a key with the versions of the code that the result depends on."""
         return {"version": [*(s.version for s in self.after), self.version], **key}
 
     def part(self, name: str) -> "Stage":
-        """Return a stage of the same code, in a folder of its own within this one's."""
+        """Return a stage of the same code, whose folder lies within this one's."""
         return Stage(f"{self.name}/{name}", self.version, self.after)
 
 
-# The weights that a run trains itself; `pretrain/teacher` is one part of it.
+# The weights that a run trains itself, in parts such as `pretrain/teacher`.
 PRETRAIN = Stage("pretrain", 3)
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A stage that a set stands on, for a plan to name and count."""
+    """A stage that a set depends on, which a plan names and counts."""
 
     stage: Stage
     key: Mapping[str, Any]
     what: str = ""
-    """How the plan calls it; the stage's name if nothing is said."""
+    """Its name in the plan, by default the stage's name."""
     needs: str = ""
-    """What it has to do; the number of sets and their images if nothing is said."""
+    """The work to do, by default the number of sets and their images."""

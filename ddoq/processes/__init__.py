@@ -1,1 +1,1 @@
-"""Processes: ranks and how they agree and end, signals, forks, memory."""
+"""Processes: ranks, how they agree and end, signals, forks, and memory."""

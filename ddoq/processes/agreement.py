@@ -1,4 +1,4 @@
-"""How do all ranks of a training do the same after the same step, whichever of them asks for it?"""
+"""The agreement of a training's ranks: all do the same after the same step, whoever asks."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 class Agreement:
-    """The largest of the ranks' wishes of each step, known after the next one.
+    """The largest of the ranks' wishes at each step. It is known after the next step.
 
-    It travels on the host while the ranks compute, so none of them waits for it.
+    It is exchanged on the host while the ranks compute, so no rank waits for it.
     """
 
     def __init__(self, world: World) -> None:
@@ -20,7 +20,7 @@ class Agreement:
         self._work: Any = None
 
     def after_step(self, wish: int) -> int:
-        """Tell the others a wish, or 0; return what was agreed on, the same on every rank."""
+        """Send a wish, or 0, to the others. Return what was agreed on, the same on every rank."""
         if self._world.size == 1:
             return wish
         import torch
@@ -34,7 +34,7 @@ class Agreement:
         return agreed
 
     def settle(self) -> int:
-        """Return what was agreed on last, and is not known yet."""
+        """Return the last agreement, which is not known yet."""
         if self._sent is None:
             return 0
         self._work.wait()

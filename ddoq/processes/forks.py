@@ -1,8 +1,8 @@
-"""How is work spread over processes of this machine?
+"""Work in several processes of this machine.
 
 `finished` waits for the jobs of any pool and leaves no process behind. `side_by_side` does small
-jobs in forked processes of one thread each: many small operations gain more from that than from
-threads inside each, and what is mapped or in memory already need not be sent.
+jobs in forked processes of one thread each. Many small operations gain more from this than from
+threads, and what is mapped or in memory need not be sent.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ from ddoq.errors import ResourceError
 T = TypeVar("T")
 R = TypeVar("R")
 
-# What a process has to save its state in, when the others end.
+# The seconds that a process has to save its state, when the others end.
 _SAVING_SECONDS = 10.0
 
-# Of prctl(2).
+# A number of prctl(2).
 _DEATH_SIGNAL = 1
 
-# What a forked process does, set in it alone.
+# The job of a forked process. It is set only there.
 _job: Callable[[int], Any] | None = None
 
 
@@ -44,7 +44,7 @@ def cores() -> int:
 
 
 def follow(parent: int) -> None:
-    """End this process soon after its parent has ended."""
+    """End this process soon after its parent ends."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -59,8 +59,8 @@ def finished(
 ) -> Generator[R]:
     """Start jobs, yield their results as they come, and end the pool's processes.
 
-    On an error or an interrupt the queue is dropped and the processes are ended by SIGTERM, which
-    lets a training save its state, then by SIGKILL. What they write must bear it.
+    On an error or an interrupt the queue is dropped, and the processes get SIGTERM, which lets a
+    training save its state, and then SIGKILL. What they write must withstand this.
     """
     before = set(multiprocessing.active_children())
     seconds = _SAVING_SECONDS
@@ -69,14 +69,14 @@ def finished(
             yield done.result()
         seconds = 0.0
     except BrokenProcessPool as error:
-        raise ResourceError("a worker process died, perhaps for want of memory", remedy) from error
+        raise ResourceError("a worker process died, perhaps for lack of memory", remedy) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         _end(set(multiprocessing.active_children()) - before, seconds)
 
 
 def _end(processes: Iterable[BaseProcess], seconds: float) -> None:
-    """End processes, which have some time to do it themselves."""
+    """End processes. They first have some seconds to end by themselves."""
     until = time.monotonic() + seconds
     for process in processes if seconds else ():
         process.terminate()
@@ -88,9 +88,9 @@ def _end(processes: Iterable[BaseProcess], seconds: float) -> None:
 def side_by_side(work: Callable[[T], R], items: Sequence[T], *, processes: int) -> Generator[R]:
     """Yield what `work` returns for each item, in any order.
 
-    With more than one process the work is done in forks of this one, on one thread each; it may
-    change nothing here, must not use a GPU, and must return what can be pickled. Systems that
-    cannot fork, or not safely, take one item after another.
+    With more than one process, the work is done in forks of this one, on one thread each. It must
+    not use a GPU and must return what can be pickled; its changes to memory are lost. Systems that
+    cannot fork safely take one item after another.
     """
     processes = min(processes, len(items))
     if processes < 2 or sys.platform != "linux":
@@ -100,7 +100,7 @@ def side_by_side(work: Callable[[T], R], items: Sequence[T], *, processes: int) 
     def job(number: int) -> R:
         return work(items[number])
 
-    # A fork is given these as they are.
+    # A fork inherits these as they are.
     fork = multiprocessing.get_context("fork")
     pool = ProcessPoolExecutor(processes, fork, _begin, (os.getpid(), job))
     remedy = "run it again with threads=1; what is finished is kept"
@@ -109,14 +109,14 @@ def side_by_side(work: Callable[[T], R], items: Sequence[T], *, processes: int) 
 
 def _submit(pool: ProcessPoolExecutor, number: int) -> list["Future[Any]"]:
     with warnings.catch_warnings():
-        # Threads of torch and of a progress bar live on in the parent only; nothing that a child
-        # does waits for them.
+        # Threads of torch and of a progress bar exist only in the parent. Nothing that a child does
+        # waits for them.
         warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
         return [pool.submit(_do, i) for i in range(number)]
 
 
 def _begin(parent: int, job: Callable[[int], Any]) -> None:
-    """Use one thread, leave signals and the terminal to the parent, and die with it."""
+    """Use one thread, leave signals and the terminal to the parent, and end with it."""
     global _job
     _job = job
     with contextlib.suppress(OSError, AttributeError):
@@ -125,7 +125,7 @@ def _begin(parent: int, job: Callable[[int], Any]) -> None:
         os._exit(143)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # A live progress bar's stand-ins have locks, which its thread may have held at the fork.
+    # A live progress bar replaces the streams by ones with locks, which may be held at the fork.
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     torch.set_num_threads(1)
     threadpool_limits(1)

@@ -1,7 +1,7 @@
-"""Memory of this process: what was freed is kept for the next tensor, and peaks are measured.
+"""Memory of this process: freed memory is kept for the next tensor, and peaks are measured.
 
-glibc gives large blocks back to the system when they are freed, and the next tensor of the same
-size pays for every page anew: on a CPU up to half of the time of a small network's training.
+glibc returns large blocks to the system when they are freed, and the next tensor of the same size
+pays for every page again. On a CPU this is up to half of the time of a small network's training.
 """
 
 import contextlib
@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-# Numbers of mallopt(3).
+# Parameter numbers of mallopt(3).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-# The largest block that glibc takes from its heap, and what it may keep of the heap.
+# The largest block that glibc takes from its heap, and how much of the heap it may keep.
 _LARGEST_BLOCK = 32 * 2**20
 _KEPT = 512 * 2**20
 
 
 def keep_freed() -> bool:
-    """Keep up to half a gigabyte of freed memory in this process; say whether that is possible."""
+    """Keep up to half a gigabyte of freed memory in this process. Say whether this is possible."""
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
@@ -30,19 +30,19 @@ def keep_freed() -> bool:
 
 
 def reset_peak(device: "torch.device") -> None:
-    """Begin to note the most memory that is used at a time from now on."""
+    """Start to record the peak memory from now on."""
     if device.type == "cuda":
         import torch
 
         torch.cuda.reset_peak_memory_stats(device)
     else:
-        # Linux alone knows this; elsewhere the peak is that of the process's whole life.
+        # Only Linux can reset the peak. Elsewhere it is that of the process's whole life.
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_mb(device: "torch.device") -> float:
-    """Return the most memory since `reset_peak`: the GPU's, or the process's on a CPU."""
+    """Return the peak memory since `reset_peak`: the GPU's or, on a CPU, the process's."""
     if device.type == "cuda":
         import torch
 

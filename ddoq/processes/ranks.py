@@ -1,4 +1,4 @@
-"""How do the ranks of a run end together? None is left, and none waits for one that is gone."""
+"""The common end of a run's ranks: none is left behind, and none waits for one that is gone."""
 
 import contextlib
 import os
@@ -9,18 +9,18 @@ from typing import Any
 
 from ddoq.processes import stop
 
-# A rank whose neighbor ended has this long to say itself what is wrong.
+# If another rank ended, a rank has this long to report its own error.
 _GRACE_SECONDS = 5.0
-# Between two looks at the others.
+# The seconds between two checks of the others.
 _LOOK_SECONDS = 0.25
-# A rank that ended so, or by a signal, says what the whole run ends with.
+# If a rank ended with one of these codes, or by a signal, the whole run ends with that code.
 _TELLING = (2, 3, 4, 5, 130, 143)
 
 _fabric: Any = None
 
 
 def follow_launcher() -> None:
-    """End this rank, if another process started it, when that one is gone."""
+    """If another process started this rank, end the rank when that process is gone."""
     from ddoq.processes.forks import follow
 
     if int(os.environ.get("LOCAL_RANK", "0")) > 0 or "TORCHELASTIC_RUN_ID" in os.environ:
@@ -28,17 +28,16 @@ def follow_launcher() -> None:
 
 
 def watch(fabric: Any) -> None:
-    """Watch the ranks that this process starts, from now on."""
+    """Watch the ranks that this process started, from now on."""
     global _fabric
     _fabric = fabric
     threading.Thread(target=_watch, daemon=True, name="ranks").start()
 
 
 def _watch() -> None:
-    """End this rank soon after one that it started has ended before its time.
+    """End this rank soon after a rank that it started has ended too early.
 
-    Lightning's own thread does so too, by killing this one without a word: it is left nothing to
-    watch.
+    Lightning's own thread would kill this one without a message, so it is left no rank to watch.
     """
     while (code := _code()) is None:
         for thread in threading.enumerate() if _started() else []:
@@ -46,7 +45,7 @@ def _watch() -> None:
                 thread._child_processes = []  # type: ignore[attr-defined] # of Lightning's class
         time.sleep(_LOOK_SECONDS)
     if code in (130, 143):
-        # As if the signal had come here. One that has come already is not followed by another.
+        # Act as if the signal had come here, unless one has come already.
         if not stop.asked():
             os.kill(os.getpid(), code - 128)
         return
@@ -63,11 +62,11 @@ def _started() -> list[Any]:
 
 
 def _code() -> int | None:
-    """Return the exit code of a rank that ended before its time, as this one should end too."""
+    """Return the exit code of a rank that ended too early; this rank should end with it too."""
     codes = [c for c in (process.poll() for process in _started()) if c]
     if not codes:
         return None
-    # A negative one is the signal that ended it.
+    # A negative code is the number of the signal that ended the rank.
     code = 128 - codes[0] if codes[0] < 0 else codes[0]
     return code if code in _TELLING else 4
 
@@ -75,13 +74,13 @@ def _code() -> int | None:
 def are_several() -> bool:
     """Say whether this process is one of several ranks.
 
-    After an error in a training Lightning takes WORLD_SIZE out of the environment.
+    After an error in a training, Lightning removes WORLD_SIZE from the environment.
     """
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 or getattr(_fabric, "world_size", 1) > 1
 
 
 def lost(error: Exception) -> int | None:
-    """Return the exit code for an error that says that another rank has ended; None for others."""
+    """Return the exit code for an error that means that another rank has ended; None for others."""
     if not are_several():
         return None
     import torch.distributed as dist
@@ -97,7 +96,7 @@ def lost(error: Exception) -> int | None:
 
 
 def abort(seconds: float = 0.0) -> None:
-    """Take down the ranks that this process started, which have some time to save their state."""
+    """End the ranks that this process started. They have some seconds to save their state."""
     for process in _started():
         process.send_signal(signal.SIGTERM)
     until = time.monotonic() + seconds

@@ -1,8 +1,9 @@
-"""How does a signal end a run? Where its state can be saved, and within half a minute.
+"""The end of a run by a signal: after its state is saved, and within half a minute.
 
-SIGTERM and SIGINT raise `Stopped` where the program is, or, while a training defers them, are only
-noted: it ends itself after the step that it is at. A thread notes them too, at once, even while the
-main one waits inside a library: it ends the process at a second signal, or when time is up.
+SIGTERM and SIGINT raise `Stopped` where the program is. While a training defers them, they are only
+noted, and the training ends itself after its current step. A thread also notes them at once, even
+while the main thread waits inside a library. It ends the process at a second signal, or when time
+is up.
 """
 
 import contextlib
@@ -16,15 +17,15 @@ from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Any, NoReturn
 
-# From the first signal to the end, whatever the main thread is doing.
+# The seconds from the first signal to the end, whatever the main thread is doing.
 SECONDS = 30.0
-# What it has to come out of a library where it has no state to save.
+# The seconds that it has to return from a library, if it has no state to save.
 _REACTING_SECONDS = 3.0
-# Launchers and `timeout` send a signal twice, to a process and to its group: that is one.
+# Launchers and `timeout` send a signal to a process and to its group. These count as one signal.
 _SAME_SECONDS = 0.3
 
 _NUMBERS = (signal.SIGTERM, signal.SIGINT)
-# Added to a number by `ask`: no second signal, whenever it comes.
+# `ask` adds this to a number, which then never counts as a second signal.
 _NOT_COUNTED = 128
 
 
@@ -37,7 +38,7 @@ class Stopped(BaseException):
 
 
 class _Watch:
-    """What this process knows of the signals that it got."""
+    """The signals that this process received."""
 
     def __init__(self, before_end: Callable[[], None], *, raises: bool) -> None:
         self.asked: int | None = None
@@ -47,14 +48,14 @@ class _Watch:
         self._before_end, self._raises = before_end, raises
         self._end, self._begin = socket.socketpair()
         self._begin.setblocking(False)
-        # In the background of a shell, interrupts are ignored.
+        # A shell ignores interrupts in background processes.
         self._handled = [n for n in _NUMBERS if signal.getsignal(n) is not signal.SIG_IGN]
         self._handlers: dict[int, Any] = {n: signal.signal(n, self.handle) for n in self._handled}
         signal.set_wakeup_fd(self._begin.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._listen, daemon=True, name="signals").start()
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Raise in the main thread, the first time and unless a training saves its state first."""
+        """Raise in the main thread the first time, unless a training saves its state first."""
         self.asked = self.asked or number
         if self.is_finishing or not (self._raises or self.deferrals):
             self.end(self.asked)
@@ -62,19 +63,19 @@ class _Watch:
             self.raise_once()
 
     def raise_once(self) -> None:
-        """Raise what was asked for, if anything was and it was not raised yet."""
+        """Raise `Stopped`, if a signal came and it was not raised yet."""
         if self.asked and not self.is_raised:
             self.is_raised = True
             raise Stopped(self.asked)
 
     def ask(self, number: int) -> None:
-        """Note what another rank was asked for; time begins to run here too."""
+        """Note the signal of another rank. The time limit starts here too."""
         if not self.asked:
             self.asked = number
             self._begin.send(bytes([number + _NOT_COUNTED]))
 
     def end(self, number: int) -> NoReturn:
-        """End the process here and now."""
+        """End the process at once."""
         with contextlib.suppress(Exception):
             self._before_end()
         os._exit(128 + number)
@@ -90,7 +91,7 @@ class _Watch:
             received = self._end.recv(1)
             if not received:
                 self._end.close()
-                return  # given up
+                return  # `give_up` closed the other end.
             number, now = received[0], time.monotonic()
             if number % _NOT_COUNTED not in _NUMBERS:
                 continue
@@ -101,20 +102,20 @@ class _Watch:
                 self.end(self.asked)
 
     def _left(self, first: float) -> float:
-        """Return the seconds that are left since a first signal."""
+        """Return the seconds that are left after a first signal."""
         is_saving = self.deferrals or self.is_raised
         return (
             first + (SECONDS if is_saving else min(SECONDS, _REACTING_SECONDS)) - time.monotonic()
         )
 
     def give_up(self, *, in_fork: bool) -> None:
-        """Give the signals back to whoever had them."""
+        """Restore the earlier signal handlers."""
         with contextlib.suppress(ValueError):
             signal.set_wakeup_fd(-1)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._begin.close()
-        if in_fork:  # the thread, which would close it, is not here
+        if in_fork:  # The thread that would close it is not in the fork.
             self._end.close()
 
 
@@ -122,11 +123,11 @@ _watch: _Watch | None = None
 
 
 def install(before_end: Callable[[], None] = lambda: None, *, raises: bool = True) -> None:
-    """Answer signals from now on.
+    """Handle signals from now on.
 
     Args:
         before_end: Called before the process ends at once.
-        raises: Whether `Stopped` is raised where no training defers it; else the process ends.
+        raises: Whether `Stopped` is raised if no training defers it; otherwise the process ends.
     """
     global _watch
     forget()
@@ -134,31 +135,31 @@ def install(before_end: Callable[[], None] = lambda: None, *, raises: bool = Tru
 
 
 def forget(*, in_fork: bool = False) -> None:
-    """Answer no more signals."""
+    """Stop handling signals."""
     global _watch
     if _watch is not None:
         _watch.give_up(in_fork=in_fork)
     _watch = None
 
 
-# A fork has its parent's handlers, and would write to its parent's thread.
+# A fork has its parent's handlers, which would write to the parent's thread.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: forget(in_fork=True))
 
 
 def asked() -> int | None:
-    """Return the signal that this process, or another rank, was asked to end by."""
+    """Return the signal that asked this process, or another rank, to end."""
     return _watch.asked if _watch else None
 
 
 def ask(number: int) -> None:
-    """Note that another rank was asked to end by a signal."""
+    """Note that a signal asked another rank to end."""
     if _watch:
         _watch.ask(number)
 
 
 def now(number: int) -> NoReturn:
-    """Raise what was asked for, here or on another rank; no further signal raises again."""
+    """Raise `Stopped` for a signal here or on another rank. No further signal raises again."""
     ask(number)
     if _watch:
         _watch.is_raised = True
@@ -167,7 +168,7 @@ def now(number: int) -> NoReturn:
 
 @contextlib.contextmanager
 def deferred() -> Generator[None]:
-    """Only note signals in here, where `asked` is looked at; one that is left raises at the end."""
+    """Only note signals within this context, which reads `asked`; a pending one raises after it."""
     if _watch is None:
         yield
         return
@@ -181,6 +182,6 @@ def deferred() -> Generator[None]:
 
 
 def finish() -> None:
-    """End at once at any further signal: what is left is not worth waiting for."""
+    """End at once at any further signal, as the rest is not worth waiting for."""
     if _watch:
         _watch.is_finishing = True

@@ -1,4 +1,4 @@
-"""Which of how many processes is this one, and how do they agree?"""
+"""The world: the ranks of a run, and how they agree."""
 
 import atexit
 import contextlib
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How launchers tell a process which rank it is: names, and beginnings of names.
+# Variables by which launchers tell a process its rank: names, and beginnings of names.
 _OF_A_RANK = frozenset(
     f"{prefix}{name}"
     for prefix in ("", "LOCAL_", "GROUP_", "ROLE_", "NODE_")
@@ -25,9 +25,9 @@ _OF_A_RANK = frozenset(
 ) | {"ROLE_NAME", "MASTER_ADDR", "MASTER_PORT"}
 _OF_A_LAUNCHER = ("TORCHELASTIC_", "SLURM_")
 
-# Ranks that wait look this often whether the others are there: soon at first, then now and then.
+# The seconds between checks for the other ranks: short at first, then longer.
 _FIRST_LOOK, _LAST_LOOK = 0.0005, 0.25
-# The first rank, which has what the others look at, stays so long for them when all is done.
+# Rank 0 holds the store that the others read. At the end it waits this long for them.
 _LEAVING_SECONDS = 60.0
 
 
@@ -35,21 +35,21 @@ class World:
     """The processes of one run; a single one by default.
 
     All ranks are launched once, at the program's start. What only one of them should decide,
-    rank 0 decides and tells the others. Who waits for another looks now and then whether it has
-    come, for hours if need be: a collective call would give up after 30 minutes.
+    rank 0 decides and tells the others. A rank that waits for another checks from time to time, for
+    hours if needed, whether it has come. A collective call would time out after 30 minutes.
     """
 
     def __init__(self, fabric: Any = None, settings: Mapping[str, Any] | None = None) -> None:
         self._fabric = fabric
         self.settings = dict(settings or {})
-        """What a Trainer must be told to live in this world."""
+        """The settings that a Trainer needs to run in this world."""
         self.rank: int = fabric.global_rank if fabric else 0
         self.size: int = fabric.world_size if fabric else 1
         self._device: torch.device | None = fabric.device if fabric else None
         self._store: Any = _meeting_place(fabric) if self.size > 1 else None
         self._meetings = 0
         self.on_host = _host_group(fabric) if self.size > 1 else None
-        """The ranks' connections for tensors of the host; None are the usual ones."""
+        """The ranks' connections for tensors on the host; None for the default ones."""
 
     @property
     def device(self) -> "torch.device":
@@ -60,7 +60,7 @@ class World:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the rank that decides, writes and speaks."""
+        """Whether this is rank 0, which decides, writes and prints."""
         return self.rank == 0
 
     def barrier(self) -> None:
@@ -70,7 +70,7 @@ class World:
         self._meetings += 1
         self._meet(f"meeting {self._meetings}")
         if self.is_first:
-            # All have left the one before.
+            # All ranks have left the previous meeting.
             self._store.delete_key(f"meeting {self._meetings - 1}")
 
     def _meet(self, where: str, most: float = float("inf")) -> None:
@@ -82,7 +82,7 @@ class World:
             arrived = self._store.add(where, 0)
 
     def leave(self) -> None:
-        """Say that nothing more is asked of the others; the first rank goes last."""
+        """Say that this rank needs nothing more of the others. Rank 0 leaves last."""
         if self._store is not None:
             self._meet("left", _LEAVING_SECONDS if self.is_first else 0.0)
 
@@ -105,13 +105,13 @@ class World:
         return values
 
     def alone(self) -> "World":
-        """Return a world of this rank's device and no other."""
+        """Return a world of this rank alone, on its device."""
         world = World()
         world._device = self._device
         return world
 
     def share(self, items: Sequence[T]) -> list[T]:
-        """Return this rank's part of some independent jobs."""
+        """Return this rank's part of independent jobs."""
         return list(items[self.rank :: self.size])
 
 
@@ -120,7 +120,7 @@ _settings: dict[str, Any] = {}
 
 
 def launch(trainer: Mapping[str, Any]) -> World:
-    """Start the processes that a `trainer:` block asks for; once per program."""
+    """Start the processes that a `trainer:` block asks for. A program can do this once."""
     global _world, _settings
     keys = ("accelerator", "devices", "num_nodes", "strategy")
     settings = {**_torchrun(), **{k: trainer[k] for k in keys if k in trainer}}
@@ -137,7 +137,7 @@ def launch(trainer: Mapping[str, Any]) -> World:
 
 
 def _torchrun() -> dict[str, Any]:
-    """Return what torchrun has decided already, if it started this process."""
+    """Return the settings that torchrun has decided, if it started this process."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return {}
     local = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -172,7 +172,7 @@ def _launch(settings: dict[str, Any]) -> World:
     ranks.watch(fabric)
     try:
         fabric.launch()
-    except TypeError as error:  # a strategy whose processes begin in a function, such as ddp_spawn
+    except TypeError as error:  # A strategy whose processes start in a function, such as ddp_spawn.
         raise refused(error) from error
     if fabric.world_size == 1:
         return World(fabric)
@@ -203,7 +203,7 @@ def _host_group(fabric: Any) -> Any:
 
 
 def refused(error: Exception) -> DdoqError:
-    """Return what Lightning says of a `trainer:` block: a wrong setting, or a missing device."""
+    """Return Lightning's error about a `trainer:` block: a wrong setting, or a missing device."""
     cause = "trainer: " + str(error).partition("\n")[0]
     if re.search("not available|no supported|only has|found no", cause, re.IGNORECASE):
         remedy = "leave out trainer.accelerator and devices, or run where there is such a device"
@@ -212,7 +212,7 @@ def refused(error: Exception) -> DdoqError:
 
 
 def _leave(world: World) -> None:
-    """Close the connections of the ranks: threads of gloo that still wait would abort the exit."""
+    """Close the connections of the ranks. Threads of gloo that still wait would abort the exit."""
     import torch.distributed as dist
 
     with contextlib.suppress(Exception):
@@ -222,11 +222,11 @@ def _leave(world: World) -> None:
 
 
 def forget() -> None:
-    """Take this new process out of the world that its parent belongs to."""
+    """Remove this new process from its parent's world."""
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
     for name in [*os.environ]:
         if name in _OF_A_RANK or name.startswith(_OF_A_LAUNCHER):
             del os.environ[name]
-    # Lightning has read it already.
+    # Lightning has already read it.
     rank_zero_only.__dict__["rank"] = 0

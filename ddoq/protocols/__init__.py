@@ -1,1 +1,1 @@
-"""Protocols: what must be equal in two trainings for their numbers to be comparable."""
+"""Protocols: the settings that must be equal for two trainings' numbers to be comparable."""

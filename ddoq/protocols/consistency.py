@@ -1,4 +1,4 @@
-"""Do the settings of a protocol go together? Refused where it is made."""
+"""Checks that a protocol's settings fit together, made when it is constructed."""
 
 import dataclasses
 from typing import TYPE_CHECKING
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from ddoq.protocols.protocol import Protocol
 
 _DSA = ("color", "crop", "cutout", "flip", "scale", "rotate")
-# What is done to images as such.
+# Settings that change images.
 _OF_IMAGES = (
     *("patches", "crop", "flip", "jitter", "lighting", "dsa", "mix", "test_margin", "any_size"),
 )
-# What reads which labels.
+# The losses that read each kind of labels.
 _LOSSES = {"hard": ("ce",), "soft": ("soft_ce", "kl", "mse_ce", "gift"), "targets": ("mse",)}
 
 
@@ -35,7 +35,7 @@ def _refuse_labels(protocol: "Protocol") -> None:
         raise UsageError(
             f"protocol {protocol.id}: label_keep, label_dtype and label_top_k with "
             f"labels={protocol.labels}",
-            "they are about a teacher's soft labels: leave them out",
+            "they apply to a teacher's soft labels only: leave them out",
         )
     keeps_none = protocol.label_top_k is not None and protocol.label_top_k < 1
     if protocol.temperature <= 0 or keeps_none or not 0 < protocol.label_keep <= 1:
@@ -94,7 +94,7 @@ def _refuse_augmentation(protocol: "Protocol") -> None:
 
 
 def refuse_modality(protocol: "Protocol", modality: str) -> None:
-    """Refuse what a protocol does to images, where the data are something else."""
+    """Refuse a protocol that changes images, if the data are not images."""
     usual = {f.name: f.default for f in dataclasses.fields(protocol)}
     done = [k for k in _OF_IMAGES if getattr(protocol, k) != usual[k]]
     done += ["uses_hints"] if "tiles" in protocol.uses_hints else []

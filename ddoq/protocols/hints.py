@@ -1,4 +1,4 @@
-"""What may a set bring along for a protocol to take in place of its own setting?"""
+"""Hints: settings that belong to a set, which a protocol may use in place of its own."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -6,22 +6,22 @@ from typing import Any
 
 from ddoq.errors import DataError
 
-# What each is, in words.
+# The accepted values of each hint, in words.
 HINTS = {
     "lr": "a learning rate above 0, or a list of them, one for each stage",
-    "tiles": "a whole number of at least 1: each image is so many rows and columns of smaller ones",
+    "tiles": "a whole number of at least 1: an image has so many rows and columns of smaller ones",
     "stages": "a whole number of at least 1",
     "ridge": "a number above 0",
 }
 
 
 def refuse_hints(hints: Mapping[str, Any]) -> None:
-    """Refuse hints that no protocol knows, and values that they cannot have."""
+    """Refuse unknown hints, and values that a hint cannot have."""
     for name, value in hints.items():
         if name not in HINTS:
             raise DataError(
                 f"there is no hint {name!r}",
-                f"a set may carry {', '.join(HINTS)}; what else is known of it is provenance",
+                f"a set may carry {', '.join(HINTS)}; anything else about it belongs in provenance",
             )
         if not _fits(name, value):
             raise DataError(f"the hint {name} is {value!r}", f"give {HINTS[name]}")

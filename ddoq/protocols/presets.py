@@ -1,7 +1,7 @@
-"""The protocols of the field, and a small one: what a number must name to be compared.
+"""The protocols of the field, and a small one. A number must name its protocol to be compared.
 
-Figures are those of the public code: SRe2L, CDA, RDED, EDC, Minimax Diffusion, RethinkDC, DC.
-Where ours differ, `deviations` names the field, or says what no field does.
+The values are those of the public code: SRe2L, CDA, RDED, EDC, Minimax Diffusion, RethinkDC, DC.
+If ours differs, `deviations` names the field, or describes what no field can express.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ _SMALL = Protocol(
     crop=[0.5, 1.0],
 )
 
-# What all that descends from FKD has in common.
+# Deviations that all protocols derived from FKD share.
 _OF_FKD = (
     "evaluations=30: the sources measure after epochs 1, 11, ..., 291 and 300, ours at 31 even "
     "steps, most of them within an epoch; label_dtype=float32: they store labels in float16, and "
@@ -70,8 +70,8 @@ _RETHINK = dataclasses.replace(
 
 _RETHINK_HARD: dict[str, Any] = {"labels": "hard", "loss": "ce", "mix": "none", "temperature": 1.0}
 
-# Rates of RDED's script for other students than its ResNets and ConvNets, by torchvision's and
-# timm's names.
+# Learning rates in RDED's script for students other than its ResNets and ConvNets, by
+# torchvision's and timm's names.
 _RDED_RATES = {
     "vgg11": 5e-4,
     "efficientnet_b0": 2e-3,
@@ -120,7 +120,7 @@ _RDED = Protocol(
         Rule({"batch_size": 20}, images_per_class=(0, 9), classes=(100, None)),
         # Tiny-ImageNet.
         Rule({"batch_size": 100}, classes=(200, 200), image_size=(64, 64)),
-        # The source's factor is 1 for CIFAR and Tiny-ImageNet: whole images, in one piece.
+        # The source's factor is 1 for CIFAR and Tiny-ImageNet: images are not cut into pieces.
         Rule({"patches": 1, "crop": None}, image_size=(0, 64)),
     ),
 )
@@ -204,7 +204,7 @@ _DC = Protocol(
     "its ResNets have instance norm as its ConvNet does: student={name: resnet, norm: instance}",
     labels="hard",
     loss="ce",
-    # The source counts them from 0 to 1000, and lowers the rate after number 501.
+    # The source counts epochs from 0 to 1000, and lowers the rate after number 501.
     epochs=1001,
     batch_size=256,
     optimizer="sgd",
@@ -240,5 +240,5 @@ PRESETS: dict[str, Protocol] = {
 
 
 def preset(name: str, **changes: Any) -> Protocol:
-    """Return a named preset; any change becomes part of its id."""
+    """Return a named preset. Any change becomes part of its id."""
     return PRESETS[name].change(**changes)

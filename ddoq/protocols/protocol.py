@@ -1,4 +1,4 @@
-"""What must be equal in two trainings for their numbers to be comparable?"""
+"""Protocols: everything that must be equal for two trainings' numbers to be comparable."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _AUGMENTATION = (
     *("patches", "crop", "flip", "jitter", "lighting", "dsa", "mix", "mix_alpha", "mix_per"),
     "pixels",
 )
-# What the images of a step, and what is kept of their soft labels, depend on.
+# Settings that affect the images of a step and their stored soft labels.
 _LABELED = (
     *("steps", "epochs", "batch_size", "weights", "image_size", "patches", "crop", "flip"),
     *("jitter", "lighting", "dsa", "mix", "mix_alpha", "mix_per", "pixels", "temperature"),
@@ -23,17 +23,17 @@ _LABELED = (
 
 @dataclass(frozen=True)
 class Rule:
-    """Settings that a protocol has for sets of some sizes; of several that apply the last wins."""
+    """Settings of a protocol for sets of some sizes. If several rules apply, the last one wins."""
 
     settings: dict[str, Any]
     images_per_class: tuple[int, int | None] = (0, None)
-    """From and to, both included; null is no limit."""
+    """The least and the greatest, both included; null is no limit."""
     classes: tuple[int, int | None] = (0, None)
     image_size: tuple[int, int | None] = (0, None)
     """In pixels."""
 
     def applies(self, images_per_class: int, num_classes: int, image_size: int) -> bool:
-        """Say whether a set of this size is meant."""
+        """Say whether the rule applies to a set of this size."""
         found = (
             (images_per_class, self.images_per_class),
             (num_classes, self.classes),
@@ -47,7 +47,7 @@ def _ruled(rules: tuple[Rule, ...]) -> set[str]:
 
 
 def _shown(value: Any) -> Any:
-    """Return a component's block as it stands in an id, and anything else as it is."""
+    """Return a component's block in the form of an id, and anything else as it is."""
     if not isinstance(value, dict) or "name" not in value:
         return value
     settings = ", ".join(f"{k}={v}" for k, v in value.items() if k != "name")
@@ -56,18 +56,18 @@ def _shown(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """Everything about a training that belongs to the measurement, not to the method.
+    """The settings of a training that belong to the measurement, not to the method.
 
-    The length is `steps` (optimizer updates) or `epochs`, exactly one of them. Every result
-    carries `id`: the preset's name and each field that was changed.
+    The length is given by exactly one of `steps` (optimizer updates) and `epochs`. Every result
+    carries `id`: the preset's name and each changed field.
     """
 
     id: str
     source: str
     deviations: str = ""
     labels: Literal["soft", "hard", "targets"]
-    """A teacher's, the set's classes, or the set's targets: of a set without, its labels as one-hot
-    vectors whose mean is zero."""
+    """A teacher's labels, the set's classes, or the set's targets. If a set has no targets, they
+    are its labels as one-hot vectors minus their mean."""
     loss: Literal["soft_ce", "kl", "mse_ce", "gift", "ce", "mse"]
     temperature: float = 1.0
     steps: int | None = None
@@ -76,31 +76,31 @@ class Protocol:
     optimizer: Literal["adamw", "sgd"]
     lr: float
     lr_of: dict[str, float] = field(default_factory=dict[str, float])
-    """Learning rates of single students, by name."""
+    """Learning rates of particular students, by name."""
     weight_decay: float
     decay_vectors: bool = False
-    """Whether biases, the parameters of norms, and embeddings are decayed too."""
+    """Whether weight decay applies to biases, norms' parameters and embeddings too."""
     momentum: float = 0.9
     schedule: Literal["cosine", "half_cosine", "linear", "step", "constant"] = "cosine"
-    """`half_cosine` ends at half of the rate, where a cosine of twice the length is."""
+    """`half_cosine` is the first half of a cosine schedule, which ends at half of the rate."""
     schedule_per: Literal["step", "epoch"] = "step"
     last_factor: float = 0.0
-    """What `linear` ends at, as a share of the rate."""
+    """The factor of the rate at the end of `linear`."""
     milestones: list[float] = field(default_factory=lambda: [2 / 3, 5 / 6])
     decay: float = 0.2
     warmup: float = 0.0
     ema: float = 0.0
     """The decay per step of a running mean of the weights; 0 keeps none."""
     second_forward: bool = False
-    """Pass the images of a step, mixed as they are, through the training network twice: batch
-    statistics move twice, the gradient is that of one pass."""
+    """Pass the mixed images of a step through the training network twice. Batch statistics are
+    updated twice, the gradient is that of one pass."""
     image_size: int | None = None
     any_size: bool = False
-    """Take sets whose images are of another size than the test images, and resize them."""
+    """Accept sets whose images differ in size from the test images, and resize them."""
     test_margin: bool = False
     """Resize test images to 8/7 of their size and crop the center, as 256 to 224."""
     patches: int = 1
-    """Cut into this many columns and rows, each dealt anew: RDED's ShufflePatches."""
+    """Cut images into this many columns and rows, and shuffle each: RDED's ShufflePatches."""
     crop: list[float] | None = None
     flip: bool = False
     jitter: float = 0.0
@@ -114,55 +114,55 @@ class Protocol:
     """`pil` crops, resizes and flips image by image as Pillow does, in 8 bits."""
     weights: Literal["loss", "sampler"] = "loss"
     label_keep: float = 1.0
-    """Train on this share of the steps, drawn at random and repeated: pruned soft labels."""
+    """Prune soft labels: train on this share of the steps, drawn at random and repeated."""
     label_dtype: Literal["float32", "float16", "int8"] = "float32"
     label_top_k: int | None = None
     """Keep the largest logits of each label, and the sum of the others' probabilities."""
     reported: Literal["last", "best", "ema"] = "last"
-    """`best` is the best of the evaluations on the measured images: it selects on them."""
+    """`best` is the best evaluation on the measured images, so it selects on these."""
     evaluations: int = 0
-    """How often the network is measured while it trains, the end not counted."""
+    """How often the network is measured during training, not counting the end."""
     evaluate_after: float = 0.0
     """The share of the training after which these evaluations begin."""
     evaluator: dict[str, Any] = field(default_factory=lambda: {"name": "train"})
-    """What turns a set into numbers; another one than `train` need not train."""
+    """What turns a set into numbers. Evaluators other than `train` need not train."""
     uses_hints: list[Literal["lr", "tiles"]] = field(default_factory=list[Literal["lr", "tiles"]])
-    """What is taken from a set that brings it along: its learning rate, for all students, and that
-    its images are to be cut into tiles first."""
+    """The hints to use of a set that has them: its learning rate, for all students, and the tiles
+    into which its images are cut first."""
     rules: tuple[Rule, ...] = ()
     origin: "Protocol | None" = field(default=None, repr=False, compare=False)
-    """The protocol that this one was changed from, by `change`."""
+    """The protocol from which `change` made this one."""
 
     def __post_init__(self) -> None:
         refuse_settings(self)
 
     @property
     def compresses_labels(self) -> bool:
-        """Whether the soft labels are other than the teacher's full output at every step."""
+        """Whether the soft labels differ from the teacher's full output at every step."""
         return self.label_keep < 1 or self.label_dtype != "float32" or self.label_top_k is not None
 
     @property
     def augments(self) -> bool:
-        """Whether a student sees other images than those of the set."""
+        """Whether a student sees images that differ from those of the set."""
         return bool(self.crop or self.flip or self.jitter or self.lighting or self.dsa) or (
             self.mix != "none" or self.patches > 1
         )
 
     def is_unaugmented(self, other: "Protocol") -> bool:
-        """Say whether this is another protocol without its augmentation, and else the same."""
+        """Say whether this protocol is the other one without its augmentation."""
         own, others = self.key(), other.key()
         rest = own.keys() - set(_AUGMENTATION)
         is_else_equal = self.rules == other.rules and all(own[k] == others[k] for k in rest)
         return other.augments and not self.augments and is_else_equal
 
     def change(self, **changes: Any) -> "Protocol":
-        """Return this protocol with some fields changed, and an id that says so.
+        """Return this protocol with some fields changed, and an id that names them.
 
-        What is changed holds for sets of every size.
+        The changes hold for sets of every size.
         """
         origin = self.origin or self
         if "lr" in changes and "lr_of" not in changes:
-            # A rate that is given holds for all students.
+            # A given rate holds for all students.
             changes["lr_of"] = {}
         rules = tuple(
             dataclasses.replace(r, settings=left)
@@ -180,7 +180,7 @@ class Protocol:
         return dataclasses.replace(changed, id=origin.id + "".join(marks))
 
     def on(self, images_per_class: int, num_classes: int, image_size: int = 224) -> "Protocol":
-        """Return what this protocol is for a set of this size: its rules applied."""
+        """Return this protocol for a set of this size, with its rules applied."""
         settings = {
             k: v
             for rule in self.rules
@@ -190,7 +190,7 @@ class Protocol:
         return dataclasses.replace(self, rules=(), **settings)
 
     def hinted(self, hints: Mapping[str, Any]) -> "Protocol":
-        """Return what this protocol is for a set with these hints: those it uses are resolved."""
+        """Return this protocol for a set with these hints, with those that it uses resolved."""
         if "lr" not in self.uses_hints or "lr" not in hints:
             return self
         lr = hints["lr"]
@@ -198,7 +198,7 @@ class Protocol:
             raise UsageError(
                 f"protocol {self.id} uses a set's learning rate, but this set has {len(lr)}, one "
                 "for each of its stages",
-                "take lr out of uses_hints: there is one training, by one rate",
+                "remove lr from uses_hints: there is one training, with one rate",
             )
         return dataclasses.replace(self, lr=float(lr), lr_of={})
 
@@ -210,13 +210,13 @@ class Protocol:
         return self.epochs * max(1, -(-num_images // self.batch_size))
 
     def key(self) -> dict[str, Any]:
-        """Return the settings that decide on a training's outcome, as plain data.
+        """Return the settings that determine a training's outcome, as plain data.
 
-        Which hints are used is none of them: what they come to is.
+        They include the values that hints resolve to, but not which hints are used.
         """
         plain = dataclasses.asdict(self)
         return {k: v for k, v in plain.items() if k not in (*_NOT_SETTINGS, "uses_hints")}
 
     def label_key(self) -> dict[str, Any]:
-        """Return the settings that decide on what is labeled at each step, and how it is kept."""
+        """Return the settings that determine what is labeled at each step, and how it is kept."""
         return {k: v for k, v in self.key().items() if k in _LABELED}

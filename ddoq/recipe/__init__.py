@@ -1,4 +1,4 @@
-"""What a run is asked to do: its description, how it is read, and which components there are."""
+"""Recipes, the descriptions of runs: their reading, their checks, and the components they name."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ _SCHEMA = ("Evaluation", "Recipe")
 
 
 def __getattr__(name: str) -> Any:
-    """Fetch a name when it is first used: the modules beside this one need no OmegaConf."""
+    """Import a name when it is first used: the other modules here do not need OmegaConf."""
     if name not in __all__:
         raise AttributeError(f"module 'ddoq.recipe' has no attribute {name!r}")
     home = "schema" if name in _SCHEMA else "reading"

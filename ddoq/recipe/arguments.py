@@ -1,7 +1,7 @@
-"""Command lines of `key=value`: how a pair is read, and what commands without a recipe take.
+"""Command lines of `key=value`: reading a pair, and the schemas of commands without a recipe.
 
-A command's schema is a frozen dataclass: its fields are the keys, their types say how a value is
-read, and `__post_init__` refuses what cannot be meant, with a `UsageError`.
+A command's schema is a frozen dataclass. Its fields are the keys, their types say how a value is
+read, and `__post_init__` refuses invalid combinations with a `UsageError`.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def pair(argument: str, remedy: str = "write for example seed=1") -> tuple[str, str]:
-    """Take an argument apart into its key and its value."""
+    """Split an argument into its key and its value."""
     key, equals, value = argument.partition("=")
     if not equals or not key:
         raise UsageError(f"{argument!r} is not key=value", remedy)
@@ -25,7 +25,7 @@ def pair(argument: str, remedy: str = "write for example seed=1") -> tuple[str, 
 
 
 def read(schema: type[T], argv: list[str], command: str) -> T:
-    """Return what `argv` asks of `command`, the other keys at their defaults."""
+    """Read the settings of `command` from `argv`. Keys that are not given keep their defaults."""
     types, takes = get_type_hints(schema), _takes(schema, command)
     given: dict[str, Any] = {}
     for key, value in [pair(argument, takes) for argument in argv]:

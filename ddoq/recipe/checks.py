@@ -1,4 +1,4 @@
-"""Is a merged recipe one that can run? Every block against its component's signature."""
+"""Checks of a merged recipe: every block is checked against its component's signature."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 _TRAINER = "lightning.pytorch.trainer.trainer:Trainer"
 
 
-# Whole networks in other precisions would meet images and teachers in single.
+# Other precisions convert the whole network, but images and teachers stay in single precision.
 _PRECISIONS = ("32-true", "32", "bf16-mixed", "16-mixed", "bf16", "16")
 
-# Settings of Lightning's Trainer that the program makes itself.
+# Settings of Lightning's Trainer that the program sets itself.
 _OWNED = (
     "max_epochs",
     "min_epochs",
@@ -44,7 +44,7 @@ _OWNED = (
 )
 
 
-# Fields of `evaluation` that hold components, each a row or several of the table.
+# Fields of `evaluation` that hold components. Each component adds one or more rows to the table.
 _ROWS = {
     "distillers": "distiller",
     "decoders": "decoder",
@@ -61,7 +61,7 @@ _CHOICES = {
 
 
 def as_block(place: str, value: Any, kind: str) -> Block:
-    """Return the long form of a block; a bare name stands for one without settings."""
+    """Return the long form of a block. A bare name stands for a block without settings."""
     if isinstance(value, str):
         return {"name": value}
     if not isinstance(value, dict):
@@ -80,7 +80,7 @@ def _is_one(value: Any) -> bool:
 
 
 def checked(recipe: "Recipe") -> "Recipe":
-    """Complete every block of a merged recipe, refusing what its component does not take."""
+    """Complete every block of a merged recipe; refuse settings that its component does not take."""
     for kind in SINGLE:
         setattr(recipe, kind, complete(KINDS, kind, getattr(recipe, kind)))
     for plural, kind in PLURAL.items():
@@ -92,7 +92,7 @@ def checked(recipe: "Recipe") -> "Recipe":
         if not blocks:
             raise UsageError(f"{plural}=[]: there is nothing to measure", "name one or more")
         if any(b in blocks[:i] for i, b in enumerate(blocks)):
-            raise UsageError(f"{plural}: one is named twice", "name each of them once")
+            raise UsageError(f"{plural}: one is named twice", "name each once")
     _check_quoted(recipe.evaluation.quoted)
     _check_rows(recipe)
     _check_pretrain(recipe)
@@ -104,7 +104,7 @@ def _check_trainer(settings: Block) -> None:
     owned = [k for k in settings if k in _OWNED or k.startswith("limit_")]
     if owned:
         raise UsageError(
-            f"trainer.{owned[0]}: how long and on what is trained is the protocol's to say",
+            f"trainer.{owned[0]}: the protocol decides how long and on what students train",
             "change the protocol, for example 'protocol=[{name: small, steps: 500}]'",
         )
     precision = str(settings.get("precision", "32-true"))
@@ -130,7 +130,7 @@ def _check_rows(recipe: "Recipe") -> None:
     for field, kind in _ROWS.items():
         place = f"evaluation.{field}"
         blocks = [as_block(place, b, kind) for b in getattr(settings, field)]
-        # `uniform` is the method with other weights, which is no distiller.
+        # `uniform` is no distiller, but the method with other weights.
         done = [
             b
             if field == "baselines" and b == {"name": "uniform"}
@@ -143,7 +143,7 @@ def _check_rows(recipe: "Recipe") -> None:
         settings.full_protocol = complete(KINDS, "protocol", settings.full_protocol, place=place)
     if settings.choose and settings.split == "val":
         raise UsageError(
-            "evaluation.choose=true with split=val: the images that choose would measure, too",
+            "evaluation.choose=true with split=val would choose and measure on the same images",
             "leave one of them out",
         )
     for field, known in _CHOICES.items():
@@ -159,7 +159,7 @@ def _check_quoted(numbers: list[Any]) -> None:
         is_whole = isinstance(number, dict) and needed <= number.keys()
         if not is_whole or not 0 <= number["top1"] <= 1:
             raise UsageError(
-                f"evaluation.quoted: {number} is not a number to quote",
+                f"evaluation.quoted: {number} is not a quotable number",
                 "give {distiller: ..., student: ..., top1: 0.0 to 1.0, protocol: ...}, with the id "
                 "of the protocol that made it",
             )
@@ -169,7 +169,7 @@ def _check_pretrain(recipe: "Recipe") -> None:
     for part in recipe.pretrain:
         if part not in PRETRAINERS:
             raise UsageError(
-                f"pretrain: nothing called {part!r} is trained{nearest(part, PRETRAINERS)}",
+                f"pretrain: {part!r} is not a part that it trains{nearest(part, PRETRAINERS)}",
                 f"it trains {', '.join(PRETRAINERS)}",
             )
     blocks = {part: recipe.pretrain.get(part, {}) for part in PRETRAINERS}
@@ -178,7 +178,7 @@ def _check_pretrain(recipe: "Recipe") -> None:
 
 
 def _with_net(prior: Block, block: Block) -> Block:
-    """Name the network that is trained where a recipe does not: that of its prior."""
+    """Name the network to train if the recipe does not: it is that of the recipe's prior."""
     if prior["name"] not in NETS:
         return block
     net = {"name": prior["name"], **(block.get("net") or {})}
@@ -197,7 +197,7 @@ def _complete_pretrain(part: str, block: Block) -> Block:
 
 
 def refuse_missing(recipe: "Recipe") -> None:
-    """Refuse a recipe in which a component lacks a setting it cannot do without."""
+    """Refuse a recipe in which a component lacks a required setting."""
     blocks = [(k, k, getattr(recipe, k)) for k in SINGLE]
     blocks += [(p, k, b) for p, k in PLURAL.items() for b in getattr(recipe, p)]
     for place, kind, block in blocks:

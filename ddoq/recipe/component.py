@@ -1,8 +1,9 @@
-"""What does a component accept, and how is it made? Read from its source, without importing it.
+"""Components: what they accept, and how they are made.
 
 A component is a class or function named in a table (`name -> "module:Object"`) or by a user
-(`module:Object`). Its signature is its schema: the parameters that the program itself supplies
-(`num_classes`, `autoencoder`, ...) aside, every parameter may be set in a recipe.
+(`module:Object`). Its signature is its schema, and is read from the source without an import.
+A recipe may set every parameter except those that the program supplies (`num_classes`,
+`autoencoder`, ...).
 """
 
 import ast
@@ -19,12 +20,12 @@ from ddoq.recipe.signature import REQUIRED, Signature, accepts, defaults, neares
 
 Block = dict[str, Any]
 
-# Settings that hold a list of blocks, and of which kind these are.
+# Settings that hold a list of blocks, and the kind of these blocks.
 SEVERAL = {"teachers": "teacher"}
 
-# Settings of a distiller that hold another one: where it begins, and what it is wrapped around.
+# Settings of a distiller that hold another one: its starting set, and the one that it wraps.
 ROLES = {"start": "distiller", "base": "distiller"}
-# How many of a role may stand within each other.
+# How deep components of one role may be nested.
 _DEEPEST = {"start": 1, "base": 2}
 
 
@@ -35,9 +36,9 @@ class Kind:
     table: Mapping[str, str]
     supplies: tuple[str, ...] = ()
     presets: Mapping[str, Any] | None = None
-    """Ready-made values behind the table's names; a block may change any of their fields."""
+    """Ready-made values of some of the table's names. A block may change any of their fields."""
     offers: tuple[str, ...] = ()
-    """The attributes that the program uses of what is made."""
+    """The attributes that the program uses of a component of this kind."""
 
     def target(self, kind: str, name: str) -> str:
         """Return the `module:Object` behind a short name."""
@@ -61,9 +62,9 @@ def is_code(name: str) -> bool:
 
 
 def kind_of(kinds: Mapping[str, Kind], owner: str, key: str) -> str | None:
-    """Return of which kind the components are that a setting holds; None where it holds none.
+    """Return the kind of the components that a setting holds, or None if it holds none.
 
-    Roles are a distiller's: a decoder's `start` is a word.
+    Only a distiller has roles: a decoder's `start` is a word.
     """
     named = {**SEVERAL, **(ROLES if owner == "distiller" else {})}
     kind = named.get(key, key)
@@ -110,7 +111,7 @@ def check_settings(
     kind: str = "",
     roles: tuple[str, ...] = (),
 ) -> Block:
-    """Refuse unknown keys, wrong types and missing settings; complete what is nested."""
+    """Refuse unknown keys, wrong types and missing settings, and complete nested blocks."""
     for key, value in block.items():
         is_block = key not in SEVERAL and kind_of(kinds, kind, key) is not None
         _refuse_setting(settable, key, value, is_block=is_block, place=place, target=target)
@@ -135,7 +136,7 @@ def check_settings(
 def _refuse_setting(
     settable: Signature, key: str, value: Any, *, is_block: bool, place: str, target: str
 ) -> None:
-    """Refuse a setting that a component does not take, or a value of another type or range."""
+    """Refuse a setting that a component does not take, or a value of a wrong type or range."""
     if key in settable.parameters:
         annotation = settable.parameters[key][0]
         if not is_block and not accepts(annotation, value):
@@ -154,11 +155,11 @@ def _refuse_setting(
 
 
 def _within(place: str, roles: tuple[str, ...], role: str) -> tuple[str, ...]:
-    """Return the roles down to a component within others, refusing what is nested too deep."""
+    """Return the roles that lead to a nested component, and refuse too deep a nesting."""
     if role not in ROLES:
         return roles
     if roles.count(role) == _DEEPEST[role]:
-        deepest = {"start": "a start has none of its own", "base": "a base may have one, no more"}
+        deepest = {"start": "a start has none itself", "base": "a base has at most one base"}
         raise UsageError(
             f"{place} is a {' of a '.join(reversed(roles))}, and has a {role} itself", deepest[role]
         )
@@ -166,14 +167,14 @@ def _within(place: str, roles: tuple[str, ...], role: str) -> tuple[str, ...]:
 
 
 def _named(block: Any, default: Any) -> Any:
-    """Return a nested block; one without a name changes the default component's settings."""
+    """Return a nested block. Without a name it changes settings of the default component."""
     if isinstance(block, dict) and "name" not in block and isinstance(default, str):
         return {"name": default, **block}
     return block
 
 
 def required(kinds: Mapping[str, Kind], kind: str, block: Block) -> list[str]:
-    """Return the settings that a block must still be given."""
+    """Return the required settings that a block lacks."""
     if kinds[kind].presets:
         return []
     settable = signature(kinds[kind].target(kind, block["name"])).parameters
@@ -182,9 +183,9 @@ def required(kinds: Mapping[str, Kind], kind: str, block: Block) -> list[str]:
 
 
 def build(kinds: Mapping[str, Kind], kind: str, block: Block, **supplied: Any) -> Any:
-    """Make the component of a checked block, handing it what it asks for by name.
+    """Make the component of a checked block, and pass it the supplied values that it names.
 
-    A block within the block is handed over as it is: its owner decides when to make it.
+    A nested block is passed as it is: its owner decides when to make it.
     """
     name = block["name"]
     presets = kinds[kind].presets or {}
@@ -212,13 +213,13 @@ def build(kinds: Mapping[str, Kind], kind: str, block: Block, **supplied: Any) -
 
 
 def _as_annotated(settable: Signature, key: str, value: Any) -> Any:
-    """Give a constructor the tuple it is annotated with; YAML knows only lists."""
+    """Convert a list to the tuple that a constructor is annotated with, as YAML has only lists."""
     annotation = settable.parameters.get(key, (None, None))[0]
     wants_tuple = annotation is not None and "tuple[" in ast.unparse(annotation)
     return tuple(value) if wants_tuple and isinstance(value, list) else value
 
 
 def sources(block: Block) -> list[str]:
-    """Return where a component, and those that it consists of, have their weights from."""
+    """Return the sources of the weights of a component and of those within it."""
     own = [block["source"]] if block.get("source") else []
     return own + [s for key in SEVERAL for member in block.get(key, []) for s in sources(member)]

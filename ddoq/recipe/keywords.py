@@ -12,10 +12,10 @@ from ddoq.recipe.signature import nearest, signature
 
 
 def layer_of(recipe: Recipe, changes: Mapping[str, Any], short: Mapping[str, str]) -> Block:
-    """Return the layer of a recipe that keywords stand for.
+    """Convert keywords to a layer of a recipe.
 
-    A keyword is a key of the recipe, of `evaluation`, or a setting of the recipe's distiller (or of
-    one that the keywords name). Classes and functions stand for their `module:Name`.
+    A keyword is a key of the recipe, a key of `evaluation`, or a setting of the recipe's distiller
+    (or of one that the keywords name). Classes and functions become their `module:Name`.
     """
     named = {short.get(k, k): _plain(k, v) for k, v in changes.items()}
     layer: Block = {k: named.pop(k) for k in list(named) if k in _fields(Recipe)}
@@ -23,7 +23,7 @@ def layer_of(recipe: Recipe, changes: Mapping[str, Any], short: Mapping[str, str
     name = asked if isinstance(asked, str) else asked["name"]
     settings = signature(KINDS["distiller"].target("distiller", name)).parameters
     for key, value in named.items():
-        # `images_per_class` is one number of the distiller, or a list for the whole table.
+        # `images_per_class` is a number for the distiller, or a list for the whole table.
         if key in settings and not (isinstance(value, list) and key in _fields(Evaluation)):
             block: Any = layer.get("distiller", name)
             layer["distiller"] = {**({"name": block} if isinstance(block, str) else block)}
@@ -45,7 +45,7 @@ def _fields(schema: Any) -> list[str]:
 
 
 def _plain(key: str, value: Any) -> Any:
-    """Return a value as a recipe holds it."""
+    """Return a value in the form that a recipe holds."""
     if isinstance(value, Mapping):
         return {str(k): _plain(key, v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -55,7 +55,7 @@ def _plain(key: str, value: Any) -> Any:
     module, name = getattr(value, "__module__", "__main__"), getattr(value, "__qualname__", "")
     if module == "__main__" or not name.isidentifier():
         raise UsageError(
-            f"{key}: {value!r} cannot be named from another process",
-            "give a class or function at the top level of a file of its own, such as mynets.py",
+            f"{key}: {value!r} cannot be imported by another process",
+            "give a class or function at the top level of a separate file, such as mynets.py",
         )
     return f"{module}:{name}"

@@ -1,4 +1,4 @@
-"""Which kinds of component exist, and what does the program supply to each?"""
+"""The kinds of component, and the parameters that the program supplies to each."""
 
 from ddoq.protocols.presets import PRESETS
 from ddoq.recipe.component import Kind
@@ -61,21 +61,21 @@ KINDS: dict[str, Kind] = {
     "evaluator": Kind(EVALUATORS, offers=("measure",)),
 }
 
-# What a component's result depends on beside the libraries that all stages do.
+# Libraries that a component's result depends on, besides those of all stages.
 LIBRARIES = {
     ("solver", "d4m"): ("scikit-learn",),
     ("solver", "faiss"): ("faiss",),
     ("prior", "stable_diffusion"): ("transformers",),
 }
 
-# What `pretrain` makes, in this order: the teacher judges the prior's samples. The fields of a
-# class are the block's schema, its method `train` does the work.
+# What `pretrain` makes, in this order, as the teacher judges the prior's samples. The fields of a
+# class are the block's schema. Its method `train` does the work.
 PRETRAINERS = {
     "autoencoder": "ddoq.autoencoders.pretrain:AutoencoderPretraining",
     "teacher": "ddoq.teachers.pretrain:TeacherPretraining",
     "prior": "ddoq.priors.pretrain:PriorPretraining",
 }
 
-# A recipe's blocks: one of each of these, and lists of the others.
+# A recipe has one block of each SINGLE kind, and a list of each PLURAL kind.
 SINGLE = ("data", "autoencoder", "prior", "distiller", "decoder", "weighting", "teacher")
 PLURAL = {"students": "student", "protocols": "protocol"}

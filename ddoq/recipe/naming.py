@@ -1,4 +1,4 @@
-"""What is a row or a column called? Its component's name, and what sets it apart from others."""
+"""Names of rows and columns: a component's name, and the settings that distinguish it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +9,9 @@ from ddoq.recipe.kinds import KINDS
 
 
 def told_apart(kind: str, block: Block, blocks: Sequence[Block]) -> str:
-    """Return a block's name, with the settings that set it apart from others of the same name.
+    """Return a block's name, with the settings that distinguish it from others of that name.
 
-    A component within the component is named in the same way; what is left at its default there
-    is not said.
+    A nested component is named in the same way, without the settings that have their defaults.
     """
     same = [b for b in blocks if b["name"] == block["name"] and b != block]
     told = {k: v for k, v in block.items() if any(b.get(k) != v for b in same)}
@@ -34,9 +33,9 @@ def _is_block(value: Any) -> bool:
 
 
 def _short(value: Any, others: Sequence[Any] = ()) -> Any:
-    """Return a value without what is only true on this machine: where a folder lies.
+    """Return a value without its parts that hold only on this machine: the places of folders.
 
-    Of a path as much of the end is left as sets it apart from the others.
+    A path is shortened to the shortest end that distinguishes it from the others.
     """
     if isinstance(value, dict):
         return {k: _short(v) for k, v in value.items()}

@@ -1,4 +1,4 @@
-"""Whose error is it? What goes wrong in a user's own code is said with its file and line."""
+"""Errors in a user's own code, reported with its file and line."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ from ddoq.recipe.signature import local_sources
 _REMEDY = "correct that code, which is not ddoq's; debug=true shows the traceback"
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT)
 
-# The files of the plug-ins that this process has imported, and of what they import from beside.
+# The files of the imported plug-ins, and of modules beside them that these import.
 _files: set[str] = set()
 
 
@@ -23,8 +23,8 @@ _files: set[str] = set()
 def blamed(target: str | None = None, component: Any = None) -> Generator[None]:
     """Turn an error in a user's code into one that names the file and line.
 
-    Without a frame of theirs, as when a constructor is called with what it does not take, it is
-    the definition of `component` that is named.
+    If no frame is in the user's code, as when a constructor is called with a wrong argument, the
+    definition of `component` is named.
     """
     if target is not None:
         _files.update(map(str, local_sources(target.partition(":")[0])))
@@ -42,7 +42,7 @@ def blamed(target: str | None = None, component: Any = None) -> Generator[None]:
 
 
 def _line_of(error: BaseException) -> str | None:
-    """Return the innermost line of a user's file that an error came through."""
+    """Return the innermost line of a user's file in an error's traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if os.path.realpath(f.filename) in _files]
     return f"{_shown(own[-1].filename)}:{own[-1].lineno}" if own else None
@@ -56,7 +56,7 @@ def _is_of_the_machine(error: Exception) -> bool:
 def place_of(component: Any) -> str | None:
     """Return the file and line where a function, a class or an object's class is defined.
 
-    A name, `module:Object`, stands for what it names.
+    For a name, `module:Object`, it is the place of that object.
     """
     if isinstance(component, str):
         module, _, name = component.partition(":")
@@ -79,7 +79,7 @@ def _shown(file: str) -> str:
 
 
 def expect(is_right: bool, made_by: Any, what: str, wanted: str, got: Any) -> None:
-    """Refuse what a component returned, naming the line where the component is defined."""
+    """Refuse a wrong return value, and name the line where its component is defined."""
     if not is_right:
         place = f"{place_of(made_by)}: " if place_of(made_by) else ""
         raise UsageError(f"{place}{what} returned {described(got)}", f"return {wanted}")
@@ -93,7 +93,7 @@ def expect_tensor(got: Any, shape: tuple[int, ...], made_by: Any, what: str) -> 
 
 
 def described(value: Any) -> str:
-    """Say what kind of value it is, and of which shape.
+    """Describe a value by its kind and shape.
 
     >>> described(None), described([1, 2])
     ('None', 'a list')

@@ -1,4 +1,4 @@
-"""Which numbers may a setting have? One range for each name, whichever component it belongs to."""
+"""The ranges of numeric settings. One range holds for a name, whichever component has it."""
 
 import math
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from typing import Any
 
 from ddoq.errors import UsageError
 
-# Blocks within blocks, in a recipe; far more than any component takes.
+# The deepest nesting of blocks in a recipe, far more than any component takes.
 _DEEPEST = 20
-# What fits in 64 bits, as seeds and counts must.
+# Numbers that fit in 64 bits, as seeds and counts must.
 _LARGEST = 2**63
 
 
@@ -38,7 +38,7 @@ _COUNT, _ANY_COUNT, _FEW = Range(1), Range(0), Range(1, 1024)
 _ABOVE_ZERO, _SHARE = Range(0, is_low_open=True), Range(0, 1)
 _WHOLE_SHARE, _PART = Range(0, 1, is_low_open=True), Range(0, 1, is_high_open=True)
 
-# A name that means something else in one package stands here with the package's name.
+# A name with another meaning in one package is listed with the package's name.
 RANGES: dict[str, Range] = {
     **dict.fromkeys(
         (
@@ -92,7 +92,7 @@ def refuse_outside(place: str, value: Any, allowed: Range | None) -> None:
 
 
 def refuse_unusable(place: str, value: Any, depth: int = 0) -> None:
-    """Refuse what no setting can be: NaN, the infinite, the enormous, and endless nesting."""
+    """Refuse values that no setting can have: NaN, infinite or huge numbers, endless nesting."""
     if depth > _DEEPEST:
         raise UsageError(
             f"{place}: it is nested more than {_DEEPEST} deep", "a recipe is a few blocks deep"

@@ -1,7 +1,7 @@
-"""How a recipe is read: layers of files and of the command line, merged and checked.
+"""Reading of recipes: layers of files and of the command line are merged and checked.
 
 `recipe=NAME [key=value ...]` is merged as schema < base < recipe < command line. Components are
-blocks `{name: ..., settings}`; a layer that names another component starts its block afresh.
+blocks `{name: ..., settings}`. If a layer names another component, its block starts empty.
 """
 
 import dataclasses
@@ -28,13 +28,13 @@ from ddoq.recipe.schema import PLACES, Evaluation, Recipe, without_places
 from ddoq.recipe.signature import nearest
 
 _FLAGS = ("dry_run", "allow_code", "debug")
-# What one may type for a longer key.
+# Short forms of longer keys.
 _SHORT = {"student": "students", "protocol": "protocols"}
 
 
 @dataclass
 class Invocation:
-    """A command line, read: the recipe, and how to go about it."""
+    """A parsed command line: the recipe, and the options of the run."""
 
     recipe: Recipe
     digest: str
@@ -65,9 +65,9 @@ def read(
 
     Args:
         argv: The command line.
-        must_be_complete: Whether a setting that is required may not be missing.
-        short: What one may type for a longer key of a command.
-        changes: Changes as Python keywords, which win over the command line.
+        must_be_complete: Whether all required settings must be given.
+        short: Short forms of longer keys of a command.
+        changes: Changes as Python keywords. They override the command line.
     """
     names_of = {**_SHORT, **(short or {})}
     pairs = [(names_of.get(k, k), v) for k, v in map(arguments.pair, argv)]
@@ -102,7 +102,7 @@ def _name_of(wanted: str) -> str:
 
 
 def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """Return the recipe file's layers, its bases first."""
+    """Return the layers of a recipe file, its bases first."""
     if wanted in seen:
         raise UsageError(f"recipe {wanted} is its own base", f"break the ring {seen}")
     is_path = Path(wanted).suffix in (".yaml", ".yml")
@@ -123,8 +123,8 @@ def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]
     base = layer.pop("base", None)
     if without_places(layer) != layer:
         warnings.warn(
-            f"{file}: where files go ({', '.join(PLACES)}, trainer.default_root_dir) counts only "
-            "on the command line; what the file says of it is ignored",
+            f"{file}: places of files ({', '.join(PLACES)}, trainer.default_root_dir) are set only "
+            "on the command line; those in the file are ignored",
             stacklevel=2,
         )
         layer = without_places(layer)
@@ -174,18 +174,18 @@ def _component_names(value: Any) -> list[str]:
 
 
 def change(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
-    """Return a recipe with some of its blocks replaced, checked again."""
+    """Return a recipe with some blocks replaced, and check it again."""
     return merge([{**dataclasses.asdict(recipe), **changes}], name=recipe.name)
 
 
 def from_plain(plain: dict[str, Any]) -> Recipe:
-    """Return the recipe that `dataclasses.asdict` took apart."""
+    """Return the recipe of the plain data that `dataclasses.asdict` returned."""
     fields: dict[str, Any] = {**plain, "evaluation": Evaluation(**plain["evaluation"])}
     return Recipe(**fields)
 
 
 def merge(layers: Sequence[dict[str, Any]], *, name: str) -> Recipe:
-    """Merge layers of a recipe, later ones winning, and check the result."""
+    """Merge layers of a recipe, where later ones override earlier ones, and check the result."""
     merged = OmegaConf.structured(Recipe(name=name))
     for layer in layers:
         merged = _merged(merged, layer)
@@ -196,7 +196,7 @@ def merge(layers: Sequence[dict[str, Any]], *, name: str) -> Recipe:
 
 
 def _refuse_name(name: str) -> None:
-    """Refuse a name that would lead out of the folder where runs lie."""
+    """Refuse a name that would lead out of the folder of runs."""
     is_plain = name.isprintable() and not {"/", "\\"} & set(name) and name.strip(". ") != ""
     if not is_plain and name not in names():
         raise UsageError(
@@ -226,7 +226,7 @@ def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
 
 
 def _start_afresh(merged: DictConfig, key: str, block: Any) -> None:
-    """Drop a block's settings where a layer names another component, also in the blocks within."""
+    """Drop a block's settings if a layer names another component, also in nested blocks."""
     if not isinstance(block, dict) or not isinstance(merged.get(key), DictConfig):
         return
     if "name" in block and block["name"] != merged[key].get("name"):
@@ -236,14 +236,14 @@ def _start_afresh(merged: DictConfig, key: str, block: Any) -> None:
 
 
 def _normal(key: str, value: Any) -> Any:
-    """Turn the short forms of a block into the long one."""
+    """Convert the short forms of a block to the long form."""
     if key in SINGLE:
         return as_block(key, value, key)
     if key == "pretrain" and isinstance(value, dict):
         return {k: as_block(f"pretrain.{k}", v, "pretrain") for k, v in value.items()}
     if key in PLURAL and isinstance(value, dict) and "name" not in value:
         raise UsageError(
-            f"{key}: {value} names nothing",
+            f"{key}: {value} names no component",
             f"give the whole list: '{key}=[{{name: NAME, ...}}]'",
         )
     if key in PLURAL:

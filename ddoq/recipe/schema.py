@@ -1,4 +1,4 @@
-"""What a recipe holds: the schema that every layer is merged into."""
+"""The schema of a recipe, into which every layer is merged."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -9,49 +9,50 @@ from ddoq.recipe.component import Block
 from ddoq.recipe.component import build as build_component
 from ddoq.recipe.kinds import KINDS
 
-# Where files go is for the command line to say, not for a file that somebody sent.
+# Only the command line decides where files go, not a recipe file that somebody sent.
 PLACES = ("out", "cache")
 
 
 @dataclass
 class Evaluation:
-    """How the synthetic set is measured, and what stands beside it."""
+    """How the synthetic set is measured, and what it is compared with."""
 
     seeds: int = 3
     split: str = "test"
-    """`val` measures on validation images instead: for every choice that is made by a number."""
+    """`val` measures on validation images instead. Use it for every choice made by a number."""
     choose: bool = False
-    """Measure on validation images too, choose the method's variant by them for each size, and
-    compare that one with the other rows."""
+    """Measure on validation images too. For each size they choose the method's variant, which is
+    then compared with the other rows."""
     redraw: bool = True
-    """Draw the distilled set anew for each seed; otherwise the table says "one set"."""
+    """Whether each seed draws a new distilled set. If not, the table says "one set"."""
     distillers: list[Any] = field(default_factory=list[Any])
-    """Further methods beside the recipe's, as rows of the same size."""
+    """Further methods, as rows with the size of the recipe's method."""
     images_per_class: list[int] = field(default_factory=list[int])
-    """Sizes at which all rows are repeated; empty: that of the recipe's distiller."""
+    """Sizes at which all rows are repeated. If empty, the recipe's distiller sets the size."""
     decoders: list[Any] = field(default_factory=list[Any])
-    """Further decoders of the same points, each a row of its own."""
+    """Further decoders of the same points. Each adds a row."""
     weightings: list[Any] = field(default_factory=list[Any])
-    """Further weightings of the same images, each a row of its own."""
+    """Further weightings of the same images. Each adds a row."""
     teachers: list[Any] = field(default_factory=list[Any])
-    """Further teachers; the tables of soft labels are repeated with each."""
+    """Further teachers. Each repeats the tables of soft labels."""
     baselines: list[Any] = field(default_factory=lambda: ["uniform", "random", "full"])
     """Rows with the method's size: `uniform` (its images unweighted), or any distiller."""
     labels: str = "auto"
-    """Where soft labels come from: `online` asks the teacher at each step, `stored` makes a table
-    once that all students of a seed share, `auto` stores small ones. The results are the same, on
-    a CPU bit for bit."""
+    """The origin of soft labels. `online` asks the teacher at each step. `stored` makes one table
+    that all students of a seed share. `auto` stores small tables. The results are the same, on a
+    CPU bit for bit."""
     workers: int | None = None
-    """Processes that train students side by side in a run of one rank; null: on a CPU with
-    `threads` given as many as fit on its cores, four at most, else one."""
+    """The number of processes that train students in parallel in a run of one rank. With null, on a
+    CPU with `threads` given, it is what fits on the cores, at most four. Otherwise it is one."""
     spread: str = "processes"
-    """Where trainings run side by side: `processes` of this machine, the run's `ranks` (each whole
-    trainings of its own, where they would share each one's steps), or a `ray` cluster."""
+    """Where trainings run in parallel: in `processes` of this machine, on the run's `ranks`, or on
+    a `ray` cluster. With `ranks`, each rank runs complete trainings; otherwise ranks share each
+    training's steps."""
     across: bool = False
-    """Show one table over all protocols too, which says that its columns cannot be compared."""
+    """Show one table of all protocols too. It says that its columns cannot be compared."""
     full_protocol: Any = None
-    """Train on all data by another protocol, as a source does that trains them longer; the note
-    beside the row says by which. Null: by that of the table."""
+    """The protocol for training on all data, for example a longer one as in a publication. The row
+    names it. With null, it is the table's."""
     full_seeds: int = 1
     full_students: int = 1
     quoted: list[Any] = field(default_factory=list[Any])
@@ -60,7 +61,7 @@ class Evaluation:
 
 @dataclass
 class Recipe:
-    """One run, completely described."""
+    """The complete description of one run."""
 
     name: str
     data: dict[str, Any] = field(default_factory=lambda: {"name": "digits"})
@@ -77,17 +78,17 @@ class Recipe:
     trainer: dict[str, Any] = field(default_factory=dict[str, Any])
     seed: int = 0
     threads: int | None = None
-    """Threads of the CPU kernels, and classes that are quantized side by side; null leaves it to
-    torch."""
+    """The number of CPU threads, and of classes that are quantized in parallel. With null, torch
+    decides."""
     cache: str = "checkpoints/cache"
     out: str | None = None
 
     def build(self, kind: str, block: Block | None = None, **supplied: Any) -> Any:
-        """Make a component of this recipe, or of another block of the same kind."""
+        """Make this recipe's component of a kind, or that of another block of the kind."""
         return build_component(KINDS, kind, block or getattr(self, kind), **supplied)
 
     def folder(self, digest: str) -> Path:
-        """Return where a run of this recipe leaves its files."""
+        """Return the folder of the files of a run of this recipe."""
         return Path(self.out or Path("checkpoints", "runs", self.name, digest))
 
     def save(self, file: Path) -> None:
@@ -95,14 +96,14 @@ class Recipe:
         file.write_text(self.yaml(), encoding="utf-8")
 
     def yaml(self) -> str:
-        """Return the recipe as YAML, without the places of this machine."""
+        """Return the recipe as YAML, without paths of this machine."""
         from omegaconf import OmegaConf
 
         return OmegaConf.to_yaml(without_places(dataclasses.asdict(self)))
 
 
 def without_places(layer: dict[str, Any]) -> dict[str, Any]:
-    """Return a layer without what says where files go."""
+    """Return a layer without the keys that say where files go."""
     kept = {k: v for k, v in layer.items() if k not in PLACES}
     if isinstance(kept.get("trainer"), dict):
         settings = kept["trainer"].items()

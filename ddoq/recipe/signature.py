@@ -1,4 +1,4 @@
-"""What does a component's constructor accept? Read from its source, without importing it."""
+"""The signatures of components' constructors, read from their source without importing it."""
 
 import ast
 import difflib
@@ -14,7 +14,7 @@ from ddoq.errors import UsageError
 REQUIRED = object()
 
 
-_OPAQUE = object()  # there is a default, but only running the code would tell which
+_OPAQUE = object()  # There is a default, but only running the code would show it.
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,17 @@ class Signature:
 
     parameters: dict[str, tuple[ast.expr | None, Any]]
     is_open: bool = False
-    """It takes further keyword arguments, which only the component itself can check."""
+    """Whether it takes further keyword arguments, which only the component can check."""
 
 
 def nearest(name: str, accepted: Iterable[str]) -> str:
-    """Return a hint at the accepted name that `name` was probably meant to be."""
+    """Return a hint at the accepted name that is nearest to `name`, if one is near."""
     close = difflib.get_close_matches(name, list(accepted), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def find_source(module: str, roots: Sequence[str] | None = None) -> Path | None:
-    """Return the file of a module without importing it or its parents."""
+    """Return the file of a module, without importing the module or its parents."""
     tail = Path(*module.split("."))
     for root in sys.path if roots is None else roots:
         for candidate in (tail.with_suffix(".py"), tail / "__init__.py"):
@@ -43,7 +43,7 @@ def find_source(module: str, roots: Sequence[str] | None = None) -> Path | None:
 
 
 def local_sources(module: str) -> list[Path]:
-    """Return a user's module file and the modules beside it that it imports, however deep."""
+    """Return the file of a user's module, and those beside it that it imports, at any depth."""
     first = find_source(module)
     found: list[Path] = []
     waiting = [first] if first else []
@@ -53,7 +53,7 @@ def local_sources(module: str) -> list[Path]:
             continue
         found.append(file)
         for name in _imports(file):
-            # Also beside the file itself: relative imports name no package.
+            # Look beside the file too, as relative imports name no package.
             beside = find_source(name, [*sys.path, str(file.parent), str(file.parent.parent)])
             is_local = beside and first and beside.is_relative_to(first.parent)
             if beside and is_local and "site-packages" not in beside.parts:
@@ -67,7 +67,7 @@ def _tree(file: Path) -> ast.Module:
     except (SyntaxError, ValueError) as error:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
         cause = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise UsageError(f"{file}{line}: it is no Python: {cause}", "correct the file") from error
+        raise UsageError(f"{file}{line}: not valid Python: {cause}", "correct the file") from error
 
 
 def _imports(file: Path) -> list[str]:
@@ -126,7 +126,7 @@ def _signature_of(node: ast.stmt) -> Signature:
     if fields and any("dataclass" in ast.unparse(d) for d in node.decorator_list):
         named = {c.target.id: c for c in fields if isinstance(c.target, ast.Name)}
         return Signature({name: (c.annotation, _default(c.value)) for name, c in named.items()})
-    # The constructor is inherited from somewhere: only the class itself can say.
+    # The constructor is inherited, so only the class itself knows what it takes.
     return Signature({}, is_open=bool(node.bases))
 
 
@@ -166,7 +166,7 @@ _NESTED = {"list": list, "tuple": list, "Sequence": list, "dict": dict, "Mapping
 
 
 def accepts(annotation: ast.expr | None, value: Any) -> bool:
-    """Say whether a recipe's value fits an annotation; what is not understood is let through."""
+    """Say whether a recipe's value fits an annotation. Unknown annotations accept any value."""
     match annotation:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return accepts(left, value) or accepts(right, value)
@@ -203,6 +203,6 @@ def _literals(options: ast.expr) -> list[Any]:
 
 
 def defaults(settable: Signature) -> dict[str, Any]:
-    """Return the defaults of the settable parameters that have a plain one."""
+    """Return the defaults of those settable parameters that have a plain default."""
     known = settable.parameters.items()
     return {k: d for k, (_, d) in known if d is not REQUIRED and d is not _OPAQUE}

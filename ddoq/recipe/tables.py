@@ -1,7 +1,7 @@
-"""Which components have a short name, and where is each? One table for each kind.
+"""The short names of components, and the place of each. There is one table for each kind.
 
-A name is looked up here when a recipe names it; nothing is imported for that. `family/*` stands
-for every name of that family, whose rest is handed to the component as `model`.
+A name that a recipe uses is looked up here, without an import. `family/*` stands for every name
+of that family. The rest of the name is passed to the component as `model`.
 """
 
 from ddoq.protocols.presets import PRESETS

@@ -1,1 +1,1 @@
-"""What people see of a run: terminal, CSV, JSON and one offline page."""
+"""The report of a run: terminal, CSV, JSON and one offline page."""

@@ -1,10 +1,10 @@
-"""How the outcome of a comparison is said in words."""
+"""The outcome of a comparison in words."""
 
 from ddoq.evaluation.score import ABSENT, LEVEL, Comparison
 
 
 def in_words(comparison: Comparison) -> str:
-    """Say in plain words what was found, and whether it outlives Holm's correction."""
+    """Return the verdict in plain words, and whether it holds after Holm's correction."""
     if comparison.p is None:
         return "one seed, no test" if comparison.difference.n == 1 else "no spread, no test"
     if comparison.verdict == "undecided":

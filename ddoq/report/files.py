@@ -1,4 +1,4 @@
-"""What other programs read of a run: `results.csv` and `summary.json`."""
+"""The files of a run for other programs: `results.csv` and `summary.json`."""
 
 import csv
 import dataclasses
@@ -16,20 +16,20 @@ from ddoq.files.artifacts import replacing, write_json
 from ddoq.report.comparisons import in_words
 
 _FIELDS = {f.name: f for f in dataclasses.fields(Result)}
-# In this order they open the file; what else a result knows follows.
+# The first columns, in this order. The other fields of a result follow.
 _FIRST = (
     *("distiller", "images_per_class", "weighting", "decoder", "teacher", "student", "protocol"),
     *("seed", "top1", "top5", "loss", "seconds", "peak_memory_mb"),
 )
 _COLUMNS = (*_FIRST, *(name for name in _FIELDS if name not in _FIRST))
-# A spreadsheet would take a cell that begins so for a formula.
+# A spreadsheet takes a cell with such a beginning for a formula.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def write_results(folder: Path, results: Iterable[Result]) -> None:
     """Write `results.csv` (RFC 4180): one run per row, accuracies as fractions.
 
-    Strings that a spreadsheet would run as a formula get a leading apostrophe.
+    Strings that a spreadsheet would run as formulas get a leading apostrophe.
     """
     with (
         replacing(folder / "results.csv") as temporary,
@@ -71,7 +71,7 @@ def _parsed(kind: Any, cell: str) -> Any:
     if kind == tuple[float, ...]:
         return tuple(map(float, cell.split()))
     if kind is not str:
-        # The one nan that a result has where nothing was measured, so that equal ones are equal.
+        # Results share one NaN object for what was not measured, so equal results compare equal.
         return nan if cell == "nan" else kind(cell)
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
@@ -127,7 +127,7 @@ def _groups(part: Part) -> list[dict[str, Any]]:
 
 
 def _details(runs: Sequence[Result]) -> dict[str, Any]:
-    """Return the means over seeds of what else was measured; nothing for a quoted number."""
+    """Return the means over seeds of the other measurements; quoted numbers have none."""
     names = ("top5", "ece", "val_top1", "last_top1", "best_top1", "label_bytes", "set_bytes")
     means = {name: fmean(getattr(r, name) for r in runs) for name in (*names, "seconds")}
     means["top1_per_second"] = fmean(r.top1 / r.seconds if r.seconds else nan for r in runs)

@@ -1,4 +1,4 @@
-"""What a run leaves behind: the set, every result, a summary, and one page for people."""
+"""The folder of a run: the set, every result, a summary, and one page for people."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def write_report(run: "Run", folder: Path, results: Results, sets: Sequence[SyntheticSet]) -> None:
     """Write `synthetic/`, `results.csv`, `summary.json` and `report.html`, and show the tables.
 
-    The first set is the method's; the others stand beside it in the pictures.
+    The first set is the method's. The pictures show the others beside it.
     """
     tables, maps = _tables(run, results), heat_maps(results)
     protocols = [run.make("protocol", block) for block in run.recipe.protocols]
@@ -59,7 +59,7 @@ def write_report(run: "Run", folder: Path, results: Results, sets: Sequence[Synt
 
 
 def _tables(run: "Run", results: Results) -> list[Sheet]:
-    """Return a sheet per protocol and teacher, and one over all if it is asked for."""
+    """Return a sheet per protocol and teacher and, if asked for, one over all."""
     settings = run.recipe.evaluation
     name = run.recipe.data["name"] + ("" if settings.split == "test" else " (validation)")
     num_images = len(run.images.split(settings.split))
@@ -71,7 +71,7 @@ def _tables(run: "Run", results: Results) -> list[Sheet]:
 def _show(run: "Run", shown: Sequence[Sheet | HeatMap], found: Sequence[measures.Finding]) -> None:
     for one in shown:
         run.console.show(one)
-    # A difference from random images is in every table; what needs more than one is worth lines.
+    # Every table shows the difference from random images; metrics over several tables get lines.
     told = [f for f in found if f.metric not in ("IOR", "gap", "gap, less random's")]
     if told:
         run.console.show(measures.table(told))
@@ -87,7 +87,7 @@ def _about(synthetic: SyntheticSet) -> dict[str, Any]:
 
 
 def _without_places(recipe: Recipe) -> Recipe:
-    """Return the recipe without what is only true on this machine."""
+    """Return the recipe without paths of this machine."""
     plain = _shortened(asdict(recipe))
     if "root" in plain["data"]:
         plain["data"]["root"] = Path(plain["data"]["root"]).name
@@ -95,7 +95,7 @@ def _without_places(recipe: Recipe) -> Recipe:
 
 
 def _shortened(value: Any) -> Any:
-    """Return plain data with the last part of every path that begins at this machine's root."""
+    """Return plain data in which every absolute path is shortened to its last part."""
     if isinstance(value, dict):
         return {k: _shortened(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -105,14 +105,14 @@ def _shortened(value: Any) -> Any:
 
 
 def _per_class(results: Results) -> str:
-    """Name the sizes of the sets; full data have none."""
+    """Name the sizes of the sets. Full data have no size."""
     sizes = [str(n) for n in dict.fromkeys(r.images_per_class for r in results) if n > 0]
     listed = " and ".join([", ".join(sizes[:-1]), sizes[-1]] if len(sizes) > 1 else sizes)
     return f"{listed or 'all'} {'image' if sizes == ['1'] else 'images'} per class"
 
 
 def _galleries(sets: Sequence[SyntheticSet]) -> list[Gallery]:
-    """Return one gallery per decoder: weights change no picture."""
+    """Return one gallery per decoder, as weights do not change the pictures."""
     shown: dict[str, Gallery] = {}
     for s in sets:
         name = s.provenance.get("decoder", {}).get("name", s.provenance.get("distiller", "set"))
@@ -122,7 +122,7 @@ def _galleries(sets: Sequence[SyntheticSet]) -> list[Gallery]:
 
 
 def stage_costs(records: Sequence[StageRecord]) -> list[dict[str, Any]]:
-    """Add up what each kind of stage cost; one that was used twice counts once."""
+    """Add up the costs of each kind of stage. A stage that was used twice counts once."""
     first = {(r.stage, r.fingerprint): r for r in reversed(records)}
     names = dict.fromkeys(r.stage for r in records)
     costs: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Heat maps: accuracies by teacher and student, light to dark."""
+"""Heat maps of accuracies by teacher and student, from light to dark."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _LIGHT, _DARK = (238, 243, 250), (40, 104, 176)
 
 @dataclass(frozen=True)
 class HeatMap:
-    """One row's accuracy under one protocol, by teacher and student."""
+    """The accuracies of one row under one protocol, by teacher and student."""
 
     row: Row
     protocol: str
@@ -27,14 +27,14 @@ class HeatMap:
 
     @property
     def title(self) -> str:
-        """What is shown."""
+        """The map's title: row, size and protocol."""
         return (
             f"{self.row.name}, {self.row.images_per_class} per class, {self.protocol}: "
             "teachers down, students across"
         )
 
     def depth(self, teacher: str, student: str) -> float:
-        """Return where a score lies between the map's least, 0, and greatest, 1."""
+        """Return a score's place between the map's least (0) and greatest (1)."""
         means = [s.mean for s in self.scores.values()]
         low, high = min(means), max(means)
         return (self.scores[teacher, student].mean - low) / (high - low) if high > low else 0.0
@@ -69,9 +69,9 @@ class HeatMap:
 
 
 def heat_maps(results: Results) -> list[HeatMap]:
-    """Return a map of each size's leading row and of random images, where teachers are several.
+    """Return maps of each size's leading row and of random images, if there are several teachers.
 
-    A variant that was chosen leads.
+    If a variant was chosen, it is the leading row.
     """
     maps: list[HeatMap] = []
     for protocol in dict.fromkeys(part.protocol for part in results.parts):

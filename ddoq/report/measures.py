@@ -1,4 +1,4 @@
-"""The field's metrics, wherever a table holds what they need."""
+"""The field's metrics, for every table that holds what they need."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,11 +32,11 @@ class Finding:
     protocol: str
     value: Score | RankCorrelation
     note: str = ""
-    """How long all data were trained on, if the metric compares with them."""
+    """How long training on all data took, if the metric compares with it."""
 
     @property
     def text(self) -> str:
-        """The value as fractions, with its interval."""
+        """The value as a fraction, with its interval."""
         if isinstance(self.value, Score):
             half = self.value.half_width
             return f"{self.value.mean:+.3f}" + (" (n=1)" if half is None else f" ± {half:.3f}")
@@ -71,8 +71,8 @@ def table(found: Sequence[Finding]) -> Table:
 def findings(results: Results, protocols: Sequence[Protocol] = ()) -> list[Finding]:
     """Return the metrics of every row that is not a reference itself.
 
-    Of several teachers, those of the first; ARS where `protocols` holds one with and one without
-    augmentation.
+    With several teachers, the first one's results count. ARS is computed if `protocols` holds a
+    pair with and without augmentation.
     """
     parts = results.of_first_teacher
     pairs = [(p.id, q.id) for p in protocols for q in protocols if q.is_unaugmented(p)]
@@ -102,9 +102,9 @@ def _of_row(parts: Sequence[Part], row: Row, pairs: Sequence[tuple[str, str]]) -
 
 
 def _robust(parts: Sequence[Part], row: Row, hard: Part, loss: Score) -> Iterator[Finding]:
-    """Join the gain under each other protocol with the loss under hard labels."""
+    """Combine the gain under each other protocol with the loss under hard labels."""
     full = hard.references(row)[FULL]
-    # The loss is over the architectures that all data were trained on: so must the gain be.
+    # The loss is over the architectures that were trained on all data, and so must the gain be.
     students = {run.student for run in hard.of(full)}
     for soft in parts:
         gain = _gain(soft, row, students)
@@ -137,7 +137,7 @@ def _augmentation(
 
 
 def _gap(part: Part, row: Row) -> Iterator[Finding]:
-    """Compare the first student with the mean of the others, less the same of random images."""
+    """Compare the first student with the mean of the others, also minus random images' gap."""
     own = _gaps(part, row)
     if own:
         yield Finding("gap", row, part.protocol, Score(tuple(own.values())))
@@ -159,7 +159,7 @@ def _gaps(part: Part, row: Row) -> dict[int, float]:
 
 
 def _ranks(part: Part, row: Row) -> Iterator[Finding]:
-    """Correlate the order of architectures with that on all data, if there are five."""
+    """Correlate the order of architectures with that on all data, if there are at least five."""
     full = part.references(row).get(FULL)
     if full is None:
         return
@@ -168,6 +168,6 @@ def _ranks(part: Part, row: Row) -> Iterator[Finding]:
     try:
         found = kendall([mine for mine, _ in means], [all_data for _, all_data in means])
     except UsageError:
-        # Too few, or all equal: there is nothing to say.
+        # There are too few architectures, or all accuracies are equal.
         return
     yield Finding("Kendall tau", row, part.protocol, found, full.note)

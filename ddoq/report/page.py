@@ -1,4 +1,4 @@
-"""How does one show a run to somebody else? One offline HTML page, without script."""
+"""The page that shows a run: one offline HTML file, without script."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from ddoq.report.heat import HeatMap
 from ddoq.report.table import Line, Sheet
 
 _CLASSES, _IMAGES = 20, 10
-# Larger images are embedded at this size, in pixels; smaller ones as they are.
+# Larger images are embedded at this size, in pixels. Smaller ones are not resized.
 _EMBEDDED = 96
-# Images smaller than they are shown keep their pixels visible.
+# Images smaller than their display keep their pixels visible.
 _SHOWN = 64
-# The plot, in its own units: where the axis begins and ends.
+# The beginning and the end of the plot's axis, in the plot's units.
 _LEFT, _RIGHT, _WIDTH = 240.0, 740.0, 760.0
 _ROW, _LANE, _TOP = 22.0, 9.0, 12.0
 # How many characters of a label fit left of the axis.
@@ -31,7 +31,7 @@ _LABEL = 36
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of one synthetic set, as one decoder made them."""
+    """Pictures of one synthetic set, made by one decoder."""
 
     title: str
     class_names: tuple[str, ...]
@@ -52,7 +52,7 @@ def write_page(
     stages: Sequence[Mapping[str, Any]],
     certificates: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Write the page; `stages` and `certificates` are the rows of `summary.json`."""
+    """Write the page. `stages` and `certificates` are the rows of `summary.json`."""
     text = _template().render(
         title=title,
         recipe_yaml=recipe_yaml,
@@ -83,7 +83,7 @@ def _template() -> Any:
 
 
 def duration(seconds: int | float) -> str:
-    """Return a time as people say it.
+    """Return a time in words.
 
     >>> duration(4.25), duration(200), duration(7260)
     ('4.2 s', '3 min 20 s', '2 h 1 min')
@@ -95,7 +95,7 @@ def duration(seconds: int | float) -> str:
 
 
 def _tiles(gallery: Gallery) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Return, for the first classes, their name and their heaviest images."""
+    """Return the names and the heaviest images of the first classes."""
     present = [int(label) for label in gallery.labels.unique()][:_CLASSES]
     return [(gallery.class_names[label], _class_tiles(gallery, label)) for label in present]
 
@@ -175,7 +175,7 @@ def _mean_mark(mean: Score | None, ticks: Sequence[float]) -> dict[str, Any] | N
 
 
 def _x(percent: float, ticks: Sequence[float]) -> float:
-    """Return where an accuracy lies in the plot; an interval may end beyond 0 or 100 %."""
+    """Return an accuracy's place in the plot. An interval may end beyond 0 or 100 %."""
     share = (percent - ticks[0]) / (ticks[-1] - ticks[0])
     return round(_LEFT + min(1.0, max(0.0, share)) * (_RIGHT - _LEFT), 1)
 

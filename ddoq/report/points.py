@@ -1,4 +1,4 @@
-"""What is said of the points before the accuracies: two lines."""
+"""The lines about the points that stand before the accuracies."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -19,13 +19,13 @@ _REPORTED = {
     "best": "BEST OF SEVERAL EVALUATIONS ON THESE IMAGES, as the protocol has it",
     "ema": "running mean of the weights",
 }
-# How wide a column of words may be where the terminal is narrow, and where it is very narrow.
+# The width of a column of words in a narrow terminal, and in a very narrow one.
 _NARROW, _NARROWEST = 9, 6
 
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table with its scores; a mean only where all students ran."""
+    """One row of the table with its scores. It has a mean only if all students ran."""
 
     row: Row
     scores: tuple[Score | None, ...]
@@ -34,7 +34,7 @@ class Line:
 
     @property
     def name(self) -> str:
-        """The distiller, with what has to be known about its numbers."""
+        """The distiller, with a remark on its numbers."""
         return f"{self.row.distiller} ({self.row.note})" if self.row.note else self.row.distiller
 
     @property
@@ -44,14 +44,14 @@ class Line:
 
     @property
     def runs(self) -> str:
-        """The number of runs behind each score; a range where they differ."""
+        """The number of runs of each score, as a range if they differ."""
         counts = sorted({score.n for score in self.scores if score})
         if self.row.is_quoted or not counts:
             return ABSENT
         return str(counts[0]) if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
 
     def text(self, score: Score | None) -> str:
-        """Return a score as it stands in the table; a quoted one has no interval of ours."""
+        """Return a score as text of the table. A quoted one has no interval of ours."""
         if score is None:
             return ABSENT
         return f"{100 * score.mean:.1f}" if self.row.is_quoted else score.text
@@ -69,10 +69,10 @@ class Sheet:
     lines: tuple[Line, ...]
     comparisons: tuple[Comparison, ...]
     chosen: tuple[Row, ...] = ()
-    """The variants that were chosen on validation images."""
+    """The variants chosen on validation images."""
     teacher: str = ABSENT
     names_teacher: bool = False
-    """Whether there are sheets of other teachers, too."""
+    """Whether there are sheets of other teachers too."""
     is_across: bool = False
     """Whether the columns are protocols, which cannot be compared with each other."""
 
@@ -91,16 +91,16 @@ class Sheet:
         return len(self.students) > 1 and not self.is_across
 
     def leads(self, line: Line) -> bool:
-        """Say whether a line is one that others are compared with."""
+        """Say whether others are compared with this line."""
         return line.row in self.chosen if self.chosen else line is self.lines[0]
 
     def heading(self, lead: Row) -> str:
-        """Say what others are compared with, and how it came to lead."""
+        """Return the heading of a comparison: the leading row, and how it was chosen."""
         how = " (chosen on validation images)" if lead in self.chosen else ""
         return f"{lead.name}, {lead.images_per_class} per class{how}, minus"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
-        """Show the sheet as wide as the terminal allows; what does not fit is broken, not cut."""
+        """Show the sheet as wide as the terminal allows. Long cells are wrapped, not cut."""
         layouts = [
             _table(self, None, " "),
             _table(self, _NARROW, " "),
@@ -125,10 +125,10 @@ def sheets(results: Results, *, data: str, num_test_images: int) -> list[Sheet]:
 
 
 def across(results: Results, *, data: str) -> Sheet:
-    """Make the one sheet that has several protocols, or teachers, in it: each a column.
+    """Make one sheet over several protocols or teachers, with a column for each.
 
     A score is the mean over all students of its column. The sheet holds no comparisons, and says
-    that it allows none between columns.
+    that columns cannot be compared.
     """
     columns = {_column(part): part for part in results.parts if part.ours}
     rows = ordered(run.row for part in columns.values() for run in part.ours)
@@ -218,7 +218,7 @@ def _table(sheet: Sheet, width: int | None, between: str) -> Table:
 
 
 def _folded(name: str, width: int | None) -> Text:
-    """Break a name at its punctuation into lines no wider than `width`, where that is possible."""
+    """Break a name at its punctuation into lines no wider than `width`, if possible."""
     lines = [""]
     for part in re.split(r"(?<=[/_\- ])", name):
         if width and len(lines[-1] + part.rstrip()) > width:

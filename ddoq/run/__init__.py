@@ -1,4 +1,4 @@
-"""The workshop of a recipe: makes components, runs stages, remembers what they cost."""
+"""The run of a recipe: it makes components, runs stages and records their costs."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ __all__ = ["Run"]
 
 
 def __getattr__(name: str) -> Any:
-    """Fetch `Run` when it is first used: the modules beside it need no images."""
+    """Import `Run` when it is first used: the other modules here do not need its imports."""
     if name not in __all__:
         raise AttributeError(f"module 'ddoq.run' has no attribute {name!r}")
     return getattr(importlib.import_module("ddoq.run.run"), name)

@@ -1,4 +1,4 @@
-"""What determines a component: its settings, weights and plugged-in source, as plain data."""
+"""The key of a component: its settings, weights and plugged-in source, as plain data."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +15,9 @@ def component_key(
     """Return the key of a block and of the blocks within it.
 
     Args:
-        kind: Of the component.
-        block: As it was completed.
-        weights_key: What determines the weights of a block that has a `source`.
+        kind: The kind of the component.
+        block: The completed block.
+        weights_key: A function that returns the key of the weights of a block with a `source`.
     """
     key: dict[str, Any] = {k: v for k, v in block.items() if k != "source"}
     if ":" in block["name"]:

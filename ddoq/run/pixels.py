@@ -1,4 +1,4 @@
-"""Images are decoded once, by the processes that ask for them, into the cache of all."""
+"""Decoded images in the cache. Each is decoded once, by the processes that ask for it."""
 
 import shutil
 from collections.abc import Callable
@@ -23,9 +23,9 @@ _PIXELS = Stage("pixels", 1)
 def kept(
     run: "Run", name: str, size: int, rows: Int[Tensor, " m"] | None = None
 ) -> UInt8[Tensor, "n c size size"]:
-    """Return images of a split at a size, mapped from the cache; all of them unless told.
+    """Return images of a split at a size, mapped from the cache. By default all are returned.
 
-    No collective call: a rank may ask alone, in the middle of a stage.
+    This makes no collective call, so one rank may ask alone, in the middle of a stage.
     """
     split = run.images.split(name)
     key: dict[str, Any] = {"images": run.images.fingerprint, "split": name, "size": size}

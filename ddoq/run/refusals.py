@@ -1,4 +1,4 @@
-"""What can a run, or a set, not be? Refused with the images at hand, before anything is trained."""
+"""Checks of runs and sets that need the images, made before anything is trained."""
 
 import tempfile
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def refuse_run(run: "Run") -> None:
-    """Refuse what only timm, the images and the constructors can tell, before any stage."""
+    """Refuse, before any stage, errors that only timm, the images and the constructors show."""
     from ddoq.data.seen import refuse_seen
 
     teachers = [run.recipe.teacher, *run.recipe.evaluation.teachers]
@@ -54,7 +54,7 @@ def _refuse_model(name: str) -> None:
             checks[family](model)
             return {}
 
-        # To ask the library takes as long as everything else that a finished run does.
+        # Asking the library takes as long as everything else in a finished run.
         remembered("model", [name, versions()], check)
 
 
@@ -72,13 +72,13 @@ def _refuse_student(run: "Run", block: Block) -> None:
 
 
 def refuse_places(**folders: str | None) -> None:
-    """Refuse folders that are files, or that nothing can be written to; leave no trace there."""
+    """Refuse folders that are files or not writable, without leaving a trace there."""
     for key, folder in folders.items():
         if folder is None:
             continue
         place = Path(folder).absolute()
         try:
-            # Of a folder that is yet to be made, the nearest one that is there counts.
+            # If the folder is yet to be made, its nearest existing parent is checked.
             found = next(p for p in (place, *place.parents) if p.exists())
             if not found.is_dir():
                 raise UsageError(f"{key}={folder}: {found} is a file", f"give {key} a folder")
@@ -95,14 +95,14 @@ def _refuse_evaluation(run: "Run") -> None:
     if settings.choose and len(run.images.val) == 0:
         raise UsageError(
             "evaluation.choose=true, but there are no validation images to choose by",
-            "give the data some, or leave the choice out",
+            "give the data validation images, or set evaluation.choose=false",
         )
     largest = int(run.images.train.labels.bincount().max())
     beyond = [n for n in dict.fromkeys(settings.images_per_class) if n >= largest]
     if len(beyond) > 1:
         raise UsageError(
             f"evaluation.images_per_class={beyond}, but no class has more than {largest} images",
-            "name one of these sizes: the sets would be the same",
+            "name only one of these sizes: the sets would be the same",
         )
     if settings.spread == "ray" and run.world.size > 1:
         raise UsageError(
@@ -123,7 +123,7 @@ def _refuse_protocols(run: "Run") -> None:
         unknown = [n for n in block.get("lr_of", {}) if n not in names]
         if unknown:
             raise UsageError(
-                f"protocol {protocol.id}: lr_of names {unknown[0]!r}, which is no student here",
+                f"protocol {protocol.id}: lr_of names {unknown[0]!r}, which is not a student here",
                 f"the students are {', '.join(names)}",
             )
     if len(set(ids)) < len(ids):
@@ -138,22 +138,22 @@ def refuse_set(run: "Run", training: "Training") -> None:
     size = synthetic.images.shape[-1]
     if size != images.image_size and not protocol.any_size:
         raise UsageError(
-            f"the set's images have {size} pixels, the real ones {images.image_size}",
+            f"the set's images have {size} pixels, the real images have {images.image_size}",
             "set data.image_size, or let the protocol resize them: any_size=true",
         )
     tiles = synthetic.hints.get("tiles", 1)
     if tiles > 1 and "tiles" not in protocol.uses_hints:
         raise UsageError(
             f"each image of the set is {tiles} x {tiles} smaller ones, which protocol "
-            f"{protocol.id} would take for one",
-            "let the protocol cut them apart, uses_hints: [tiles], or do so before: "
+            f"{protocol.id} would take for one image",
+            "let the protocol cut them apart (uses_hints: [tiles]), or cut them apart before: "
             f"synthetic.unfolded({tiles})",
         )
     if protocol.pixels == "pil" and protocol.crop:
         _refuse_beyond_bytes(synthetic.images)
     if synthetic.images.shape[1] != images.channels:
         raise UsageError(
-            f"the set's images have {synthetic.images.shape[1]} channels, the real ones "
+            f"the set's images have {synthetic.images.shape[1]} channels, the real images have "
             f"{images.channels}",
             "set data.channels, or convert the set",
         )
@@ -165,13 +165,13 @@ def _refuse_beyond_bytes(images: "Tensor") -> None:
     low, high = map(float, images.aminmax())
     if low < 0 or high > 1:
         raise UsageError(
-            f"the set's images run from {low:.4g} to {high:.4g}; Pillow, pixels=pil, knows 8 bits",
-            "let them be cropped as they are: pixels=batched",
+            f"the set's values range from {low:.4g} to {high:.4g}; pixels=pil takes 8 bits only",
+            "crop them without conversion: pixels=batched",
         )
 
 
 def refuse_autoencoder(autoencoder: Block, images: "Images") -> None:
-    """Refuse one of our autoencoders of images, where the data are something else."""
+    """Refuse one of our autoencoders of images if the data are not images."""
     name = autoencoder["name"]
     if images.modality != "image" and name != "identity" and not is_code(name):
         raise UsageError(
@@ -181,7 +181,7 @@ def refuse_autoencoder(autoencoder: Block, images: "Images") -> None:
 
 
 def refuse_resizing(teacher: object, images: "Images") -> None:
-    """Refuse a teacher that sees another size, where the data are no images to resize."""
+    """Refuse a teacher of another size if the data are not images, and so cannot be resized."""
     size = getattr(teacher, "image_size", images.image_size)
     if images.modality != "image" and size != images.image_size:
         raise UsageError(
@@ -192,7 +192,7 @@ def refuse_resizing(teacher: object, images: "Images") -> None:
 
 
 def refuse_other_size(run: "Run", protocol: "Protocol") -> None:
-    """Refuse a protocol that trains at another size than the images have."""
+    """Refuse a protocol that trains at another size than that of the images."""
     if protocol.image_size not in (None, run.images.image_size):
         raise UsageError(
             f"protocol {protocol.id} trains at {protocol.image_size} pixels, "

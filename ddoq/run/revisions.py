@@ -1,7 +1,7 @@
-"""Which commit is meant? A branch, a tag or a pull request of the Hub moves, a commit does not.
+"""The commits that revision names mean. On the Hub, branches, tags and pull requests move.
 
-What such a name meant when it was first needed is kept in the cache: later runs mean the same, with
-or without a network, and the recipe that a run saves holds the commit.
+The cache keeps the commit that such a name meant when it was first needed. Later runs use the same
+commit, with or without a network, and the recipe that a run saves holds it.
 """
 
 import os
@@ -27,7 +27,7 @@ _SECONDS = 10.0
 
 
 def is_moving(block: Block) -> bool:
-    """Say whether a block's weights are on the Hub under a name that may come to mean others."""
+    """Say whether a block's weights are on the Hub under a name whose commit may change."""
     source, revision = block.get("source"), block.get("revision")
     if not isinstance(source, str) or not isinstance(revision, str) or is_code(block["name"]):
         return False
@@ -40,7 +40,7 @@ def _is_commit(text: Any) -> bool:
 
 
 def known_commit(cache: Path, source: str, revision: str) -> str | None:
-    """Return what a revision's name meant when it was first needed, if it ever was."""
+    """Return the commit kept for a revision's name, if it was ever needed."""
     return _known(cache / _FILE).get(f"{source}@{revision}")
 
 
@@ -53,9 +53,9 @@ def _known(file: Path) -> dict[str, str]:
 
 
 def commit_of(cache: Path, source: str, revision: str, resolve: Resolve | None = None) -> str:
-    """Return the commit that a revision's name means, for this cache once and for all."""
+    """Return the commit that a revision's name means. For this cache it never changes."""
     cache.mkdir(parents=True, exist_ok=True)
-    # All ranks ask at once: the first one's answer is every rank's.
+    # All ranks ask at once: every rank uses the answer of rank 0.
     with FileLock(cache / f".{_FILE}.lock"):
         known = _known(cache / _FILE)
         name = f"{source}@{revision}"
@@ -66,7 +66,7 @@ def commit_of(cache: Path, source: str, revision: str, resolve: Resolve | None =
 
 
 def ask_hub(source: str, revision: str) -> str:
-    """Ask the Hub or, where it cannot be reached, its client's own cache."""
+    """Ask the Hub or, if it cannot be reached, its client's own cache."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
@@ -78,12 +78,12 @@ def ask_hub(source: str, revision: str) -> str:
             f"the Hub has no {source} at revision {revision}",
             "correct the two, or log in if the repository is not public",
         ) from error
-    except Exception as error:  # offline, and whatever its client raises of a bad connection
+    except Exception as error:  # Offline, or any error of the client on a bad connection.
         found = _downloaded(source, revision)
         if found is None:
             cause = str(error).partition("\n")[0] or type(error).__name__
             raise ResourceError(
-                f"which commit {revision} of {source} is cannot be found out ({cause})",
+                f"cannot find out which commit {revision} of {source} is ({cause})",
                 "connect once, or give the commit: revision=<40 hex digits>, as the model's page "
                 "on the Hub shows it",
             ) from error
@@ -102,11 +102,11 @@ def _downloaded(source: str, revision: str) -> str | None:
 
 
 def pinned(recipe: Recipe, asked: set[str]) -> Iterator[tuple[str, str, str]]:
-    """Put commits in place of what moves on the Hub, and yield each part, its name and commit.
+    """Replace revision names that may move by commits, and yield each part, its name and commit.
 
     Args:
-        recipe: Whose blocks are changed.
-        asked: Parts that are looked up; of the others only what is known already is fixed.
+        recipe: The recipe whose blocks are changed.
+        asked: Parts to look up. In other parts only names with known commits are replaced.
     """
     cache = Path(recipe.cache)
     for part in PRETRAINERS:

@@ -1,6 +1,6 @@
-"""What does a run share: its ranks, its cache, its trainer, and what was made so far?
+"""A run: its ranks, cache and trainer, and the components made so far.
 
-Everything is made when it is first asked for, so that a finished run loads next to nothing.
+Everything is made when it is first needed, so a finished run loads next to nothing.
 """
 
 import functools
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ddoq.teachers.teacher import Teacher
 
 
-# What a component's constructor may ask a run for, by name.
+# The names by which a component's constructor may ask for parts of a run.
 _NOUNS = (
     "autoencoder",
     "channels",
@@ -47,12 +47,12 @@ _NOUNS = (
     "seed",
 )
 
-# Strategies of several ranks that are DDP as it comes.
+# Strategies of several ranks that are plain DDP.
 _SUMMING = ("auto", "ddp")
 
 
 class Run:
-    """The workshop of one recipe: builds components, runs stages, remembers what it cost."""
+    """The run of one recipe. It makes components, runs stages and records their costs."""
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class Run:
         self.recipe = recipe
         self.world: World = launch(recipe.trainer)
         self.decodes = self._measures = measures
-        """Whether images that nobody has decoded may be; a plan does not."""
+        """Whether this run may decode images. A plan does not."""
         refuse_trainer(self.world, recipe.trainer)
         self.pretrain_ranks = pretrain_ranks or self.world.size
-        """How many ranks train what `pretrain` makes: more, where this run is a rank's worker."""
+        """How many ranks train what `pretrain` makes: more than `world.size` in a rank's worker."""
         self.strategy: str = strategy or {**recipe.trainer, **self.world.settings}.get(
             "strategy", "auto"
         )
@@ -92,15 +92,15 @@ class Run:
         self.pin()
 
     def pin(self, parts: Iterable[str] = ()) -> None:
-        """Fix what moves on the Hub to commits: of these parts, and of all that are known already.
+        """Replace names that move on the Hub by commits, in these parts and wherever one is known.
 
-        A name is a commit in every key from then on, and in the recipe that is saved.
+        From then on every key, and the saved recipe, holds the commit.
         """
         for part, name, commit in pinned(self.recipe, set(parts)):
             self.console.say(f"{part}: {name} is commit {commit}")
 
     def remember(self, *records: StageRecord) -> None:
-        """Note what became of stages."""
+        """Record the outcome of stages."""
         for record in records:
             self.records.append(record)
             self.console.log({"event": "finish", **asdict(record)})
@@ -110,7 +110,7 @@ class Run:
         folder = self.recipe.folder(digest)
         if self.world.is_first:
             folder.mkdir(parents=True, exist_ok=True)
-            # Before anything else: by its log a folder is known as a run's.
+            # The log comes first: it marks a folder as that of a run.
             self.console.open_log(folder / RUN_LOG)
             self.console.log({"event": "open", "recipe": self.recipe.name})
             self.recipe.save(folder / "recipe.yaml")
@@ -120,9 +120,9 @@ class Run:
     def stage(
         self, stage: Stage | str, key: Mapping[str, Any], work: Callable[[Path], None]
     ) -> Path:
-        """Return the folder of a finished stage, running `work` if it is not there yet.
+        """Return the folder of a finished stage. If it is not there yet, `work` makes it.
 
-        A name alone stands for a stage without a version: the code of a plug-in is in its key.
+        A plug-in gives a name alone, without a version, as its code is in the key.
         """
         stage = _stage(stage)
         return self.cache.stage(stage.name, stage.versioned(key), work)
@@ -161,13 +161,13 @@ class Run:
 
     @property
     def student_key(self) -> dict[str, Any]:
-        """Return what changes the outcome of a student's training, beside its own settings."""
+        """Return what affects a student's training, apart from its own settings."""
         return self._training_key(self.student_world.size)
 
     def _training_key(self, ranks: int) -> dict[str, Any]:
-        """The number of ranks is part of it: gradients are summed in another order.
+        """Return a training's key. It has the number of ranks, which changes the order of sums.
 
-        So is what they do other than summing, which is DDP.
+        It also has the strategy, unless that is plain DDP.
         """
         trainer = self.recipe.trainer
         settings = {k: v for k, v in trainer.items() if k not in WITHOUT_EFFECT}
@@ -189,7 +189,7 @@ class Run:
         return key | ({"autoencoder": self.key("autoencoder")} if is_latent else {})
 
     def _settings(self, part: str) -> Block:
-        """Return how a part is trained; minutes become steps, in the recipe too."""
+        """Return how a part is trained. Minutes are converted to steps, in the recipe too."""
         settings: Block = self.recipe.pretrain[part]
         if settings.get("minutes") is None:
             return settings
@@ -217,7 +217,7 @@ class Run:
         return self.stage(PRETRAIN.part(part), self.pretrain_key(part), work)
 
     def make(self, kind: str, block: Block | None = None, **supplied: Any) -> Any:
-        """Make a component, training its weights first where the recipe says `pretrain`."""
+        """Make a component. If the recipe says `pretrain`, its weights are trained first."""
         block = dict(block or getattr(self.recipe, kind))
         if block.get("source") == "pretrain":
             block["source"] = str(self.pretrained(kind))
@@ -227,13 +227,13 @@ class Run:
         return build(KINDS, kind, block, **supplied)
 
     def asks_for(self, kind: str, block: Block) -> list[str]:
-        """Return the nouns of this run that a component's constructor names."""
+        """Return the parts of this run that a component's constructor asks for by name."""
         named = signature(KINDS[kind].target(kind, block["name"])).parameters
         return [noun for noun in KINDS[kind].supplies if noun in named]
 
     @property
     def seed(self) -> int:
-        """The recipe's seed: of what is trained, studied and encoded once for all sets."""
+        """The recipe's seed, for what is trained, studied and encoded once for all sets."""
         return self.recipe.seed
 
     @functools.cached_property
@@ -243,13 +243,13 @@ class Run:
         from ddoq.data.images import Images, describe
         from ddoq.run.pixels import kept
 
-        # Rank 0 first: where data are downloaded or surveyed, the others find it done.
+        # Rank 0 is first: if data are downloaded or surveyed, the others find it done.
         if not self.world.is_first:
             self.world.barrier()
         block, source, made_by = self.recipe.data, self.make("data"), None
         if is_code(block["name"]):
             refuse_source(source, block["name"])
-            # What a user's own source says of its content may leave out its code and settings.
+            # The content key of a user's own source may leave out its code and settings.
             made_by = self.key("data")
         images = Images(source, made_by=made_by, keep=functools.partial(kept, self))
         refuse_autoencoder(self.recipe.autoencoder, images)
@@ -275,7 +275,7 @@ class Run:
         return self.teacher_of(None)
 
     def teacher_of(self, block: Block | None) -> "Teacher":
-        """Return a teacher of this run's classes, on this rank's device; None is the recipe's."""
+        """Return a teacher of this run's classes, on this rank's device; None for the recipe's."""
         block = block or self.recipe.teacher
         key = fingerprint(block)
         if key not in self._teachers:
@@ -287,14 +287,14 @@ class Run:
         return self._teachers[key]
 
     def try_own(self, net: Any, target: str) -> None:
-        """Refuse a user's own network that does not give every class of these images a logit."""
+        """Refuse a user's own network that does not return one logit per class for these images."""
         from ddoq.students.trial import try_logits
 
         shape = self.channels, self.image_size, self.image_size
         try_logits(net, target, shape, self.num_classes)
 
     def release(self) -> None:
-        """Forget the networks that lie on a GPU; they are made again when they are asked for."""
+        """Drop the networks that lie on a GPU. They are made again when they are needed."""
         if self.world.device.type != "cuda":
             return
         import torch
@@ -325,7 +325,7 @@ class Run:
         key: dict[str, Any] = {
             "images": self.images.fingerprint,
             "autoencoder": self.key("autoencoder"),
-            # A GPU adds up in another order.
+            # A GPU sums in another order.
             "device": self.world.device.type,
         }
         is_random = self.recipe.autoencoder.get("samples", False)
@@ -359,7 +359,7 @@ class Run:
         return LatentStore.open(self.stage(LATENTS, self.latents_key, work))
 
     def trainer(self, **settings: Any) -> "Trainer":
-        """Return a Lightning Trainer as the recipe's `trainer:` block has it."""
+        """Return a Lightning Trainer with the settings of the recipe's `trainer:` block."""
         return new_trainer(self.world, self.recipe.trainer, settings)
 
 

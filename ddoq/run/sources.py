@@ -1,4 +1,4 @@
-"""Which files of a folder of weights does a component read? Their content is part of its key."""
+"""The files of a folder of weights that a component reads. Their content is part of its key."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _MODEL = (
 _DIFFUSERS = tuple(pattern.format("diffusion_pytorch_model") for pattern in _MODEL)
 _TRANSFORMERS = tuple(pattern.format("model") for pattern in _MODEL)
 _SCHEDULE = "scheduler/scheduler_config.json"
-# By kind and name; other components, a user's among them, may read any file.
+# By kind and name. Other components, a user's among them, may read any file.
 _READ = {
     ("autoencoder", "kl"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
     ("autoencoder", "tiny"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
@@ -32,14 +32,14 @@ _READ = {
     ),
     ("teacher", "trained"): ("teacher.json", "model.safetensors"),
 }
-# What is written for people, or by the program itself about where a folder comes from.
+# Files for people, or written by the program about a folder's origin.
 _UNREAD = ("manifest.json", "trained_on.safetensors", "README*", "LICENSE*", "*.md")
 
 
 def weights_fingerprint(kind: str, block: Block) -> str:
     """Hash the names and contents of the files that a component reads from its `source`.
 
-    What is not on this machine stands for itself: an id on the Hub, beside its revision.
+    A source that is not on this machine is returned as it is: an id on the Hub, with a revision.
     """
     folder = shipped.locate(block["source"])
     if not folder.exists():

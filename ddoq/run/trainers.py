@@ -1,4 +1,4 @@
-"""How is Lightning set up? A Trainer that neither logs, saves, talks nor shuffles by itself."""
+"""The setup of Lightning: a Trainer that does not log, save, print or shuffle by itself."""
 
 import logging
 import warnings
@@ -9,8 +9,8 @@ from ddoq.processes.world import World, refused
 if TYPE_CHECKING:
     from lightning import Trainer
 
-# Settings of a Trainer that change where and how loudly it runs, but not what comes out; a
-# strategy does not on one rank.
+# Settings of a Trainer that affect where it runs and what it prints, but not the result. On one
+# rank the strategy is such a setting too.
 WITHOUT_EFFECT = (
     "accelerator",
     "devices",
@@ -27,7 +27,7 @@ WITHOUT_EFFECT = (
 
 
 def new_trainer(world: World, wanted: dict[str, Any], settings: dict[str, Any]) -> "Trainer":
-    """Return a Trainer of this rank, as a recipe's `trainer:` block has it."""
+    """Return a Trainer for this rank, with the settings of a recipe's `trainer:` block."""
     from lightning import Trainer
 
     quiet: dict[str, Any] = {
@@ -40,11 +40,11 @@ def new_trainer(world: World, wanted: dict[str, Any], settings: dict[str, Any]) 
     }
     if world.size == 1 and world.device.type == "cpu":
         quiet["accelerator"] = "cpu"
-    # A rank's part of a step is too small for batch statistics of its own.
+    # A rank's part of a step is too small for separate batch statistics.
     quiet["sync_batchnorm"] = world.size > 1 and world.device.type == "cuda"
     trainer = Trainer(**{**quiet, **wanted, **world.settings, **settings})
-    # Its handler of SIGTERM broadcasts, in the middle of another collective call, and every step
-    # broadcasts whether it did: `stop` and `agreement` are ours.
+    # Lightning's handler of SIGTERM broadcasts in the middle of another collective call, and every
+    # step broadcasts whether it did. Our `stop` and `agreement` replace both.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     return trainer
@@ -58,15 +58,15 @@ def refuse_trainer(world: World, wanted: dict[str, Any]) -> None:
         warnings.simplefilter("ignore")
         try:
             new_trainer(world, wanted, {"max_epochs": 1})
-        except Exception as error:  # Lightning raises errors of many kinds, its own among them.
+        except Exception as error:  # Lightning raises errors of many kinds, some of them its own.
             raise refused(error) from error
 
 
 def silence() -> None:
-    """Leave out Lightning's hints; its errors and warnings that matter still come."""
+    """Silence Lightning's hints. Its errors and the warnings that matter are still shown."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
-        # Lightning sets the level of its own loggers when it is imported, but not of these.
+        # On import Lightning sets the level of its own loggers, but not of these.
         logging.getLogger(f"{name}.utilities.rank_zero").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",

@@ -1,1 +1,1 @@
-"""Networks that are trained on a synthetic set to find out what it is worth."""
+"""Students: networks that are trained on a synthetic set to measure its quality."""

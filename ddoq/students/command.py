@@ -1,8 +1,8 @@
-"""Which networks can be students, and how large are they?
+"""The command that lists and measures student networks.
 
 `python -m ddoq.students` lists our own with their settings; `search=*vit*` lists all names that
 match; `name=timm/test_vit [image_size=32] [num_classes=10] [channels=3] [SETTING=VALUE ...]` makes
-one and says how large it is.
+one and prints its size.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from ddoq.recipe import arguments
 
 @dataclass(frozen=True)
 class StudentQuery:
-    """A command line, read."""
+    """A parsed command line."""
 
     search: str = ""
     name: str = ""
@@ -33,7 +33,7 @@ class StudentQuery:
 
 
 def read(argv: list[str]) -> tuple[StudentQuery, dict[str, Any]]:
-    """Read `key=value ...`; beside a name, keys that are not the command's are its settings."""
+    """Read `key=value ...`. With a name, keys that are not the command's are settings."""
     known = [field.name for field in dataclasses.fields(StudentQuery)]
     has_name = any(argument.startswith("name=") for argument in argv)
     own = [a for a in argv if has_name and "=" in a and a.partition("=")[0] not in known]
@@ -52,7 +52,7 @@ def _setting(argument: str) -> tuple[str, Any]:
 
 
 def main(argv: list[str]) -> None:
-    """Read the command line, and list, search or measure."""
+    """List, search or measure networks, as the command line says."""
     query, settings = read(argv)
 
     from ddoq.recipe.kinds import KINDS

@@ -1,6 +1,7 @@
 """The literature's ConvNet-D: D blocks of convolution, normalization, ReLU and pooling.
 
-Gidaris and Komodakis 2018; in dataset distillation since Zhao, Mopuri and Bilen 2021.
+It is from Gidaris and Komodakis 2018. Dataset distillation has used it since Zhao, Mopuri and
+Bilen 2021.
 """
 
 from typing import Literal

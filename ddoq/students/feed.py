@@ -1,4 +1,4 @@
-"""Which images does a student see at step t? A function of (seed, step), on any number of ranks."""
+"""The images of each training step: a function of (seed, step), on any number of ranks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,17 +20,17 @@ from ddoq.protocols.protocol import Protocol
 from ddoq.students.losses import centered
 from ddoq.synthetic import SyntheticSet
 
-# A last step with fewer images than this, shared by ranks, is no step to learn from.
+# A last step with fewer images than this, shared by ranks, is too small to learn from.
 _SMALLEST = 8
 
 
-# Larger sets stay in the host's memory; their steps are moved.
+# Larger sets stay in the host's memory, and each step is moved to the device.
 _ON_DEVICE_BYTES = 8 * 2**30
 
 
 @runtime_checkable
 class Labels(Shape):
-    """Where the soft labels of a step are kept, if they are not asked of the teacher."""
+    """Stored soft labels of each step, used instead of asking the teacher."""
 
     def logits(self, step: int) -> Float[Tensor, "n classes"]:
         """Return the logits of all images of a step, in its order."""
@@ -39,7 +39,7 @@ class Labels(Shape):
 
 @dataclass(frozen=True)
 class Batch:
-    """Augmented images of one step; with mixing, what each was mixed with."""
+    """Augmented images of one step and, with mixing, what each was mixed with."""
 
     images: Float[Tensor, "n c h w"]
     labels: Int[Tensor, " n"]
@@ -47,7 +47,7 @@ class Batch:
     other_labels: Int[Tensor, " n"]
     other_weights: Float[Tensor, " n"]
     share: Float[Tensor, " n"]
-    """How much of each image is its own."""
+    """The share of each mixed image that is its own."""
     size: int
     """The number of images in the step, over all ranks."""
     logits: Float[Tensor, "n classes"] | None = None
@@ -65,8 +65,8 @@ class Batch:
 class Feed:
     """The steps of one training: a set in memory, augmented in batches on the device.
 
-    Every rank draws the whole step, and makes its part of the images and what is mixed into them,
-    so that mixing does not depend on ranks.
+    Every rank draws the whole step, then makes its part of the images and what is mixed into them.
+    So mixing does not depend on the number of ranks.
     """
 
     synthetic: SyntheticSet
@@ -94,12 +94,12 @@ class Feed:
 
     @property
     def batch_size(self) -> int:
-        """Images in a step over all ranks: the protocol's, or the whole set if that is less."""
+        """Images in a step over all ranks: the protocol's number, or the whole set if smaller."""
         return min(self.protocol.batch_size, len(self.synthetic))
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in which every image is seen once; the last one may be smaller."""
+        """Steps in which every image is seen once. The last one may be smaller."""
         return -(-len(self.synthetic) // self.batch_size)
 
     def __len__(self) -> int:
@@ -110,11 +110,11 @@ class Feed:
 
     @property
     def num_distinct(self) -> int:
-        """The number of different steps: fewer than all where labels are pruned."""
+        """The number of different steps. It is less than all if labels are pruned."""
         return max(1, round(self.protocol.label_keep * len(self)))
 
     def drawn(self, step: int) -> int:
-        """Return the step whose draws a step has: itself, or one of those that were kept."""
+        """Return the step whose draws a step uses: itself or, with pruned labels, a kept one."""
         if self.num_distinct == len(self):
             return step
         cycle, place = divmod(step, self.num_distinct)
@@ -131,12 +131,12 @@ class Feed:
             return torch.multinomial(weights, self.batch_size, replacement=True, generator=draw)
         order = keyed.permutation(len(self.synthetic), "order", self.seed, epoch)
         if 0 < len(order) % self.batch_size < min(_SMALLEST, self.batch_size // 2):
-            # Batch statistics need more than a few images: spread the epoch evenly.
+            # Batch statistics need more than a few images, so the epoch is spread evenly.
             return order.tensor_split(self.steps_per_epoch)[place]
         return order[place * self.batch_size : (place + 1) * self.batch_size]
 
     def _draws(self, step: int, ids: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-        """Return what augmentations are drawn by: the image, or its place where it may repeat."""
+        """Return the keys of augmentations: images or, if images may repeat, places."""
         if self.protocol.weights == "sampler":
             return torch.arange(len(ids)) + step * self.batch_size
         return ids
@@ -149,7 +149,7 @@ class Feed:
 
     @cached_property
     def _targets(self) -> Tensor | None:
-        """The targets of all images, where the protocol reads them."""
+        """The targets of all images, if the protocol reads them."""
         if self.protocol.labels != "targets":
             return None
         s = self.synthetic
@@ -180,7 +180,7 @@ class Feed:
             place = {"seed": self.seed, "epoch": epoch, "step": step, "size": self.size}
             mixing = draw_mixing(draws, self.protocol, **place).rows(mine)
             partner = mixing.partner
-        # An image may be one's own and a partner, too: it is augmented once.
+        # An image may be in this rank's part and be a partner too. It is augmented once.
         needed, place_of = torch.cat([mine, partner]).unique(return_inverse=True)
         own, other = place_of.to(self.device).chunk(2)
         if len(needed) == len(mine):
@@ -220,7 +220,7 @@ class Feed:
 def rows_of(rank: int, world_size: int, size: int) -> Int[Tensor, " n"]:
     """Return a rank's rows of a step.
 
-    A step with fewer images than ranks leaves some without one: those see all of them, without
-    weight, as a gradient takes every rank.
+    If a step has fewer images than ranks, the ranks without an image see all of them with weight 0,
+    as every rank must take part in a gradient.
     """
     return torch.arange(rank, size, world_size) if rank < size else torch.arange(size)

@@ -1,4 +1,4 @@
-"""What a network is taught: the steps of a training on one set, and trainings on real images."""
+"""The steps of a training on one set, and trainings on real images."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def hard_protocol(part: str, **settings: Any) -> Protocol:
-    """Return the protocol by which `pretrain` trains a part on labeled images."""
+    """Return the protocol with which `pretrain` trains a part on labeled images."""
     chosen: dict[str, Any] = {"optimizer": "adamw", **settings}
     return Protocol(id=part, source="ddoq", labels="hard", loss="ce", **chosen)
 
@@ -26,7 +26,7 @@ def hard_protocol(part: str, **settings: Any) -> Protocol:
 def train_on_images(
     run: "Run", module: "LightningModule", protocol: Protocol, work: Path, **settings: Any
 ) -> "Trained":
-    """Train on all training images for the protocol's steps; settings are the Trainer's."""
+    """Train on all training images for the protocol's steps. `settings` go to the Trainer."""
     from ddoq.training.loop import train
     from ddoq.training.progress import Progress
     from ddoq.training.steps import Steps
@@ -49,7 +49,7 @@ def feed_of(
     *,
     world: World | None = None,
 ) -> Feed:
-    """Return the steps of a training on a set, as this rank of a world (the run's) sees them."""
+    """Return this rank's steps of a training on a set. The world is the run's by default."""
     images, world = run.images, world or run.world
     refuse_modality(protocol, images.modality)
     return Feed(

@@ -1,4 +1,4 @@
-"""Which networks can be students, and what may be set?"""
+"""Listings of the networks that can be students, and of their settings."""
 
 import ast
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ torchvision/NAME  any classification model of torchvision, such as torchvision/r
 package.module:Name
                   your own: a class or function in a file of the working directory
 
-search=*vit* lists what there is by that name; name=timm/test_vit image_size=32 num_classes=10
-makes one and says how large it is, with its settings after it: name=resnet depth=20.
+search=*vit* lists the networks with such names. name=timm/test_vit image_size=32 num_classes=10
+makes one and prints its size. Its settings follow its name: name=resnet depth=20.
 """
 
 
@@ -67,7 +67,7 @@ def names(table: Mapping[str, str]) -> list[str]:
 
 
 def matching(pattern: str, known: list[str]) -> list[str]:
-    """Return the names that match a shell pattern, or that contain it where it is plain text."""
+    """Return the names that match a shell pattern, or that contain it if it is plain text."""
     shape = pattern.lower()
     shape = shape if any(sign in shape for sign in "*?[") else f"*{shape}*"
     found = [n for n in known if fnmatchcase(n, shape) or fnmatchcase(n.rpartition("/")[2], shape)]

@@ -1,7 +1,7 @@
-"""Losses that take weights: sum_i w_i l_i / B, B the batch size, as pure functions.
+"""Weighted losses as pure functions: sum_i w_i l_i / B, where B is the batch size.
 
-With all weights 1 each equals torch's own mean reduction. All are computed in float32, whatever
-precision the logits have: at a temperature of 20 a step of bfloat16 is a tenth of the gradient.
+If all weights are 1, each equals torch's own mean reduction. All are computed in float32, whatever
+the precision of the logits. At a temperature of 20 a step of bfloat16 is a tenth of the gradient.
 """
 
 from typing import Literal
@@ -27,10 +27,10 @@ def soft_losses(
 ) -> Float[Tensor, " n"]:
     """Return each image's loss against its teacher's logits.
 
-    `kl` is FKD's: KL of the softened distributions without the factor T^2; `soft_ce` the cross
-    entropy with the softened teacher; `mse_ce` EDC's: mean squared error of logits plus 0.025
-    cross entropy with the hard label; `gift` GIFT's: the cosine distance to the teacher's logits
-    refined by the hard label.
+    `kl` is FKD's: KL of the softened distributions, without the factor T^2. `soft_ce` is the cross
+    entropy with the softened teacher. `mse_ce` is EDC's: the mean squared error of logits plus
+    0.025 cross entropy with the hard label. `gift` is GIFT's: the cosine distance to the teacher's
+    logits, refined by the hard label.
     """
     logits, teacher_logits = single(logits), single(teacher_logits)
     if loss == "gift":
@@ -49,7 +49,7 @@ def soft_losses(
 def _refined(
     teacher_logits: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]
 ) -> Float[Tensor, "n classes"]:
-    """Return the unit vector of the logits plus a tenth of that of the smoothed hard label."""
+    """Return the logits' unit vector plus a tenth of the smoothed hard label's."""
     num_classes = teacher_logits.shape[1]
     smooth = torch.full_like(teacher_logits, _GIFT_SMOOTHING / max(1, num_classes - 1))
     smooth = smooth.scatter(1, labels[:, None], 1 - _GIFT_SMOOTHING)
@@ -66,20 +66,19 @@ def hard_losses(
 def target_losses(
     outputs: Float[Tensor, "n m"], targets: Float[Tensor, "n m"]
 ) -> Float[Tensor, " n"]:
-    """Return half of the sum of squares to each image's targets, as FRePo's networks learn them."""
+    """Return half of the squared distance to each image's targets, which is FRePo's loss."""
     return 0.5 * (single(outputs) - targets).square().sum(1)
 
 
 def centered(labels: Int[Tensor, " n"], num_classes: int) -> Float[Tensor, "n classes"]:
-    """Return labels as one-hot vectors less their mean, which is 1 / classes."""
+    """Return labels as one-hot vectors minus their mean, which is 1 / classes."""
     return F.one_hot(labels, num_classes).float() - 1 / num_classes
 
 
 def single(logits: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:
-    """Return logits in single precision at least.
+    """Return logits in at least single precision.
 
-    In the half precision that a student is trained in, a quotient by a temperature of 20 loses 7 %
-    of the gradient.
+    In half precision, dividing by a temperature of 20 loses 7 % of the gradient.
     """
     return logits.float() if logits.dtype.itemsize < 4 else logits
 

@@ -1,4 +1,4 @@
-"""Which normalization follows a convolution?"""
+"""The normalizations that may follow a convolution."""
 
 from torch import nn
 

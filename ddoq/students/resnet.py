@@ -1,8 +1,9 @@
 """Residual networks: those of He et al., their variants for small images, and ResNetAP.
 
-He, Zhang, Ren and Sun 2016: the networks for ImageNet, whose bottlenecks stride in their 3x3
-convolution as torchvision's do, and those for CIFAR (section 4.2). ResNetAP pools where they
-stride; it is that of IDC (Kim et al. 2022) and of Minimax Diffusion (Gu et al. 2024).
+He, Zhang, Ren and Sun 2016 describe those for ImageNet and those for CIFAR (section 4.2).
+Bottlenecks have the stride in their 3x3 convolution, as torchvision's do. ResNetAP has average
+pooling instead of strides. It is that of IDC (Kim et al. 2022) and of Minimax Diffusion (Gu et
+al. 2024).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +15,13 @@ from torch import Tensor, nn
 from ddoq.errors import UsageError
 from ddoq.students import residual
 
-# Depth to the number of blocks of each stage.
+# The number of blocks of each stage, by depth.
 _IMAGENET = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 _CIFAR = {20: (3, 3, 3), 32: (5, 5, 5), 44: (7, 7, 7), 56: (9, 9, 9)}
 _POOLED = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2)}
 _WITH_BOTTLENECKS = (50,)
 
-# The largest images that a stem of 3x3 without pooling reads, and those that one pooled by 2 does.
+# The largest images for a 3x3 stem without pooling, and for one that is pooled by 2.
 _SMALL_IMAGE, _MIDDLE_IMAGE = 64, 128
 
 
@@ -53,10 +54,10 @@ def resnet(
     norm: Literal["instance", "batch", "group", "layer", "none"] = "batch",
     stem: Literal["auto", "small", "large"] = "auto",
 ) -> ResNet:
-    """Make a ResNet of depth 10, 18, 34 or 50; or 20, 32, 44 or 56, those for CIFAR.
+    """Make a ResNet of depth 10, 18, 34 or 50, or one for CIFAR of depth 20, 32, 44 or 56.
 
-    `width` is that of the first stage: 64, for CIFAR 16. A small stem is a 3x3 convolution; a large
-    one strides and pools as torchvision's does, and is meant for images above 64 pixels.
+    `width` is that of the first stage: 64, or 16 for CIFAR. A small stem is a 3x3 convolution. A
+    large one has a stride and pooling as torchvision's, and is meant for images above 64 pixels.
     """
     counts = _counts("resnet", depth, {**_IMAGENET, **_CIFAR})
     of_cifar = depth in _CIFAR
@@ -86,9 +87,9 @@ def resnetap(
     width: int = 64,
     norm: Literal["instance", "batch", "group", "layer", "none"] = "instance",
 ) -> ResNet:
-    """Make a ResNetAP of depth 10 or 18, in which average poolings stand for strides.
+    """Make a ResNetAP of depth 10 or 18, which has average pooling instead of strides.
 
-    The stem is a 3x3 convolution, above 64 pixels pooled by 2; above 128 pixels it is a 7x7
+    The stem is a 3x3 convolution. Above 64 pixels it is pooled by 2. Above 128 pixels it is a 7x7
     convolution pooled by 4.
     """
     counts = _counts("resnetap", depth, _POOLED)
@@ -117,14 +118,14 @@ def _doubling(width: int, counts: Sequence[int]) -> list[int]:
 
 
 def _check_size(name: str, image_size: int, last: int, norm: str) -> None:
-    """Refuse images of which the last stage has too few pixels, `last` a side."""
+    """Refuse images that leave the last stage, with `last` pixels a side, too small."""
     if last < 1:
         raise UsageError(
             f"{name}: its poolings leave nothing of {image_size} pixels",
-            "use resnet, which strides, or larger images",
+            "use resnet, which has strides, or larger images",
         )
     if last == 1 and norm == "instance":
         raise UsageError(
-            f"{name}: of {image_size} pixels the last stage sees one, whose instance norm is zero",
+            f"{name}: of {image_size} pixels the last stage has one, so its instance norm is zero",
             "use norm=batch, or larger images",
         )

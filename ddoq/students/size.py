@@ -1,4 +1,4 @@
-"""How large is a network, and how much does it compute?"""
+"""The size of a network, and the cost of running it."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ from ddoq.students.trial import try_on
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """What a network costs."""
+    """The size and cost of a network."""
 
     parameters: int
     multiply_adds: int
-    """Of convolutions and matrix products, for one image."""
+    """Those of convolutions and matrix products, for one image."""
     features: int | None
-    """How many numbers its classifier reads; None where no layer gives the logits."""
+    """How many numbers its classifier reads; None if no single layer returns the logits."""
 
 
 def size_of(
@@ -27,7 +27,7 @@ def size_of(
     """Run a network on one image and count."""
     image = torch.zeros(1, channels, image_size, image_size)
     counter = FlopCounterMode(display=False)
-    # The other kinds of attention are not counted on a CPU.
+    # Other kinds of attention are not counted on a CPU.
     with sdpa_kernel(SDPBackend.MATH), counter:
         try_on(net, name, image)
     return NetworkSize(

@@ -1,26 +1,26 @@
-"""How does a network made for large color images read small ones, or other channels?"""
+"""Changes to networks made for large color images, so that they read small or other ones."""
 
 from typing import Any
 
 from torch import nn
 
-# Up to this size a stem that halves the image at once leaves too little of it.
+# Up to this size, a stem that halves the image leaves too little of it.
 SMALL_IMAGE = 64
 
-# What reads a small image without striding, as in the literature's networks for CIFAR.
+# A convolution without stride for small images, as in the literature's networks for CIFAR.
 _KERNEL, _PADDING = 3, 1
 
 
 def suit_stem(net: nn.Module, image_size: int) -> None:
-    """Let a net for large images read small ones: a 3x3 stem without stride or pooling."""
+    """Give a net a 3x3 stem without stride or pooling, if the images are small."""
     if image_size > SMALL_IMAGE:
         return
     found = [(n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d)]
     strided = [(n, m) for n, m in found if m.stride[0] > 1]
-    # A convolution as large as its stride cuts patches; that is not a stem.
+    # A convolution as large as its stride cuts patches, and is not a stem.
     if strided and strided[0][1].kernel_size[0] > strided[0][1].stride[0]:
         for name, one in strided:
-            # Some stems have branches side by side: all that read what the first one reads.
+            # Some stems have parallel branches: all convolutions with the input of the first one.
             if one.in_channels == strided[0][1].in_channels and one.groups == 1:
                 one.stride = (1, 1)
                 if one.kernel_size[0] > _KERNEL:
@@ -30,7 +30,7 @@ def suit_stem(net: nn.Module, image_size: int) -> None:
 
 
 def read_channels(net: nn.Module, channels: int) -> None:
-    """Replace the first convolution by one of `channels`, drawn as widely as it was."""
+    """Replace the first convolution by one for `channels`, with weights of the same variance."""
     name, old = next((n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d))
     _replace(net, name, old, channels, old.kernel_size[0], old.padding)
 
@@ -38,7 +38,7 @@ def read_channels(net: nn.Module, channels: int) -> None:
 def _replace(
     net: nn.Module, name: str, old: nn.Conv2d, channels: int, kernel: int, padding: Any
 ) -> None:
-    """Put a new convolution in the place of an old one, drawn as widely for its kernel's size."""
+    """Replace an old convolution by a new one, with weights of a variance that fits its kernel."""
     new = nn.Conv2d(
         channels,
         old.out_channels,
@@ -47,7 +47,7 @@ def _replace(
         padding,
         bias=old.bias is not None,
     )
-    # Deviations go with the root of the number of inputs, or outputs, of the kernel.
+    # Standard deviations scale with the root of the kernel's number of inputs, or outputs.
     if not old.weight.is_meta:
         std = old.weight.detach().std().item() * old.kernel_size[0] / kernel
         nn.init.normal_(new.weight, std=std)

@@ -1,4 +1,4 @@
-"""The shell around a network: a loss that takes weights, an optimizer, a measure."""
+"""The Lightning module of a student: a weighted loss, an optimizer, and a measurement."""
 
 import math
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Student(LightningModule):
         self.num_steps, self._steps_per_epoch = num_steps, steps_per_epoch
         self.ema = _running_mean(net, protocol.ema) if protocol.ema else None
         self.uses_ema = False
-        # A teacher's logits; a bound function, so that its weights are not the student's.
+        # The teacher is a bound function, so that its weights are not the student's.
         self._label = label
         self.preprocessing = preprocessing
         self.top1 = MulticlassAccuracy(num_classes, top_k=1, average="micro")
@@ -50,30 +50,30 @@ class Student(LightningModule):
         self.test_loss = MeanMetric()
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
-        """Return logits of images in [0, 1], by the running mean of the weights if asked to."""
+        """Return logits of images in [0, 1], by the running mean of weights if that is reported."""
         x = self.preprocessing.forward(images)
         if self.uses_ema and self.ema is not None:
-            # Batch statistics are those of the network itself.
+            # The batch statistics are those of the network itself.
             return functional_call(self.net, dict(self.ema.module.named_parameters()), (x,))
         return self.net(x)
 
     def features(self, images: Float[Tensor, "n c h w"]) -> Tensor:
-        """Return the network's features, as its own `features` gives them."""
+        """Return the network's features, as its method `features` returns them."""
         seen = self.preprocessing.forward(images)
         return self.net.features(seen)  # type: ignore[operator] # a method
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        """Leave a step where the feed made it: on the device already."""
+        """Return a step as it is, since the feed made it on the device."""
         if isinstance(batch, Batch):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of this rank's part of a step; ranks average their gradients."""
+        """Return the loss of this rank's part of a step. Ranks average their gradients."""
         return self.loss(batch) * self.trainer.world_size
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the weighted loss of a step, or of a rank's share in it."""
+        """Return the weighted loss of a step, or of a rank's part of it."""
         if self.protocol.second_forward:
             with torch.no_grad():
                 self(batch.images)
@@ -86,7 +86,7 @@ class Student(LightningModule):
         return weighted_mean(losses, torch.ones_like(losses), batch.size)
 
     def _own_losses(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the losses against what belongs to each image, and to what it was mixed with."""
+        """Return the losses with each image's labels, and with those of its mixing partner."""
         if self.protocol.labels == "hard":
             labels = batch.labels, batch.other_labels
             return hard_losses(logits, labels[0]), hard_losses(logits, labels[1])
@@ -107,7 +107,7 @@ class Student(LightningModule):
         return weighted_mean(losses, batch.mixed_weights, batch.size)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, and move the running mean of the weights before any callback looks."""
+        """Step, and update the running mean of the weights before any callback reads it."""
         super().optimizer_step(*args, **kwargs)
         if self.ema is not None:
             self.ema.update_parameters(self.net)
@@ -148,7 +148,7 @@ class Student(LightningModule):
         }
 
     def _progress(self, step: int) -> float:
-        """Return the share of the training that is over, by whole epochs if the protocol says."""
+        """Return the share of the training that is over, in whole epochs if the protocol asks."""
         if self.protocol.schedule_per == "epoch":
             step -= step % self._steps_per_epoch
         return step / self.num_steps
@@ -156,13 +156,13 @@ class Student(LightningModule):
 
 def _running_mean(net: nn.Module, decay: float) -> AveragedModel:
     ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay)).requires_grad_(False)
-    # It starts at the initial weights, instead of copying those after the first step.
+    # The mean starts at the initial weights, not at those after the first step.
     ema.n_averaged += 1
     return ema
 
 
 def lr_factor(protocol: Protocol, progress: float) -> float:
-    """Return the learning rate's factor after a share of the training."""
+    """Return the factor of the learning rate after a share of the training."""
     if progress < protocol.warmup:
         return (progress + 1e-3) / (protocol.warmup + 1e-3)
     done = min(1.0, (progress - protocol.warmup) / (1 - protocol.warmup))
@@ -178,7 +178,7 @@ def lr_factor(protocol: Protocol, progress: float) -> float:
 
 
 def _parameter_groups(net: nn.Module, protocol: Protocol) -> list[dict[str, Any]]:
-    """Decay matrices and kernels; if the protocol says so, biases, norms and embeddings too."""
+    """Group parameters: matrices and kernels decay, the others only if the protocol says so."""
     trained = [(n, p) for n, p in net.named_parameters() if p.requires_grad]
     decayed = [p for n, p in trained if "weight" in n and p.ndim > 1]
     others = [p for n, p in trained if not ("weight" in n and p.ndim > 1)]

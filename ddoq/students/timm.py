@@ -14,10 +14,10 @@ _REFUSED = ("checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_o
 def timm_student(
     num_classes: int, channels: int, image_size: int, model: str, **settings: Any
 ) -> nn.Module:
-    """Return a new timm model; `settings` go to its constructor.
+    """Return a new timm model. `settings` go to its constructor.
 
-    Models of a fixed input size are made for `image_size`. Up to 64 pixels the first
-    strided convolution is one of 3x3 without a stride, and a max pooling stem is left out.
+    Models of a fixed input size are made for `image_size`. Up to 64 pixels, a 3x3 convolution
+    without stride replaces the first strided one, and a max pooling stem is left out.
     """
     import timm
 
@@ -52,5 +52,5 @@ def check_model(model: str) -> None:
 
 
 def _patches(image_size: int) -> dict[str, int]:
-    """Cut small images into 8 x 8 patches, as 16 pixel patches cut 128."""
+    """Return settings that cut small images into 8 x 8 patches, as 16 pixel patches cut 128."""
     return {"patch_size": max(1, image_size // 8)} if image_size < 2 * SMALL_IMAGE else {}

@@ -11,18 +11,18 @@ from ddoq.students.stem import read_channels, suit_stem
 from ddoq.students.trial import try_on
 
 _REFUSED = ("weights", "weights_backbone", "pretrained", "pretrained_backbone")
-# In training they return the logits of auxiliary classifiers too, if they may.
+# In training, these return the logits of auxiliary classifiers too, if allowed.
 _WITH_AUXILIARIES = ("googlenet", "inception_v3")
 
 
 def torchvision_student(
     num_classes: int, channels: int, image_size: int, model: str, **settings: Any
 ) -> nn.Module:
-    """Return a new torchvision model; `settings` go to its constructor.
+    """Return a new torchvision model. `settings` go to its constructor.
 
-    Models of a fixed input size are made for `image_size`. Up to 64 pixels the first strided
-    convolution is one of 3x3 without a stride, and a max pooling stem is left out. Where images
-    have not 3 channels, the first convolution is replaced.
+    Models of a fixed input size are made for `image_size`. Up to 64 pixels, a 3x3 convolution
+    without stride replaces the first strided one, and a max pooling stem is left out. If images
+    do not have 3 channels, the first convolution is replaced.
     """
     from torchvision.models import get_model
 
@@ -76,12 +76,12 @@ def _check_settings(model: str, settings: dict[str, Any]) -> None:
 
 
 def _suited(model: str, image_size: int) -> dict[str, Any]:
-    """Return the settings that a model needs for images of this size, or to be a student."""
+    """Return the settings that a model needs to be a student on images of this size."""
     if model.startswith("vit_"):
         return {"image_size": image_size}
     if model.startswith("maxvit"):
         return {"input_size": (image_size, image_size)}
     if model in _WITH_AUXILIARIES:
-        # Left open, the initialization is a warning; true is what it then would be.
+        # Without this setting torchvision warns, and uses true.
         return {"aux_logits": False, "init_weights": True}
     return {}

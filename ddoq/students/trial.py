@@ -1,4 +1,4 @@
-"""Does a new network take images of this size?"""
+"""Trials of new networks: whether they take images of a given size."""
 
 from itertools import chain
 
@@ -12,7 +12,7 @@ from ddoq.recipe.plugin import blamed, expect_tensor
 
 
 def try_on(net: nn.Module, name: str, image: Float[Tensor, "1 c h w"]) -> None:
-    """Run a network on one image; on the `meta` device no number is computed."""
+    """Run a network on one image. On the `meta` device no number is computed."""
     named = chain(net.named_parameters(), net.named_buffers())
     tensors = {key: tensor.to(image.device) for key, tensor in named}
     net.eval()

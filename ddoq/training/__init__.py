@@ -1,1 +1,1 @@
-"""One training: its loop, its guard, its loss curve, and the state to go on from."""
+"""One training: its loop, its guard, its loss curve, and the state to resume from."""

@@ -1,4 +1,4 @@
-"""How did the loss fall? One number for every step."""
+"""The loss curve of a training: one number for every step."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from jaxtyping import Float
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-# So many losses stay on the device before they are fetched together.
+# The number of losses that stay on the device before they are fetched together.
 _FETCHED = 1000
 
 
 class LossCurve(Callback):
-    """Keep the loss of each step; of several ranks each keeps that of its own part."""
+    """Keep the loss of each step. With several ranks, each keeps the loss of its own part."""
 
     def __init__(self) -> None:
         self._before = torch.zeros(0)
@@ -29,7 +29,7 @@ class LossCurve(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Keep a loss where it is: to look at it would wait for the device."""
+        """Keep the loss on its device, as reading it would wait for the device."""
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
         self._new.append(loss.detach().float())
         if len(self._new) >= _FETCHED:
@@ -40,5 +40,5 @@ class LossCurve(Callback):
         return {"losses": self.losses}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on behind these losses."""
+        """Restore the losses so far."""
         self._before, self._new = state_dict["losses"], []

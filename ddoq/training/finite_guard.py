@@ -1,4 +1,4 @@
-"""Is the loss still a number? A stock run trains on with NaN, and ends with exit code 0."""
+"""A guard against losses that are not finite. Lightning alone would train on, and exit with 0."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from ddoq.errors import IntegrityError
 
 
 class FiniteGuard(Callback):
-    """Stop a training whose loss is not finite, looking at every `every`-th step and the last."""
+    """Stop a training whose loss is not finite. It checks every `every`-th step and the last."""
 
     def __init__(self, what: str, *, every: int = 25) -> None:
         self._what, self._every = what, every
@@ -17,7 +17,7 @@ class FiniteGuard(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look at the loss now and then: each look waits for the device."""
+        """Check the loss at some steps only, as each check waits for the device."""
         # Lightning's `global_step` counts the steps of all optimizers.
         step = batch_idx + 1
         if step % self._every == 0 or step == trainer.num_training_batches:

@@ -1,4 +1,4 @@
-"""How is a module trained? With a guard, each rank its part, going on where it was stopped."""
+"""The training of a module, with a guard. Each rank does its part; an interrupted call resumes."""
 
 import contextlib
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """What is left of a training beside the module."""
+    """What a training yields besides the module."""
 
     trainer: "Trainer"
     losses: "Float[Tensor, ' steps']"
     seconds_before: float
-    """What calls that were stopped had taken."""
+    """The time of earlier calls that were interrupted."""
 
 
 def train(
@@ -40,15 +40,15 @@ def train(
 ) -> Trained:
     """Train a module once through its steps, by a Trainer with some further settings.
 
-    In `work`, a stage's workspace, lies the state that a call which was killed had reached; there a
-    signal ends the training after a step, with its state saved.
+    The state is saved in `work`, a stage's workspace, and an interrupted call resumes from it.
+    With `work`, a signal ends the training after a step, with its state saved.
     """
     curve = LossCurve()
     resume = [Resume(work / "training.resume", run.world)] if work else []
     guard = FiniteGuard(what)
     watched = [guard, *callbacks, curve, *resume]
     trainer = run.trainer(max_epochs=1, callbacks=watched, **(settings or {}))
-    # One rank looks for all.
+    # One rank decides for all.
     found = run.world.broadcast(resume[0].found if resume and run.world.is_first else None)
     with stop.deferred() if resume else contextlib.nullcontext():
         trainer.fit(module, ckpt_path=found, weights_only=True if found else None, **data)

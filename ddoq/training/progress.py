@@ -1,4 +1,4 @@
-"""How far is a training? One bar for each, drawn by the run's console."""
+"""The progress bars of trainings, drawn by the run's console."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from lightning import Callback, LightningModule, Trainer
 
 
 class Progress(Callback):
-    """Advance a console's bar at every training step: by one, or by the samples of a step."""
+    """Advance a console's bar at every training step, by one or by the samples of a step."""
 
     def __init__(self, bar: Any, *, by: int = 1) -> None:
         self._bar, self._by = bar, by
         self._done = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin where a training that was stopped goes on."""
+        """Begin at the step from which the training resumes."""
         if self._done:
             self._bar.advance(self._by * self._done)
 
@@ -29,5 +29,5 @@ class Progress(Callback):
         return {"done": self._done}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on behind these steps."""
+        """Restore the number of steps so far."""
         self._done = state_dict["done"]

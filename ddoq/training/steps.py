@@ -1,11 +1,11 @@
-"""A training's batches, each a function of its number: a loader that can go on anywhere."""
+"""A loader that can resume anywhere: each of its batches is a function of its number."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 
 class Steps:
-    """So many steps; `state_dict` says how many were handed out, as Lightning asks of loaders."""
+    """Some steps. `state_dict` holds how many were handed out, as Lightning asks of loaders."""
 
     def __init__(self, batch: Callable[[int], Any], number: int) -> None:
         self._batch, self._number = batch, number
@@ -25,5 +25,5 @@ class Steps:
         return {"next": self._next}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Begin at the step that came next."""
+        """Begin at the saved next step."""
         self._first = self._next = state["next"]

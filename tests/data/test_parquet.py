@@ -171,7 +171,7 @@ def test_a_label_that_train_does_not_have_is_told(tmp_path):
 def test_shards_must_agree_on_the_names(tmp_path):
     _write(tmp_path / "train.parquet", range(4), [0, 1] * 2, metadata={"classes": "a,b"})
     _write(tmp_path / "test.parquet", range(2), [0, 1], metadata={"classes": "b,a"})
-    with pytest.raises(DataError, match="its metadata names other classes"):
+    with pytest.raises(DataError, match="its metadata has other class names"):
         Parquet(root=str(tmp_path))
 
 

@@ -124,7 +124,7 @@ def test_ray_is_asked_by_one_process_only(make_run) -> None:
 def test_a_training_that_no_rank_left_is_missed_with_its_place(make_run) -> None:
     run = make_run("protocol=small_hard")
     training = a_training(run)
-    with pytest.raises(IntegrityError, match="a training is not there") as error:
+    with pytest.raises(IntegrityError, match="a training is not cached") as error:
         measure(run, training)
     assert run.place(TRAINING, training_key(run, training)).name in error.value.cause
 

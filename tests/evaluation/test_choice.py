@@ -92,7 +92,7 @@ def test_a_sheet_says_how_its_leading_row_was_chosen(results):
 
 
 def test_choosing_needs_images_that_do_not_measure():
-    with pytest.raises(UsageError, match="the images that choose would measure"):
+    with pytest.raises(UsageError, match="choose and measure on the same images"):
         recipe.read(["recipe=digits", "evaluation.choose=true", "evaluation.split=val"])
 
 

@@ -170,7 +170,7 @@ def test_a_set_of_another_size_is_refused_unless_the_protocol_says_so(make_run) 
     one = training(run, labels="hard", loss="ce", flip=False)
     doubled = one.synthetic.images.repeat_interleave(2, 2).repeat_interleave(2, 3)
     larger = dataclasses.replace(one.synthetic, images=doubled)
-    with pytest.raises(UsageError, match="16 pixels, the real ones 8"):
+    with pytest.raises(UsageError, match="16 pixels, the real images have 8"):
         evaluated(run, dataclasses.replace(one, synthetic=larger))
     plain = one.wanted.change(crop=None)
     resizing = dataclasses.replace(one, synthetic=larger, wanted=plain.change(any_size=True))
@@ -255,7 +255,7 @@ def test_images_with_other_channels_are_refused(make_run) -> None:
     run = make_run()
     one = training(run)
     colored = dataclasses.replace(one.synthetic, images=one.synthetic.images.expand(-1, 3, -1, -1))
-    with pytest.raises(UsageError, match="3 channels, the real ones 1"):
+    with pytest.raises(UsageError, match="3 channels, the real images have 1"):
         evaluated(run, dataclasses.replace(one, synthetic=colored))
 
 
@@ -300,7 +300,9 @@ def test_a_learned_rate_trains_as_if_it_were_the_protocols(make_run) -> None:
 def test_a_set_of_tiles_is_trained_on_as_its_tiles_and_refused_as_a_collage(make_run) -> None:
     run = make_run()
     one = training(run, **HARD)
-    with pytest.raises(UsageError, match=r"uses_hints: .tiles., or do so before") as caught:
+    with pytest.raises(
+        UsageError, match=r"uses_hints: .tiles..*or cut them apart before"
+    ) as caught:
         measure(run, hinted(one, {"tiles": 2}, []))
     assert "2 x 2 smaller ones" in str(caught.value)
     tiled = hinted(one, {"tiles": 2}, ["tiles"])

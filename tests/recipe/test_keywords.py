@@ -46,7 +46,7 @@ def test_a_class_at_the_top_of_a_file_is_named_by_its_place():
 def test_a_class_that_no_other_process_finds_is_refused():
     class Local(nn.Module): ...
 
-    with pytest.raises(UsageError, match="cannot be named from another process"):
+    with pytest.raises(UsageError, match="cannot be imported by another process"):
         changed(student=Local)
 
 

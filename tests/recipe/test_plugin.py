@@ -48,7 +48,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("argument", "source", "words"),
     [
-        ("student", "class Net(:\n    pass", "plug.py:1: it is no Python: invalid syntax"),
+        ("student", "class Net(:\n    pass", "plug.py:1: not valid Python: invalid syntax"),
         ("student", "x = 1\nimport absent_module\nclass Net: ...", "plug.py:2: plug:Net: Module"),
         ("student", NET + "        raise KeyError('gone')", "plug.py:5: plug:Net: KeyError"),
         ("student", NET + "        self.x = 3", "plug.py:3: plug:Net: AttributeError"),

@@ -105,7 +105,7 @@ def test_a_nested_setting_follows_its_name():
         ("data=null", "data: None is not a component"),
         ("data=[1]", "data: .1. is not a component"),
         ("students=[3]", "students: 3 is not a component"),
-        ("students.width=3", "names nothing"),
+        ("students.width=3", "names no component"),
         ("distiller.images_per_clas=3", "did you mean 'images_per_class'"),
         ("distiller.images_per_class=many", "'many' is not int"),
         ("distiller.solver=3", "distiller.solver: 3 is not a component"),
@@ -273,7 +273,7 @@ def test_a_saved_recipe_says_nothing_of_where_files_go(tmp_path: Path):
 
 def test_a_file_does_not_choose_where_files_go(write):
     text = "base: digits\nout: /srv/www\ncache: ../x\ntrainer: {default_root_dir: /srv, devices: 1}"
-    with pytest.warns(UserWarning, match="counts only on the command line"):
+    with pytest.warns(UserWarning, match="set only on the command line"):
         recipe = read([write(text)]).recipe
     assert (recipe.out, recipe.cache) == (None, Recipe("x").cache)
     assert recipe.trainer == {"devices": 1}

@@ -181,7 +181,7 @@ def test_an_unknown_depth_is_refused_with_those_there_are(make):
 
 @pytest.mark.parametrize("make", [resnet, resnetap])
 def test_an_instance_norm_of_one_pixel_is_refused(make):
-    with pytest.raises(UsageError, match="of 8 pixels the last stage sees one"):
+    with pytest.raises(UsageError, match="of 8 pixels the last stage has one"):
         make(2, 1, 8, norm="instance")
     assert make(2, 1, 8, width=2, norm="batch")(torch.rand(2, 1, 8, 8)).shape == (2, 2)
 

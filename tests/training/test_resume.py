@@ -159,7 +159,7 @@ def test_a_damaged_state_is_left_and_the_training_begins_anew(tmp_path):
     work = tmp_path / "work"
     work.mkdir()
     (work / "training.resume").write_bytes(b"half a file")
-    with pytest.warns(UserWarning, match="unreadable.*begins anew"):
+    with pytest.warns(UserWarning, match="unreadable.*starts over"):
         measured, again = train(run, work)
     assert torch.equal(again, losses)
     assert outcome(measured) == outcome(whole)
