@@ -3,6 +3,7 @@
 Everything is made when it is first needed, so a finished run loads next to nothing.
 """
 
+import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
@@ -68,6 +69,8 @@ class Run:
         keep_freed()
         _set_threads(recipe.threads)
         self.recipe = recipe
+        self.whole: Run = self
+        """The run that this one was narrowed from, with all training images; else itself."""
         self.world: World = launch(recipe.trainer)
         self.decodes = self._measures = measures
         """Whether this run may decode images. A plan does not."""
@@ -179,7 +182,7 @@ class Run:
         """Return what determines the weights that `pretrain` makes."""
         settings = self._settings(part)
         key: dict[str, Any] = {
-            "images": self.images.fingerprint,
+            "images": self.whole.images.fingerprint,
             "seed": self.recipe.seed,
             "settings": settings,
             "name": getattr(self.recipe, part)["name"],
@@ -197,8 +200,8 @@ class Run:
         from ddoq.priors.throughput import is_measured, steps_within
 
         how = PriorPretraining(**settings)
-        if self._measures or is_measured(self, how):
-            settings = {**settings, "minutes": None, "steps": steps_within(self, how)}
+        if self._measures or is_measured(self.whole, how):
+            settings = {**settings, "minutes": None, "steps": steps_within(self.whole, how)}
             self.recipe.pretrain[part] = settings
         return settings
 
@@ -210,9 +213,9 @@ class Run:
             kinds = {**KINDS, "pretrain": Kind(PRETRAINERS)}
             how = build(kinds, "pretrain", {"name": part, **self._settings(part)})
             with self.console.stage(f"pretrain {part}"):
-                how.train(self, folder)
+                how.train(self.whole, folder)
             if self.world.is_first:
-                remember(folder, self.images)
+                remember(folder, self.whole.images)
 
         return self.stage(PRETRAIN.part(part), self.pretrain_key(part), work)
 
@@ -235,6 +238,16 @@ class Run:
     def seed(self) -> int:
         """The recipe's seed, for what is trained, studied and encoded once for all sets."""
         return self.recipe.seed
+
+    def narrowed(self, images: "Images") -> "Run":
+        """Return this run with other training images, such as some of its own (`Images.select`).
+
+        What is pretrained stays that of all images. Latents and sets are those of the new ones.
+        """
+        part = copy.copy(self)
+        part.__dict__.pop("latents", None)
+        part.__dict__["images"] = images
+        return part
 
     @functools.cached_property
     def images(self) -> "Images":
