@@ -189,6 +189,22 @@ def test_a_dry_run_says_what_is_cached_and_runs_nothing(finished: Path, tmp_path
     assert not list((tmp_path / "cache").rglob("manifest.json"))
 
 
+_LOADED = """
+import sys
+from ddoq import fit
+fit.main(sys.argv[1:])
+heavy = {"lightning", "torchvision", "timm", "diffusers", "torchmetrics", "sklearn", "matplotlib"}
+print("loaded:", *sorted(heavy & {*sys.modules}))
+"""
+
+
+@pytest.mark.slow
+def test_a_finished_run_loads_what_it_needs(finished: Path, tmp_path: Path) -> None:
+    again = f"out={tmp_path / 'out'}", f"cache={finished / 'cache'}"
+    shown = run_fit(*again, cwd=tmp_path, launcher=("-c", _LOADED))
+    assert shown.splitlines()[-1] == "loaded:"
+
+
 def test_a_students_own_class_is_plugged_in_from_a_scratch_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

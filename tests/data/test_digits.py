@@ -2,6 +2,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from ddoq.data import digits as module
 from ddoq.data.digits import Digits
 
 
@@ -45,3 +46,11 @@ def test_a_larger_digit_has_the_same_mean(digits):
 )
 def test_the_fingerprint_tells_settings_apart(digits, setting):
     assert Digits().fingerprint == digits.fingerprint != Digits(**setting).fingerprint
+
+
+def test_where_scikit_learn_keeps_them_elsewhere_the_digits_are_the_same(digits, monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    other = Digits()
+    assert other.fingerprint == digits.fingerprint
+    assert _pixels(other.train).equal(_pixels(digits.train))
+    assert other.test.labels.equal(digits.test.labels)

@@ -153,3 +153,51 @@ def test_narrowed_images_are_kept_as_those_that_were_chosen(make_run):
     assert torch.equal(
         part.select(torch.tensor([1, 0])).pixels("train"), part.pixels("train")[:2].flip(0)
     )
+
+
+_RANKS = """
+import sys
+from ddoq import command, recipe
+from ddoq.data import pixels
+from ddoq.run import Run
+
+def body(argv):
+    pixels._PER_PART = 2
+    run = Run(recipe.read(argv).recipe)
+    images = run.images
+    for split in (images.train, images.test):
+        def noted(i, size, read=split.read):
+            print("read", run.world.rank, len(i), flush=True)
+            return read(i, size)
+        object.__setattr__(split, "read", noted)
+    if run.world.rank == 1:
+        images.pixels("train")
+    run.world.barrier()
+    images.pixels("test")
+    images.pixels("train")
+
+command.run(body)
+"""
+
+
+@pytest.mark.slow
+def test_a_rank_may_ask_alone_and_nothing_is_decoded_twice(
+    make_run, photos: Path, tmp_path: Path, environment: dict[str, str]
+):
+    images = make_run().images
+    (tmp_path / "ask.py").write_text(_RANKS)
+    words = ["recipe=imagefolder", f"data.root={photos}", f"cache={tmp_path / 'ranks'}"]
+    ranks = "trainer={accelerator: cpu, devices: 2, strategy: ddp}"
+    done = subprocess.run(
+        [sys.executable, "ask.py", *words, ranks],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    read = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("read")]
+    assert sum(int(number) for _, number in read) == len(images.train) + len(images.test)
+    by_second = sum(int(number) for rank, number in read if rank == "1")
+    assert by_second >= len(images.train)
