@@ -13,6 +13,7 @@ from ddoq.errors import UsageError
 from ddoq.evaluation.measure import Measure, measured
 from ddoq.evaluation.training import Training, feed_of, label_of
 from ddoq.files.artifacts import write_tensors
+from ddoq.training.steps import Steps
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -36,7 +37,6 @@ class Train:
         """
         from ddoq.evaluation.evaluations import Evaluations, evaluation_steps
         from ddoq.training.loop import train
-        from ddoq.training.steps import Steps
 
         protocol = training.protocol
         # The teacher before the seed: building a network draws random numbers.
