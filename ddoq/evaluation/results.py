@@ -156,6 +156,11 @@ class Results(Sequence[Result]):
     def __iter__(self) -> Iterator[Result]:
         return iter(self._runs)
 
+    def __eq__(self, other: object) -> bool:
+        return self._runs == other._runs if isinstance(other, Results) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment] # so that nobody takes it for a key
+
     def __repr__(self) -> str:
         return "\n".join(text_table(*_shown(part)) for part in self.parts) or "no results"
 

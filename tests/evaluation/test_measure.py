@@ -229,7 +229,7 @@ def test_learned_images_are_not_cropped_by_pillow(make_run) -> None:
     )
     beyond = dataclasses.replace(one, synthetic=learned)
     assert evaluated(run, beyond).top1 > 0
-    with pytest.raises(UsageError, match=r"from -0.5 to 1.5; Pillow"):
+    with pytest.raises(UsageError, match=r"from -0.5 to 1.5; pixels=pil"):
         measure(run, dataclasses.replace(beyond, wanted=one.wanted.change(pixels="pil")))
 
 
