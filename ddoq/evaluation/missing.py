@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from ddoq.evaluation.workers import (
 )
 from ddoq.files.artifacts import damage, is_finished
 from ddoq.processes.world import World
+from ddoq.recipe.kinds import PRETRAINERS
 
 if TYPE_CHECKING:
     from ddoq.run import Run
@@ -33,16 +34,26 @@ def learn_missing(grid: Grid) -> None:
     world, within which Lightning would gather over all ranks.
     """
     run = grid.run
-    tasks: dict[Task, Path] = {}
+    tasks: dict[Draw, Path] = {}
     for draw in grid.draws:
         place = _learned(grid, draw)
         if place not in (None, *tasks.values()) and not _is_there(run, place):
             tasks[draw] = place
     workers = num_workers(run)
+    _train_parts(grid, {row for row, _ in tasks})
     if run.world.size > 1:
         _share_over_ranks(run, tasks, "learn sets")
     elif run.recipe.evaluation.spread == "ray" or (workers > 1 and len(tasks) > 1):
         _share(run, list(tasks), min(workers, len(tasks)), "learn sets")
+
+
+def _train_parts(grid: Grid, rows: Collection[int]) -> None:
+    """Train the weights that learned sets read, by all ranks and where their progress is seen."""
+    run = grid.run
+    read = {part for row in rows for part in grid.rows[row].made.parts(run)}
+    for part in PRETRAINERS:
+        if part in read and getattr(run.recipe, part).get("source") == "pretrain":
+            run.pretrained(part)
 
 
 def _learned(grid: Grid, draw: Draw) -> Path | None:
