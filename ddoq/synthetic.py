@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ddoq.errors import DataError
-from ddoq.files.artifacts import read_json, read_tensors, verify, write_json, write_tensors
+from ddoq.files.artifacts import read_json, verify, write_json
 from ddoq.files.outputs import publish
+from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.notebook import gallery
 from ddoq.protocols.hints import refuse_hints
 from ddoq.size import Size

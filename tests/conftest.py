@@ -10,9 +10,12 @@ from lightning import Trainer
 
 import ddoq
 from ddoq import keyed
-from ddoq.data.images import Images, Split, as_bytes, resized
+from ddoq.data.conversion import as_bytes, resized
+from ddoq.data.images import Images
 from ddoq.data.latents import LatentStore
-from ddoq.files.artifacts import write_json, write_tensors
+from ddoq.data.source import Split
+from ddoq.files.artifacts import write_json
+from ddoq.files.tensors import write_tensors
 from ddoq.processes import stop
 from ddoq.protocols.presets import PRESETS
 from ddoq.protocols.protocol import Protocol

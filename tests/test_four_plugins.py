@@ -20,7 +20,7 @@ from ddoq.synthetic import SyntheticSet
 
 DATA = '''
 import torch
-from ddoq.data.images import Split
+from ddoq.data.source import Split
 
 
 class Waves:
@@ -59,7 +59,7 @@ class Spectrum(torch.nn.Module):
 DISTILLER = '''
 import time
 import torch
-from ddoq.files.artifacts import read_tensors, write_tensors
+from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.files.stage import Planned, Stage
 from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
@@ -118,7 +118,7 @@ def spectrum(x):
 '''
 EVALUATOR = '''
 import torch
-from ddoq.data.images import as_floats
+from ddoq.data.conversion import as_floats
 from ddoq.evaluation.measure import Measure, measured
 
 

@@ -10,7 +10,7 @@ from scipy.stats import ttest_ind
 
 import ddoq
 from ddoq import recipe
-from ddoq.files.artifacts import write_tensors
+from ddoq.files.tensors import write_tensors
 from ddoq.run import Run
 
 SEEDS = 8

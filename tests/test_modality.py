@@ -16,7 +16,7 @@ from ddoq.run.refusals import refuse_resizing, refuse_run
 
 OWN = '''
 import torch
-from ddoq.data.images import Split
+from ddoq.data.source import Split
 
 NODES = 6
 

@@ -8,7 +8,8 @@ from typing import Any
 from benchmarks.gpu.part import Options
 from ddoq import recipe
 from ddoq.errors import ResourceError
-from ddoq.files.artifacts import commit, read_tensors, write_tensors
+from ddoq.files.artifacts import commit
+from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.recipe import shipped
 from ddoq.run import Run
 

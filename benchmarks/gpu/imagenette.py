@@ -21,7 +21,7 @@ from benchmarks.gpu.device import GIB, world
 from benchmarks.gpu.part import Options
 from benchmarks.gpu.pipeline import pixels_at, random_pipeline
 from ddoq import recipe
-from ddoq.files.artifacts import write_tensors
+from ddoq.files.tensors import write_tensors
 from ddoq.report.files import read_results
 from ddoq.synthetic import SyntheticSet
 from ddoq.teachers.trained import make_net

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ddoq import command, recipe
-from ddoq.data.images import as_floats
+from ddoq.data.conversion import as_floats
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.score import QUOTED, Result, Row
 from ddoq.files.artifacts import write_json

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ddoq.data.images import as_bytes, resized
+from ddoq.data.conversion import as_bytes, resized
 from ddoq.decoders.decoding import Decoder
 from ddoq.quantize.blocks import PointBlock
 from ddoq.recipe.component import complete

@@ -15,7 +15,8 @@ from torch import Tensor
 from ddoq import keyed
 from ddoq.data.latents import LatentStore
 from ddoq.errors import UsageError
-from ddoq.files.artifacts import read_json, write_json, write_tensors
+from ddoq.files.artifacts import read_json, write_json
+from ddoq.files.tensors import write_tensors
 
 CPU = torch.device("cpu")
 _SHARD_BYTES = 256 * 2**20

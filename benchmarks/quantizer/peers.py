@@ -38,7 +38,8 @@ from benchmarks.quantizer.contenders import (
 )
 from ddoq.data.latents import LatentStore
 from ddoq.errors import UsageError
-from ddoq.files.artifacts import read_tensors, write_json
+from ddoq.files.artifacts import write_json
+from ddoq.files.tensors import read_tensors
 from ddoq.processes.memory import keep_freed
 from ddoq.recipe import arguments
 

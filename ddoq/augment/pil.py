@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from ddoq.augment.crop import flip
-from ddoq.data.images import as_bytes, as_floats
+from ddoq.data.conversion import as_bytes, as_floats
 
 
 def resize_crops(

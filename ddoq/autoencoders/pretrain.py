@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
 from ddoq import keyed
-from ddoq.data.images import Images, as_floats
+from ddoq.data.conversion import as_floats
+from ddoq.data.images import Images
 from ddoq.errors import UsageError
 from ddoq.files.card import write_card
 from ddoq.students.feed import Batch

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ddoq.data.images import Split, carve, resized
+from ddoq.data.conversion import resized
+from ddoq.data.source import Split, carve
 from ddoq.files.artifacts import fingerprint
 
 

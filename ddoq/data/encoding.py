@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.data.images import Images, as_floats
+from ddoq.data.conversion import as_floats
+from ddoq.data.images import Images
 from ddoq.errors import IntegrityError
-from ddoq.files.artifacts import write_json, write_tensors
+from ddoq.files.artifacts import write_json
 from ddoq.files.stage import PRETRAIN, Stage
+from ddoq.files.tensors import write_tensors
 from ddoq.processes.world import World
 from ddoq.recipe.plugin import expect_tensor
 

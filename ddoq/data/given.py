@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from ddoq.data.images import Source, Split
+from ddoq.data.source import Source, Split
 from ddoq.errors import DataError
 from ddoq.recipe.plugin import blamed, described
 

@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 
 from ddoq.data.imagenet import imagenet_names
-from ddoq.data.images import Split
 from ddoq.data.pictures import NORMALIZATION, REDUCED_TO, SUFFIXES, Fit, pictures
+from ddoq.data.source import Split
 from ddoq.data.survey import divided, natural_order, refuse_unwritable, stamp, survey
 from ddoq.errors import DataError
 from ddoq.files.artifacts import fingerprint, read_json, versions

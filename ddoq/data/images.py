@@ -3,15 +3,16 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from ddoq import keyed
+from ddoq.data.conversion import as_floats
 from ddoq.data.preprocessing import Normalize
-from ddoq.errors import DataError, ResourceError, UsageError
+from ddoq.data.source import Source, Split
+from ddoq.errors import DataError, ResourceError
 from ddoq.files.artifacts import fingerprint
 from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
@@ -22,76 +23,6 @@ _IN_MEMORY_BYTES = 4 * 2**30
 _ON_DISK_BYTES = 32 * 2**30
 _SHOWN_CLASSES = 20
 _UNSAID = Size()
-
-
-@dataclass(frozen=True)
-class Split:
-    """Labeled images that are read on demand, by index and at a size."""
-
-    labels: Int[Tensor, " n"]
-    read: Callable[[Int[Tensor, " m"], int], UInt8[Tensor, "m channels size size"]]
-    names: Callable[[int], str] = str
-    """The name of an image in messages: its file, if it has one."""
-    is_held: bool = False
-    """Whether the images are in memory anyway, so that keeping them on disk gains nothing."""
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def select(self, indices: Int[Tensor, " m"]) -> "Split":
-        """Return the part of this split at some indices."""
-        return Split(
-            self.labels[indices],
-            lambda i, size: self.read(indices[i], size),
-            lambda i: self.names(int(indices[i])),
-            self.is_held,
-        )
-
-    def of_class(self, label: int) -> Int[Tensor, " m"]:
-        """Return the indices of a class, in order."""
-        return torch.nonzero(self.labels == label).flatten()
-
-
-def carve(
-    labels: Int[Tensor, " n"], share: float, *, seed: int, what: str
-) -> tuple[Tensor, Tensor]:
-    """Split indices into (kept, carved), a share of every class, by seed.
-
-    A class of one image stays in the kept part, as training on it matters more than validating.
-    """
-    if not 0 <= share < 1:
-        raise UsageError(f"{what}_share={share}", "it is at least 0 and less than 1")
-    carved: list[Tensor] = []
-    for label in labels.unique().tolist():
-        of_class = torch.nonzero(labels == label).flatten()
-        order = keyed.permutation(len(of_class), "carve", what, seed, label)
-        carved.append(of_class[order[: min(round(share * len(order)), len(order) - 1)]])
-    taken = torch.cat(carved).sort().values
-    is_kept = torch.ones(len(labels), dtype=torch.bool)
-    is_kept[taken] = False
-    return torch.nonzero(is_kept).flatten(), taken
-
-
-@runtime_checkable
-class Source(Protocol):
-    """What a data component provides. Any Python class with these attributes is a source.
-
-    Each image class has training and test images. It may lack validation images. Data that are
-    stored like images but are none say so by `modality`, for example "graph" for adjacency
-    matrices. They are not augmented, resized or shown.
-    """
-
-    train: Split
-    val: Split
-    test: Split
-    class_names: tuple[str, ...]
-    class_ids: tuple[str, ...]
-    """Stable ids, such as WordNet's, by which teachers and priors identify a class."""
-    channels: int
-    image_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    fingerprint: str
 
 
 # From a split's name, a size and indices (None for all) to these images, which are decoded once
@@ -343,23 +274,3 @@ def describe(images: Images) -> list[str]:
         f"images: {len(images.train)} train, {len(images.val)} val, {len(images.test)} test",
         f"{images.num_classes} classes of train: {', '.join([*shown, *others])}",
     ]
-
-
-def as_floats(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Return 8-bit images as floats in [0, 1]."""
-    return images.to(torch.float32, copy=True).div_(255)
-
-
-def as_bytes(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
-    """Return floats in [0, 1] as 8-bit images, rounded."""
-    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-def resized(images: UInt8[Tensor, "n c h w"], size: int) -> UInt8[Tensor, "n c size size"]:
-    """Return square images at another size, antialiased."""
-    if images.shape[-2:] == (size, size):
-        return images
-    scaled = torch.nn.functional.interpolate(
-        as_floats(images), size=(size, size), mode="bilinear", antialias=True
-    )
-    return as_bytes(scaled)

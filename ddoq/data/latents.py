@@ -17,8 +17,9 @@ from torch import Tensor
 
 from ddoq import keyed
 from ddoq.errors import DataError, IntegrityError
-from ddoq.files.artifacts import read_json, read_tensors, verify
+from ddoq.files.artifacts import read_json, verify
 from ddoq.files.given import intact
+from ddoq.files.tensors import read_tensors
 
 
 @dataclass(frozen=True)

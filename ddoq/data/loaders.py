@@ -5,7 +5,8 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ddoq.data.images import Batches, Images, as_floats
+from ddoq.data.conversion import as_floats
+from ddoq.data.images import Batches, Images
 
 
 class Loaders(LightningDataModule):

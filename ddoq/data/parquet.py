@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ddoq.data.images import Split
 from ddoq.data.pictures import NORMALIZATION, REDUCED_TO, Fit, pictures
+from ddoq.data.source import Split
 from ddoq.data.survey import divided, natural_order, stamp, survey
 from ddoq.errors import DataError
 from ddoq.files.artifacts import fingerprint, versions

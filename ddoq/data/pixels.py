@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from ddoq.data.images import Split
-from ddoq.files.artifacts import join_tensors, read_tensors, write_tensors
+from ddoq.data.source import Split
+from ddoq.files.tensors import join_tensors, read_tensors, write_tensors
 
 _FILE = "pixels.safetensors"
 # A large photograph takes 0.2 s, so a part takes at most a minute or two.

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ddoq.data.images import Images, NotDecoded
 from ddoq.errors import UsageError
-from ddoq.files.artifacts import read_tensors, write_tensors
 from ddoq.files.given import intact
+from ddoq.files.tensors import read_tensors, write_tensors
 
 _FILE = "trained_on.safetensors"
 # Public data sets contain a few pictures twice.

@@ -14,8 +14,8 @@ from jaxtyping import Int
 from PIL import __version__ as pillow_version
 from torch import Tensor
 
-from ddoq.data.images import Split, carve
 from ddoq.data.pictures import REMEDY, converted, in_order, opened, reason, reduced
+from ddoq.data.source import Split, carve
 from ddoq.errors import DataError
 from ddoq.files.memo import remembered
 

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from ddoq.data.images import Split, carve, resized
+from ddoq.data.conversion import resized
+from ddoq.data.source import Split, carve
 from ddoq.errors import DataError
 from ddoq.files.artifacts import fingerprint
 

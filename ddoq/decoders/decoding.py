@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ddoq.data.images import as_bytes, resized
+from ddoq.data.conversion import as_bytes, resized
 from ddoq.errors import IntegrityError
-from ddoq.files.artifacts import read_tensors, write_tensors
+from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.processes.world import World
 from ddoq.quantize.blocks import PointBlock, layout
 from ddoq.quantize.quantization import Quantization

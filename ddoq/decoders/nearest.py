@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddoq.data.images import Images, as_floats
+from ddoq.data.conversion import as_floats
+from ddoq.data.images import Images
 from ddoq.data.latents import LatentStore
 from ddoq.quantize import functional
 from ddoq.quantize.blocks import PointBlock

@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddoq.data.images import Images, as_floats
+from ddoq.data.conversion import as_floats
+from ddoq.data.images import Images
 from ddoq.distillers.ddoq import DECODED
 from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.weighting import of_real
-from ddoq.files.artifacts import join_tensors, read_tensors, write_tensors
 from ddoq.files.stage import Planned
+from ddoq.files.tensors import join_tensors, read_tensors, write_tensors
 from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 

@@ -7,7 +7,7 @@ from itertools import product
 from ddoq.distillers.distiller import Distiller, as_distiller
 from ddoq.errors import UsageError
 from ddoq.protocols.protocol import Protocol
-from ddoq.recipe.component import Block
+from ddoq.recipe.component import Block, build
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.naming import told_apart
 from ddoq.recipe.schema import Recipe
@@ -71,8 +71,6 @@ class Entry:
 
 def made_of(distiller: Block, decoder: Block, weighting: Block) -> Distiller:
     """Make a distiller of its block."""
-    from ddoq.recipe.component import build
-
     made = build(KINDS, "distiller", distiller, decoder=decoder, weighting=weighting)
     return as_distiller(made)
 

@@ -20,7 +20,7 @@ from ddoq.console import Console
 from ddoq.errors import ResourceError
 from ddoq.evaluation.grid import Draw, Grid
 from ddoq.evaluation.measure import measure
-from ddoq.files.artifacts import StageRecord
+from ddoq.files.cache import StageRecord
 from ddoq.processes import stop, world
 from ddoq.processes.forks import cores, finished, follow
 from ddoq.recipe.plugin import blamed

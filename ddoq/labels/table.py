@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddoq.files.artifacts import read_json, read_tensors, write_json, write_tensors
+from ddoq.files.artifacts import read_json, write_json
+from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.labels.packing import pack, unpack
 from ddoq.processes.world import World
 from ddoq.students.feed import Feed

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.data.images import as_floats
+from ddoq.data.conversion import as_floats
 from ddoq.data.latents import shuffled
 from ddoq.errors import UsageError
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, UInt8
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from ddoq.data.images import as_bytes, as_floats
+from ddoq.data.conversion import as_bytes, as_floats
 from ddoq.errors import DdoqError
 from ddoq.files.artifacts import replacing
 from ddoq.files.stage import PRETRAIN

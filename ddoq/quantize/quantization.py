@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddoq.files.artifacts import join_tensors, read_tensors, write_tensors
+from ddoq.files.tensors import join_tensors, read_tensors, write_tensors
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ddoq import keyed
 from ddoq.data.latents import LatentStore
 from ddoq.data.streams import ClassLatents, Latents
 from ddoq.errors import IntegrityError
-from ddoq.files.artifacts import write_tensors
+from ddoq.files.tensors import write_tensors
 from ddoq.processes.forks import side_by_side
 from ddoq.processes.world import World
 from ddoq.quantize.one_class import (

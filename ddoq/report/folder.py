@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq.evaluation.results import Results
-from ddoq.files.artifacts import StageRecord
+from ddoq.files.cache import StageRecord
 from ddoq.recipe import Recipe, from_plain
 from ddoq.report import measures
 from ddoq.report.files import summary, write_results, write_summary

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ddoq.console import Console
 from ddoq.data.encoding import LATENTS
-from ddoq.files.artifacts import Cache, StageRecord, fingerprint
+from ddoq.files.artifacts import fingerprint
+from ddoq.files.cache import Cache, StageRecord
 from ddoq.files.outputs import RUN_LOG
 from ddoq.files.stage import PRETRAIN, Planned, Stage
 from ddoq.processes.memory import keep_freed
@@ -22,7 +23,7 @@ from ddoq.recipe.component import Block, Kind, build, is_code
 from ddoq.recipe.kinds import KINDS, PRETRAINERS
 from ddoq.recipe.signature import signature
 from ddoq.run.keys import component_key
-from ddoq.run.refusals import refuse_autoencoder, refuse_places, refuse_resizing
+from ddoq.run.refusals import refuse_places, refuse_resizing
 from ddoq.run.revisions import pinned
 from ddoq.run.sources import weights_fingerprint
 from ddoq.run.trainers import WITHOUT_EFFECT, new_trainer, refuse_trainer, silence
@@ -252,25 +253,9 @@ class Run:
     @functools.cached_property
     def images(self) -> "Images":
         """The real images."""
-        from ddoq.data.given import refuse_source
-        from ddoq.data.images import Images, describe
-        from ddoq.run.pixels import kept
+        from ddoq.run.images import open_images
 
-        # Rank 0 is first: if data are downloaded or surveyed, the others find it done.
-        if not self.world.is_first:
-            self.world.barrier()
-        block, source, made_by = self.recipe.data, self.make("data"), None
-        if is_code(block["name"]):
-            refuse_source(source, block["name"])
-            # The content key of a user's own source may leave out its code and settings.
-            made_by = self.key("data")
-        images = Images(source, made_by=made_by, keep=functools.partial(kept, self))
-        refuse_autoencoder(self.recipe.autoencoder, images)
-        if self.world.is_first:
-            self.world.barrier()
-        for line in describe(images):
-            self.console.say(line)
-        return images
+        return open_images(self)
 
     @functools.cached_property
     def autoencoder(self) -> Any:
@@ -353,23 +338,9 @@ class Run:
     @functools.cached_property
     def latents(self) -> "LatentStore":
         """The latents of the training images."""
-        from ddoq.data.encoding import encode
-        from ddoq.data.latents import LatentStore
+        from ddoq.run.latents import open_latents
 
-        def work(folder: Path) -> None:
-            autoencoder = self.autoencoder
-            with self.console.stage("encode", len(self.images.train)) as bar:
-                encode(
-                    self.images,
-                    autoencoder,
-                    folder,
-                    seed=self.recipe.seed,
-                    world=self.world,
-                    about={"autoencoder": self.key("autoencoder")},
-                    advance=bar.advance,
-                )
-
-        return LatentStore.open(self.stage(LATENTS, self.latents_key, work))
+        return open_latents(self)
 
     def trainer(self, **settings: Any) -> "Trainer":
         """Return a Lightning Trainer with the settings of the recipe's `trainer:` block."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from ddoq import keyed
 from ddoq.augment.mixing import draw_mixing, mix
 from ddoq.augment.pipeline import augment
-from ddoq.data.images import as_floats
+from ddoq.data.conversion import as_floats
 from ddoq.data.preprocessing import Preprocessing
 from ddoq.errors import UsageError
 from ddoq.protocols.protocol import Protocol

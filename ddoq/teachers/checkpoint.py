@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ddoq.data.images import Images
 from ddoq.errors import IntegrityError, ResourceError, UsageError
-from ddoq.files.artifacts import read_tensors
+from ddoq.files.tensors import read_tensors
 from ddoq.recipe.component import Block
 from ddoq.teachers.teacher import Teacher
 from ddoq.teachers.trained import make_net

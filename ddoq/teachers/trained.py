@@ -6,8 +6,9 @@ from typing import Any
 from torch import nn
 
 from ddoq.errors import ResourceError, UsageError
-from ddoq.files.artifacts import read_json, read_tensors, verify, write_json, write_tensors
+from ddoq.files.artifacts import read_json, verify, write_json
 from ddoq.files.given import intact
+from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.recipe import shipped
 from ddoq.recipe.component import build
 from ddoq.recipe.kinds import KINDS

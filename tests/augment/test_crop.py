@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 from ddoq import keyed
 from ddoq.augment import crop, pil
 from ddoq.augment.crop import draw_boxes, resize_crops
-from ddoq.data.images import as_bytes, as_floats
+from ddoq.data.conversion import as_bytes, as_floats
 
 SIZES = [5, 16, 33, 64]
 

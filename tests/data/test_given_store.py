@@ -7,7 +7,8 @@ import torch
 
 from ddoq.data.latents import LatentStore
 from ddoq.errors import DataError, IntegrityError
-from ddoq.files.artifacts import commit, write_tensors
+from ddoq.files.artifacts import commit
+from ddoq.files.tensors import write_tensors
 
 Store = Callable[[list[torch.Tensor]], LatentStore]
 

@@ -1,10 +1,9 @@
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from ddoq.data.digits import Digits
-from ddoq.data.images import Images, Split, as_bytes, as_floats, carve, describe, resized
+from ddoq.data.images import Images, describe
+from ddoq.data.source import Split
 from ddoq.errors import DataError
 
 
@@ -23,38 +22,6 @@ class _Tiny:
     def __init__(self):
         self.train, self.val = _numbered([0, 1, 0, 1, 0, 1, 1]), _numbered([0, 1])
         self.test = _numbered([0, 1, 1])
-
-
-def test_a_selected_split_reads_the_chosen_images():
-    chosen = _numbered([0, 1, 0, 1]).select(torch.tensor([3, 1])).select(torch.tensor([1]))
-    assert chosen.labels.tolist() == [1]
-    assert chosen.read(torch.tensor([0]), 1).flatten().tolist() == [1]
-    assert chosen.names(0) == "1"
-
-
-def test_the_indices_of_a_class_are_in_order():
-    assert _numbered([1, 0, 1, 1]).of_class(1).tolist() == [0, 2, 3]
-
-
-def test_carving_takes_a_share_of_every_class():
-    labels = torch.tensor([0] * 10 + [1] * 20)
-    kept, carved = carve(labels, 0.2, seed=0, what="test")
-    assert labels[carved].bincount().tolist() == [2, 4]
-    assert sorted(kept.tolist() + carved.tolist()) == list(range(30))
-
-
-def test_carving_depends_on_the_seed_and_the_purpose_only():
-    labels = torch.arange(100) % 2
-    first = carve(labels, 0.3, seed=0, what="test")[1]
-    assert torch.equal(first, carve(labels, 0.3, seed=0, what="test")[1])
-    assert not torch.equal(first, carve(labels, 0.3, seed=1, what="test")[1])
-    assert not torch.equal(first, carve(labels, 0.3, seed=0, what="val")[1])
-
-
-def test_carving_leaves_a_class_of_one_image_whole():
-    kept, carved = carve(torch.tensor([0, 1, 1]), 0.9, seed=0, what="val")
-    assert 0 in kept.tolist()
-    assert len(carved) == 1
 
 
 @pytest.mark.parametrize(
@@ -111,24 +78,6 @@ def test_pixels_are_decoded_once():
     images = Images(_Tiny())
     assert images.pixels("val") is images.pixels("val")
     assert images.pixels("val").flatten().tolist() == [0] * 4 + [1] * 4
-
-
-def test_bytes_survive_being_floats():
-    values = torch.arange(256, dtype=torch.uint8)
-    assert torch.equal(as_bytes(as_floats(values)), values)
-
-
-def test_shrinking_is_antialiased_as_in_pillow():
-    values = torch.randint(256, (40, 40), generator=torch.Generator().manual_seed(0))
-    image = values.to(torch.uint8)
-    expected = np.array(Image.fromarray(image.numpy()).resize((7, 7), Image.Resampling.BILINEAR))
-    difference = resized(image[None, None], 7)[0, 0].int() - torch.tensor(expected).int()
-    assert difference.abs().max() <= 1
-
-
-def test_an_image_of_the_right_size_is_not_touched():
-    image = torch.zeros(1, 1, 2, 2, dtype=torch.uint8)
-    assert resized(image, 2) is image
 
 
 def test_the_digits_are_a_source_of_images():

@@ -7,7 +7,7 @@ import torch
 from filelock import FileLock
 
 from ddoq.data import pixels
-from ddoq.data.images import Split
+from ddoq.data.source import Split
 from ddoq.files.artifacts import sha256
 
 

@@ -3,7 +3,8 @@ import torch
 
 from ddoq.data import images as images_module
 from ddoq.data import seen
-from ddoq.data.images import Images, Split
+from ddoq.data.images import Images
+from ddoq.data.source import Split
 
 
 def as_it_was(pixels: torch.Tensor) -> torch.Tensor:

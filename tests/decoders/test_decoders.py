@@ -13,7 +13,7 @@ from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultist
 
 from ddoq import recipe
 from ddoq.autoencoders.identity import Identity
-from ddoq.data.images import as_bytes
+from ddoq.data.conversion import as_bytes
 from ddoq.decoders.decoding import decode, read_images
 from ddoq.decoders.denoise import first_step
 from ddoq.decoders.plain import Plain
@@ -122,7 +122,7 @@ def test_no_strength_is_the_plain_decoder(run: Run, points: Quantization, tmp_pa
 def test_finished_blocks_are_not_decoded_again(
     run: Run, points: Quantization, tmp_path: Path
 ) -> None:
-    from ddoq.files.artifacts import write_tensors
+    from ddoq.files.tensors import write_tensors
 
     marked = torch.full((4, 1, 8, 8), 77, dtype=torch.uint8)
     write_tensors(tmp_path / "block-00000.safetensors", {"images": marked})

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ddoq import keyed, recipe
-from ddoq.data.images import as_bytes
+from ddoq.data.conversion import as_bytes
 from ddoq.distillers.prior import Prior
 from ddoq.errors import UsageError
 from ddoq.run import Run

@@ -12,7 +12,8 @@ from sklearn.kernel_ridge import KernelRidge
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError
 
 from ddoq import fit, recipe
-from ddoq.data.images import Images, as_floats
+from ddoq.data.conversion import as_floats
+from ddoq.data.images import Images
 from ddoq.errors import UsageError
 from ddoq.evaluation.measure import Measure, measure
 from ddoq.evaluation.training import Training, training_key
@@ -22,7 +23,7 @@ from ddoq.run.refusals import refuse_run
 
 KERNEL = '''
 import torch
-from ddoq.data.images import as_floats
+from ddoq.data.conversion import as_floats
 from ddoq.evaluation.measure import Measure, measured
 
 

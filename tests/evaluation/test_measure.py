@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 
 from ddoq import recipe
-from ddoq.data.images import as_floats
+from ddoq.data.conversion import as_floats
 from ddoq.errors import UsageError
 from ddoq.evaluation.grid import Grid, Table
 from ddoq.evaluation.measure import Measure, evaluated, measure
 from ddoq.evaluation.rows import given_entry
 from ddoq.evaluation.training import Training, feed_of, labels_of, stored_bytes, training_key
-from ddoq.files.artifacts import read_tensors
+from ddoq.files.tensors import read_tensors
 from ddoq.protocols.presets import preset
 from ddoq.run import Run
 from ddoq.students.student import Student

@@ -10,7 +10,7 @@ LEARNED = '''
 import os
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from ddoq.files.artifacts import read_tensors, write_tensors
+from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.files.stage import Planned, Stage
 
 

@@ -12,19 +12,17 @@ import torch
 from ddoq.errors import IntegrityError
 from ddoq.files import artifacts
 from ddoq.files.artifacts import (
-    Cache,
     commit,
     damage,
     fingerprint,
-    join_tensors,
     read_json,
-    read_tensors,
     replacing,
     verify,
     versions,
     write_json,
-    write_tensors,
 )
+from ddoq.files.cache import Cache
+from ddoq.files.tensors import join_tensors, read_tensors, write_tensors
 
 
 def published(folder: Path) -> Path:
@@ -75,7 +73,7 @@ import resource, sys
 from pathlib import Path
 import torch
 from ddoq import command
-from ddoq.files.artifacts import join_tensors, write_tensors
+from ddoq.files.tensors import join_tensors, write_tensors
 def body(arguments):
     write_tensors(Path("part"), {"a": torch.ones(100)})
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
@@ -318,7 +316,7 @@ def test_what_a_killed_write_left_is_not_published(tmp_path: Path):
 _BUILD = """
 import sys, time
 from pathlib import Path
-from ddoq.files.artifacts import Cache
+from ddoq.files.cache import Cache
 
 def build(work):
     time.sleep(0.3)

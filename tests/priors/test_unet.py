@@ -14,7 +14,8 @@ from diffusers.schedulers.scheduling_edm_euler import EDMEulerScheduler
 from ddoq import recipe
 from ddoq.decoders.integrate import heun
 from ddoq.errors import DataError, UsageError
-from ddoq.files.artifacts import damage, read_tensors, write_tensors
+from ddoq.files.artifacts import damage
+from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.priors.unet import UNetPrior
 from ddoq.run import Run
 

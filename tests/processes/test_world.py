@@ -66,7 +66,7 @@ from filelock import FileLock
 import lightning
 from torch.distributed import distributed_c10d
 from ddoq import command
-from ddoq.files.artifacts import Cache
+from ddoq.files.cache import Cache
 from ddoq.errors import DataError
 from ddoq.run.trainers import silence
 from ddoq.processes.world import launch

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddoq.files.artifacts import write_tensors
+from ddoq.files.tensors import write_tensors
 from ddoq.quantize.quantization import Quantization
 
 

@@ -11,7 +11,7 @@ from lightning import Trainer
 
 from ddoq.data.latents import LatentStore
 from ddoq.errors import IntegrityError, UsageError
-from ddoq.files.artifacts import write_tensors
+from ddoq.files.tensors import write_tensors
 from ddoq.processes.world import World
 from ddoq.quantize.clvq import CLVQ
 from ddoq.quantize.lloyd import Lloyd

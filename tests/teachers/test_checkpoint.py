@@ -8,7 +8,7 @@ import torch
 
 from ddoq import recipe
 from ddoq.errors import IntegrityError, ResourceError, UsageError
-from ddoq.files.artifacts import write_tensors
+from ddoq.files.tensors import write_tensors
 from ddoq.run import Run
 from ddoq.students.convnet import ConvNet
 from ddoq.teachers.teacher import Teacher

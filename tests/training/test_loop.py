@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback, LightningModule
 from torch import Tensor, nn
 
 from ddoq import recipe
@@ -45,19 +45,6 @@ class TwoRates(LightningModule):
         return [torch.optim.Adam([self.numbers]), torch.optim.SGD([self.scale], 0.01, 0.9)]
 
 
-class Stop(Callback):
-    """End a training when a step begins."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
-    ) -> None:
-        if batch_idx == self._step:
-            raise KeyError("stopped")
-
-
 class Bar:
     """As much of a bar as Progress asks for."""
 
@@ -88,10 +75,10 @@ def fit(tmp_path: Path, monkeypatch) -> Callable[..., tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("step", [1, 7, 11])
-def test_two_optimizers_are_stopped_and_go_on_bit_for_bit(fit, step) -> None:
+def test_two_optimizers_are_stopped_and_go_on_bit_for_bit(fit, stopped_at, step) -> None:
     whole, losses, accuracies, done = fit("whole")
-    with pytest.raises(KeyError):
-        fit("stopped", Stop(step))
+    with stopped_at(step):
+        fit("stopped")
     again, same_losses, same_accuracies, done_again = fit("stopped")
     assert (done, done_again) == (120, 120)
     assert torch.equal(losses, same_losses)

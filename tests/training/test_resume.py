@@ -1,25 +1,24 @@
 """Does a training that was stopped go on as if it had not been?"""
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Generator
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule
 
 from ddoq import recipe
 from ddoq.evaluation.evaluators import train as training
 from ddoq.evaluation.measure import Measure, evaluated
 from ddoq.evaluation.training import Training
-from ddoq.files.artifacts import read_json, read_tensors
+from ddoq.files.artifacts import read_json
+from ddoq.files.tensors import read_tensors
 from ddoq.protocols.presets import preset
 from ddoq.run import Run
 from ddoq.training import resume
@@ -27,23 +26,6 @@ from ddoq.training.steps import Steps
 
 # With dropout, so that the state of the random numbers matters.
 STUDENT = {"name": "timm/test_vit", "patch_size": 4, "proj_drop_rate": 0.3}
-
-
-class Killed(Exception):
-    """What a test stops a training with."""
-
-
-class Stop(Callback):
-    """Raise when a step begins."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
-    ) -> None:
-        if batch_idx == self._step:
-            raise Killed
 
 
 @pytest.fixture(autouse=True)
@@ -63,26 +45,6 @@ def resumed_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(Steps, "load_state_dict", noted)
     return seen
-
-
-@pytest.fixture
-def stopped_at() -> Callable[[int], contextlib.AbstractContextManager[None]]:
-    """Return a context in which a training must be stopped by us, when a step begins."""
-    make = Run.trainer
-
-    @contextlib.contextmanager
-    def at(step: int) -> Generator[None]:
-        def trainer(self: Run, **settings: object) -> Trainer:
-            if "callbacks" in settings:
-                settings["callbacks"] = [Stop(step), *settings["callbacks"]]
-            return make(self, **settings)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Run, "trainer", trainer)
-            with pytest.raises(Killed):
-                yield
-
-    return at
 
 
 def open_run(tmp_path: Path, *overrides: str) -> Run:

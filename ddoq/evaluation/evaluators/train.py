@@ -12,7 +12,7 @@ from ddoq import keyed
 from ddoq.errors import UsageError
 from ddoq.evaluation.measure import Measure, measured
 from ddoq.evaluation.training import Training, feed_of, label_of
-from ddoq.files.artifacts import write_tensors
+from ddoq.files.tensors import write_tensors
 from ddoq.training.steps import Steps
 
 if TYPE_CHECKING:
