@@ -8,9 +8,8 @@ from torch import Tensor
 
 from ddoq.data.conversion import as_bytes, resized
 from ddoq.decoders.decoding import Decoder
+from ddoq.priors.raw import raw_decoder
 from ddoq.quantize.blocks import PointBlock
-from ddoq.recipe.component import complete
-from ddoq.recipe.kinds import KINDS
 from ddoq.run import Run
 
 
@@ -48,9 +47,8 @@ def draw(
     run: Run, labels: Tensor, numbers: Tensor, *, guidance: float, block: int, seed: int
 ) -> Tensor:
     """Return one sample for each label and number, in 8 bits, in the host's memory."""
-    own, name = run.recipe.decoder, run.recipe.prior["name"]
-    settings = {**(own if own["name"] == name else {}), "name": name, "start": "noise"}
-    chosen = complete(KINDS, "decoder", {**settings, "guidance": guidance, "block": block})
+    recipe = run.recipe
+    chosen = raw_decoder(recipe.decoder, recipe.prior, guidance=guidance, block=block)
     decoder: Decoder = run.make("decoder", chosen, seed=seed)
     size = run.autoencoder.image_size or run.image_size
     shape = run.autoencoder.latent_shape(run.channels, size)

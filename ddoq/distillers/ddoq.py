@@ -8,11 +8,13 @@ from ddoq.data.images import Images
 from ddoq.decoders.decoding import decode, read_images
 from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.points import QUANTIZATION, STUDY, Points, PointSettings
+from ddoq.distillers.spread import Spread, spread
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.files.stage import PRETRAIN, Planned, Stage
 from ddoq.quantize.certificates import certify
+from ddoq.quantize.quantization import Quantization
 from ddoq.recipe.component import Block
 from ddoq.recipe.naming import told_apart
 from ddoq.recipe.plugin import expect_tensor
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from ddoq.run import Run
 
 _OF_POINTS = (PRETRAIN, LATENTS, STUDY, QUANTIZATION)
-DECODED = Stage("decoded", 2, _OF_POINTS)
-_CERTIFICATES = Stage("certificates", 3, _OF_POINTS)
+DECODED = Stage("decoded", 3, _OF_POINTS)
+_CERTIFICATES = Stage("certificates", 4, _OF_POINTS)
 _STUDIES = "hold out latents of some classes and quantize the rest"
 # Classes whose W2 under the weights in use is computed exactly; the others get bounds.
 _EXACT_CLASSES = 20
@@ -37,9 +39,11 @@ class DDOQ(Distiller):
     The solver converges by default, whereas the paper takes one pass.
 
     `budget` is a total number of images that `allocation` spreads over the classes, in place of
-    `images_per_class`. `shrinkage` moves points that stand for few latents towards the class mean,
-    by `strength` (null: chosen on held-out latents). Up to `studied_classes` classes are
-    cross-validated in `folds` to judge the points; `folds=0` leaves that out.
+    `images_per_class`. `points_per_class` asks for fewer or more points than images: several images
+    of each point, or images of the heaviest points alone. `shrinkage` moves points that stand for
+    few latents towards the class mean, by `strength` (null: chosen on held-out latents). Up to
+    `studied_classes` classes are cross-validated in `folds` to judge the points; `folds=0` leaves
+    that out.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class DDOQ(Distiller):
         solver: dict[str, Any] | str = "lloyd",
         class_prior: Literal["uniform", "data"] = "uniform",
         budget: int | None = None,
+        points_per_class: int | None = None,
         allocation: Literal["gain", "zador"] = "gain",
         shrinkage: Literal["none", "mean", "directions"] = "none",
         strength: float | None = None,
@@ -59,9 +64,16 @@ class DDOQ(Distiller):
     ) -> None:
         if strength is not None and strength < 0:
             raise UsageError(f"distiller.strength={strength}", "it is at least 0")
+        if budget is not None and points_per_class is not None:
+            raise UsageError(
+                "distiller.points_per_class has no meaning beside a budget",
+                "give images_per_class with it, or the budget alone",
+            )
+        self.size = Size(images_per_class, budget)
+        self._numbers = images_per_class if points_per_class is not None else None
         self._points = PointSettings(
             solver={"name": solver} if isinstance(solver, str) else solver,
-            size=Size(images_per_class, budget),
+            size=Size(points_per_class or images_per_class, budget),
             allocation=allocation,
             shrinkage=shrinkage,
             strength=strength,
@@ -71,7 +83,6 @@ class DDOQ(Distiller):
         )
         self.name = "ddoq"
         """What its sets say that they were made by."""
-        self.size = self._points.size
         self._decoder, self._weighting = decoder, weighting
 
     def points(self, run: "Run", seed: int) -> Points:
@@ -81,26 +92,27 @@ class DDOQ(Distiller):
     def distill(self, images: Images, run: "Run", seed: int) -> SyntheticSet:
         """Return the synthetic set of a seed."""
         points = self.points(run, seed)
-        quantization = points.quantization
+        drawn = self._spread(points.quantization)
         decoded = read_images(self._decoded(images, run, points, seed))
-        masses = quantization.masses
+        masses, labels = drawn.images.masses, drawn.images.labels
         weights = run.make(
             "weighting",
             self._weighting,
             masses=masses,
-            labels=quantization.labels,
-            priors=class_priors(quantization.class_counts, self._points.class_prior),
+            labels=labels,
+            priors=class_priors(points.quantization.class_counts, self._points.class_prior),
         )
         expect_tensor(weights, tuple(masses.shape), self._weighting["name"], "the weighting")
+        of_points = points.quantization.ranks[drawn.rows]
         return SyntheticSet(
             images=decoded,
-            labels=quantization.labels,
+            labels=labels,
             weights=weights,
             class_names=images.class_names,
             class_ids=images.class_ids,
             space="image",
-            latents=quantization.points,
-            columns={"point": quantization.ranks.tolist(), "mass": masses.tolist()},
+            latents=drawn.images.points,
+            columns={"point": of_points.tolist(), "mass": masses.tolist()},
             provenance={
                 "distiller": self.name,
                 **self.size.key,
@@ -108,9 +120,14 @@ class DDOQ(Distiller):
                 "weighting": self._weighting["name"],
                 "seed": seed,
                 "images": images.fingerprint,
-                **self._figures(run, points, weights),
+                **self._figures(run, points, drawn.of_points(weights)),
             },
         )
+
+    def _spread(self, quantization: Quantization) -> Spread:
+        """Return which images become of the points."""
+        numbers = None if self._numbers is None else [self._numbers] * quantization.num_classes
+        return spread(quantization, numbers)
 
     def _figures(self, run: "Run", points: Points, weights: Any) -> dict[str, Any]:
         """Return certificates and advice, from the cache if they are finished."""
@@ -145,12 +162,13 @@ class DDOQ(Distiller):
             "study": points.study_key() if study else None,
             "weighting": run.key("weighting", self._weighting),
             "class_prior": self._points.class_prior,
+            "images_per_class": self._numbers,
         }
         return read_json(run.stage(_CERTIFICATES, key, work) / "figures.json")
 
     def parts(self, run: "Run") -> list[str]:
-        """Return the autoencoder, and the prior if the decoder asks for one."""
-        return ["autoencoder", *(["prior"] if self._uses_prior(run) else [])]
+        """Return the autoencoder, and what the decoder asks for."""
+        return ["autoencoder", *self._read(run)]
 
     def stages(self, run: "Run", seed: int) -> list[Planned]:
         """Return latents, study, points and images."""
@@ -163,31 +181,36 @@ class DDOQ(Distiller):
             Planned(DECODED, self.decoded_key(run, points), f"decoded ({name})"),
         ]
 
-    def _uses_prior(self, run: "Run") -> bool:
-        return "prior" in run.asks_for("decoder", self._decoder)
+    def _read(self, run: "Run") -> list[str]:
+        """Return which parts of the run the decoder reads, besides the autoencoder."""
+        asked = run.reads("decoder", self._decoder)
+        return [part for part in ("prior", "teacher") if part in asked]
 
     def decoded_key(self, run: "Run", points: Points) -> dict[str, Any]:
         """Return what determines the images."""
         return {
             "points": points.key(),
             "decoder": run.key("decoder", self._decoder),
-            "prior": run.key("prior") if self._uses_prior(run) else None,
+            **{part: run.key(part) for part in self._read(run)},
             "image_size": run.images.image_size,
+            "images_per_class": self._numbers,
         }
 
     def _decoded(self, images: Images, run: "Run", points: Points, seed: int) -> Path:
         quantization = points.quantization
 
         def work(folder: Path) -> None:
-            num_points = len(quantization.labels)
+            drawn = self._spread(quantization).images
             decoder = run.make("decoder", self._decoder, seed=seed)
-            with run.console.stage(f"decode ({self._decoder['name']})", num_points) as bar:
+            name = f"decode ({self._decoder['name']})"
+            with run.console.stage(name, len(drawn.labels)) as bar:
                 decode(
-                    quantization,
+                    drawn,
                     decoder,
                     folder,
                     image_size=images.image_size,
                     world=run.world,
+                    points=quantization,
                     advance=bar.advance,
                 )
 

@@ -1,7 +1,7 @@
 """A baseline: raw samples of the generative prior, without any points."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -10,27 +10,23 @@ from ddoq.decoders.decoding import decode, read_images
 from ddoq.distillers.ddoq import DECODED
 from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.weighting import class_priors, uniform
-from ddoq.errors import UsageError
 from ddoq.files.stage import Planned
+from ddoq.priors.raw import raw_decoder
 from ddoq.quantize.quantization import Quantization
-from ddoq.recipe.component import Block, complete
-from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.component import Block
 from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-# The decoders of priors whose decoder is not `dit`.
-_DECODERS = {"unet": "unet"}
-_SHARED = ("steps", "guidance", "scheduler", "block")
 
-
-class Prior(Distiller):
+class PriorSamples(Distiller):
     """Denoise pure noise under each class's label: a sample is a function of (seed, class, k).
 
-    Settings left out are those of the recipe's decoder if that is the prior's own (`dit`, `unet`),
-    and otherwise the defaults of the prior's decoder. A `budget` is spread evenly over the classes.
+    Settings left out are those of the recipe's decoder if that draws from the prior, and otherwise
+    the defaults of the decoder that has the prior's name. A `budget` is spread evenly over the
+    classes.
     """
 
     def __init__(
@@ -40,7 +36,7 @@ class Prior(Distiller):
         budget: int | None = None,
         steps: int | None = None,
         guidance: float | None = None,
-        scheduler: Literal["ddim", "dpm", "heun"] | None = None,
+        scheduler: str | None = None,
         block: int | None = None,
     ) -> None:
         self.size = Size(images_per_class, budget)
@@ -98,18 +94,9 @@ class Prior(Distiller):
         return self.size.numbers([self.size.total(run.num_classes)] * run.num_classes)
 
     def _decoder(self, run: "Run") -> Block:
-        """Return the decoder's block without a strength, which pure noise does not need."""
-        own, name = run.recipe.decoder, _DECODERS.get(run.recipe.prior["name"], "dit")
-        shared = {k: own[k] for k in _SHARED if own["name"] == name and k in own}
-        block = {"name": name, "start": "noise", **shared, **self._given}
-        return {k: v for k, v in complete(KINDS, "decoder", block).items() if k != "strength"}
+        return raw_decoder(run.recipe.decoder, run.recipe.prior, **self._given)
 
     def _draw(self, work: Path, run: "Run", seed: int) -> None:
-        if run.recipe.prior["name"] == "stable_diffusion":
-            raise UsageError(
-                "distiller prior draws by class labels, which prior stable_diffusion does not know",
-                "use prior=dit or prior=unet",
-            )
         size = run.autoencoder.image_size or run.image_size
         blank = self._blank(run, run.autoencoder.latent_shape(run.channels, size))
         decoder = run.make("decoder", self._decoder(run), seed=seed)

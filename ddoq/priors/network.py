@@ -17,7 +17,9 @@ class Network:
 
     def __call__(self, x: Tensor, time: Tensor, **conditions: Tensor) -> Tensor:
         """Return the model's output for noisy samples and their times."""
-        return self.model(x.to(self.model.dtype), time, **conditions).sample.float()
+        kind = self.model.dtype
+        inputs = {k: v.to(kind) if v.is_floating_point() else v for k, v in conditions.items()}
+        return self.model(x.to(kind), time, **inputs).sample.float()
 
     def to(self, device: torch.device) -> None:
         """Move the model."""
@@ -35,7 +37,15 @@ def compile_in_place(model: Any) -> None:
         module.compile()
 
 
-def guided(both: Float[Tensor, "twice ..."], guidance: float) -> Float[Tensor, "n ..."]:
-    """Combine the conditional and unconditional halves of a batch (Ho and Salimans 2022)."""
+def guided(
+    both: Float[Tensor, "twice ..."], guidance: float, channels: int | None = None
+) -> Float[Tensor, "n ..."]:
+    """Combine the conditional and unconditional halves of a batch (Ho and Salimans 2022).
+
+    Only the first `channels` are guided, all if None.
+    """
     conditional, unconditional = both.chunk(2)
-    return unconditional + guidance * (conditional - unconditional)
+    whole = unconditional + guidance * (conditional - unconditional)
+    if channels is None:
+        return whole
+    return torch.cat([whole[:, :channels], conditional[:, channels:]], 1)

@@ -16,8 +16,8 @@ from ddoq.priors import examples
 from ddoq.priors.classes import Classes
 from ddoq.priors.nets import Net
 from ddoq.priors.samples import Samples
+from ddoq.priors.space import SampleSpace, save_space
 from ddoq.priors.training import PriorTraining
-from ddoq.priors.unet import SampleSpace, save_space
 from ddoq.recipe.component import Block, build
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.tables import NETS

@@ -13,10 +13,9 @@ from ddoq.data.conversion import as_bytes, as_floats
 from ddoq.errors import DdoqError
 from ddoq.files.artifacts import replacing
 from ddoq.files.stage import PRETRAIN
-from ddoq.priors.unet import SampleSpace
+from ddoq.priors.raw import raw_decoder
+from ddoq.priors.space import SampleSpace
 from ddoq.quantize.blocks import PointBlock
-from ddoq.recipe.component import complete
-from ddoq.recipe.kinds import KINDS
 from ddoq.teachers.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -88,8 +87,7 @@ def draw(
     # For these few samples compiling does not pay.
     block = {**run.recipe.prior, "source": str(folder), "compile": False}
     prior = run.make("prior", block).to(run.world.device)
-    own = run.recipe.decoder if run.recipe.decoder["name"] == run.recipe.prior["name"] else {}
-    block = complete(KINDS, "decoder", {"name": run.recipe.prior["name"], **own, "start": "noise"})
+    block = raw_decoder(run.recipe.decoder, run.recipe.prior)
     decoder = run.make("decoder", block, prior=prior, autoencoder=autoencoder)
     chosen = torch.linspace(0, run.num_classes - 1, min(_ROWS, run.num_classes)).round().long()
     labels = chosen.repeat_interleave(_COLUMNS)

@@ -10,7 +10,7 @@ import ast
 import contextlib
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ddoq.errors import UsageError
@@ -37,6 +37,8 @@ class Kind:
     supplies: tuple[str, ...] = ()
     presets: Mapping[str, Any] | None = None
     """Ready-made values of some of the table's names. A block may change any of their fields."""
+    usual: Mapping[str, Block] = field(default_factory=dict[str, Block])
+    """Defaults of some of the table's names, where they are not those of the constructor."""
     offers: tuple[str, ...] = ()
     """The attributes that the program uses of a component of this kind."""
 
@@ -98,7 +100,8 @@ def complete(
     checked = check_settings(
         kinds, settable, block, place=place, target=target, kind=kind, roles=roles
     )
-    return {"name": name, **({} if kinds[kind].presets else defaults(settable)), **checked}
+    usual = {} if kinds[kind].presets else {**defaults(settable), **kinds[kind].usual.get(name, {})}
+    return {"name": name, **usual, **checked}
 
 
 def check_settings(
@@ -198,7 +201,8 @@ def build(kinds: Mapping[str, Kind], kind: str, block: Block, **supplied: Any) -
         made: Any = getattr(importlib.import_module(module), attribute)
     settable = signature(target)
     wanted = {k: v for k, v in supplied.items() if k in settable.parameters or settable.is_open}
-    settings = {k: _as_annotated(settable, k, v) for k, v in block.items() if k != "name"}
+    given = {**kinds[kind].usual.get(name, {}), **block}
+    settings = {k: _as_annotated(settable, k, v) for k, v in given.items() if k != "name"}
     is_family = "/" in name and name not in kinds[kind].table
     if is_family and "model" in kinds[kind].supplies:
         settings["model"] = name.split("/", 1)[1]

@@ -7,6 +7,7 @@ from ddoq.recipe.tables import (
     DECODERS,
     DISTILLERS,
     EVALUATORS,
+    GUIDES,
     IMAGES,
     NETS,
     PRIORS,
@@ -14,6 +15,7 @@ from ddoq.recipe.tables import (
     SOLVERS,
     STUDENTS,
     TEACHERS,
+    USUAL_DECODERS,
     WEIGHTINGS,
 )
 
@@ -32,15 +34,19 @@ KINDS: dict[str, Kind] = {
             *("image_size", "to", "eval"),
         ),
     ),
-    "prior": Kind(PRIORS, offers=("to",)),
+    "prior": Kind(
+        PRIORS, offers=("schedule", "space", "shape", "device", "conditions", "output", "to")
+    ),
     "net": Kind(NETS, supplies=("shape", "num_classes"), offers=("model", "losses")),
     "distiller": Kind(DISTILLERS, supplies=("decoder", "weighting"), offers=("distill",)),
     "solver": Kind(SOLVERS, offers=("__call__",)),
     "decoder": Kind(
         DECODERS,
-        supplies=("autoencoder", "prior", "images", "latents", "seed"),
+        supplies=("autoencoder", "prior", "teacher", "images", "latents", "make", "seed"),
+        usual=USUAL_DECODERS,
         offers=("block", "decode"),
     ),
+    "guide": Kind(GUIDES, offers=("guides_classes", "__call__")),
     "weighting": Kind(WEIGHTINGS, supplies=("masses", "labels", "priors"), offers=("isfinite",)),
     "teacher": Kind(
         TEACHERS,

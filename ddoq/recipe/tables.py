@@ -40,9 +40,31 @@ SOLVERS = {
 DECODERS = {
     "plain": "ddoq.decoders.plain:Plain",
     "nearest": "ddoq.decoders.nearest:Nearest",
-    "dit": "ddoq.decoders.dit:DiT",
-    "unet": "ddoq.decoders.unet:UNet",
-    "stable_diffusion": "ddoq.decoders.stable_diffusion:StableDiffusion",
+    **dict.fromkeys(
+        ("diffusion", "dit", "unet", "stable_diffusion"), "ddoq.decoders.diffusion:Diffusion"
+    ),
+    "confident": "ddoq.decoders.best:confident",
+    "closest": "ddoq.decoders.best:closest",
+}
+
+# Names whose defaults are not those of the constructor: the settings of a paper.
+USUAL_DECODERS = {
+    # The convention of the field for DiT-XL/2.
+    "dit": {"guidance": 4.0, "strength": 0.7, "block": 16},
+    # Karras et al. 2022.
+    "unet": {"steps": 18, "guidance": 1.5, "scheduler": "heun"},
+    # D4M's script for ImageNet: 35 of 50 steps.
+    "stable_diffusion": {
+        "guidance": 8.0,
+        "strength": 0.7,
+        "negative_prompt": "cartoon, anime, painting",
+        "block": 4,
+    },
+}
+
+GUIDES = {
+    "mode": "ddoq.guides.mode:ModeGuide",
+    "transport": "ddoq.guides.transport:TransportGuide",
 }
 
 DISTILLERS = {
@@ -54,7 +76,7 @@ DISTILLERS = {
     "d4m": "ddoq.distillers.published:d4m",
     "ddoq/paper": "ddoq.distillers.published:paper",
     "nearest": "ddoq.distillers.published:nearest",
-    "prior": "ddoq.distillers.prior:Prior",
+    "prior": "ddoq.distillers.prior:PriorSamples",
 }
 
 WEIGHTINGS = {

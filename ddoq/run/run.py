@@ -19,7 +19,7 @@ from ddoq.files.stage import PRETRAIN, Planned, Stage
 from ddoq.processes.memory import keep_freed
 from ddoq.processes.world import World, launch
 from ddoq.recipe import Recipe
-from ddoq.recipe.component import Block, Kind, build, is_code
+from ddoq.recipe.component import Block, Kind, build, is_code, kind_of
 from ddoq.recipe.kinds import KINDS, PRETRAINERS
 from ddoq.recipe.signature import signature
 from ddoq.run.keys import component_key
@@ -47,6 +47,7 @@ _NOUNS = (
     "num_classes",
     "prior",
     "seed",
+    "teacher",
 )
 
 # Strategies of several ranks that are plain DDP.
@@ -234,6 +235,12 @@ class Run:
         """Return the parts of this run that a component's constructor asks for by name."""
         named = signature(KINDS[kind].target(kind, block["name"])).parameters
         return [noun for noun in KINDS[kind].supplies if noun in named]
+
+    def reads(self, kind: str, block: Block) -> set[str]:
+        """Return the parts of this run that a component and those within it ask for."""
+        inner = {k: kind_of(KINDS, kind, k) for k, v in block.items() if isinstance(v, dict)}
+        within = [self.reads(of, block[k]) for k, of in inner.items() if of is not None]
+        return set(self.asks_for(kind, block)).union(*within)
 
     @property
     def seed(self) -> int:

@@ -1,0 +1,80 @@
+"""The loop that a prior draws by: over a scheduler's times, with or without a guide."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ddoq.guides.guide import Guide, Targets
+from ddoq.priors.schedule import Schedule, as_number
+
+# From a network's input, its time and the share of the way from noise to image to the output.
+Predict = Callable[[Tensor, Tensor, float], Tensor]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A scheduler with its times set, beginning at one of its steps."""
+
+    schedule: Schedule
+    scheduler: Any
+    first: int
+    """The index of the first time."""
+
+    @classmethod
+    def of(cls, schedule: Schedule, name: str | None, *, steps: int, first: int = 0) -> "Sampler":
+        """Return a sampler that begins at step number `first`."""
+        scheduler = schedule.scheduler(name)
+        scheduler.set_timesteps(steps)
+        index = first * scheduler.order
+        if index and index < len(scheduler.timesteps) and hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(index)
+        return cls(schedule, scheduler, index)
+
+    @property
+    def times(self) -> Float[Tensor, " times"]:
+        """The times that remain. There are none if nothing is left to do."""
+        return self.scheduler.timesteps[self.first :]
+
+    def share(self, number: int) -> float:
+        """Return the share of the way from noise to images at the `number`-th remaining time."""
+        return (self.first + number) / len(self.scheduler.timesteps)
+
+    def run(
+        self,
+        x: Float[Tensor, "n ..."],
+        predict: Predict,
+        *,
+        guide: Guide | None = None,
+        targets: Targets | None = None,
+        generators: list[torch.Generator] | None = None,
+    ) -> Float[Tensor, "n ..."]:
+        """Take noisy samples, in the scheduler's own scale, to clean ones."""
+        draws = "generator" in inspect.signature(self.scheduler.step).parameters
+        random: dict[str, Any] = {"generator": generators} if draws else {}
+        for number, time in enumerate(self.times):
+            scaled, share = self.scheduler.scale_model_input(x, time), self.share(number)
+            output = predict(scaled, time, share)
+            if guide is not None and targets is not None:
+                output = self._guided(guide, targets, scaled, output, time, share)
+            x = self.scheduler.step(output, time, x, **random).prev_sample
+        return x
+
+    def _guided(
+        self,
+        guide: Guide,
+        targets: Targets,
+        scaled: Tensor,
+        output: Tensor,
+        time: Tensor,
+        share: float,
+    ) -> Tensor:
+        """Change the output so that it says what the guide makes of its clean samples."""
+        reading = self.schedule.reading(as_number(time))
+        clean = reading.x * scaled + reading.out * output
+        # A guide that changes nothing leaves the output as it is, bit for bit.
+        return output + (guide(clean, targets, share) - clean) / reading.out

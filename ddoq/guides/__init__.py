@@ -1,0 +1,1 @@
+"""Guides, which draw images towards points while a prior makes them."""

@@ -1,0 +1,35 @@
+"""Mode guidance (MGD3, Chan-Santiago et al. 2025): each image is drawn towards its point."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ddoq.guides.guide import Targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModeGuide:
+    """Move each predicted clean image towards its point, until a share of the way.
+
+    MGD3 adds the difference to the noisy sample; here it changes the predicted clean image, which
+    is the same direction and does not depend on the scheduler.
+    """
+
+    strength: float = 0.1
+    """The share of the distance that each step moves."""
+    stop: float = 0.5
+    """The share of the way from noise to images at which the guidance ends."""
+
+    @property
+    def guides_classes(self) -> bool:
+        """Every image is guided alone."""
+        return False
+
+    def __call__(
+        self, clean: Float[Tensor, "n ..."], targets: Targets, share: float
+    ) -> Float[Tensor, "n ..."]:
+        """Return the clean images, moved towards their points."""
+        if share >= self.stop:
+            return clean
+        return clean + self.strength * (targets.points - clean)

@@ -1,0 +1,62 @@
+"""What tells a prior's network which class to draw: a label, or the embedding of a prompt."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+# Further inputs of a network, by name. Each has a row for each sample.
+Inputs = dict[str, Tensor]
+
+
+class Conditions(Protocol):
+    """The inputs of a network for each class of the images."""
+
+    def of(self, labels: Int[Tensor, " n"]) -> Inputs:
+        """Return the inputs that ask for these classes."""
+        ...
+
+    def none(self, labels: Int[Tensor, " n"]) -> Inputs:
+        """Return the inputs that ask for no class, or for what is not wanted."""
+        ...
+
+
+@dataclass(frozen=True)
+class LabelConditions:
+    """A prior's own label for each class, and its label for "no class"."""
+
+    labels: Int[Tensor, " classes"]
+    null_label: int
+
+    def of(self, labels: Int[Tensor, " n"]) -> Inputs:
+        """Return the prior's labels of these classes."""
+        return {"class_labels": self.labels[labels.to(self.labels.device)]}
+
+    def none(self, labels: Int[Tensor, " n"]) -> Inputs:
+        """Return the label for "no class"."""
+        return {"class_labels": torch.full_like(self.labels[labels], self.null_label)}
+
+
+@dataclass(frozen=True)
+class PromptConditions:
+    """The embeddings of each class's prompt, and those of the negative prompt."""
+
+    wanted: Inputs
+    """With a row for each class."""
+    unwanted: Inputs
+    """With one row."""
+
+    def of(self, labels: Int[Tensor, " n"]) -> Inputs:
+        """Return the embeddings of these classes' prompts."""
+        return {name: rows[labels.to(rows.device)] for name, rows in self.wanted.items()}
+
+    def none(self, labels: Int[Tensor, " n"]) -> Inputs:
+        """Return the negative prompt's embeddings."""
+        return {k: row.expand(len(labels), *row.shape[1:]) for k, row in self.unwanted.items()}
+
+
+def doubled(wanted: Inputs, unwanted: Inputs) -> Inputs:
+    """Return the inputs of a doubled batch, whose second half is not guided by a class."""
+    return {name: torch.cat([rows, unwanted[name]]) for name, rows in wanted.items()}

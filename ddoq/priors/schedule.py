@@ -1,0 +1,129 @@
+"""The noise schedule of a prior, and what its network's output says about clean samples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ddoq.errors import DataError
+from ddoq.priors.schedulers import UNSHRUNK, Family, family_of, make_scheduler
+
+Predicts = Literal["epsilon", "v_prediction", "sample", "flow", "edm"]
+
+
+class Level(NamedTuple):
+    """How a network's input mixes clean samples and noise: `clean` x + `noise` e."""
+
+    clean: float
+    noise: float
+
+
+class Reading(NamedTuple):
+    """What a network's output says: the clean sample is `x` times its input + `out` times it."""
+
+    x: float
+    out: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The configuration of the scheduler that a network was trained with.
+
+    Every time has a level, and every output a reading, whatever the network predicts. So decoders
+    know noise levels and clean samples only.
+    """
+
+    config: Mapping[str, Any]
+
+    @property
+    def family(self) -> Family:
+        """The kind of schedule."""
+        return family_of(self.config)
+
+    @property
+    def predicts(self) -> Predicts:
+        """What the network predicts."""
+        if self.family != "diffusion":
+            return "flow" if self.family == "flow" else "edm"
+        kind = self.config.get("prediction_type", "epsilon")
+        if kind not in ("epsilon", "v_prediction", "sample"):
+            raise DataError(
+                f"the prior's scheduler says that its network predicts {kind!r}",
+                "give a network that predicts epsilon, v_prediction, sample or a flow",
+            )
+        return kind
+
+    def scheduler(self, name: str | None = None) -> Any:
+        """Return a new scheduler of a name, or the configuration's own."""
+        return make_scheduler(self.config, name)
+
+    def level(self, time: float) -> Level:
+        """Return the level of a time, as a scheduler passes it to the network."""
+        if self.family == "flow":
+            noise = time / self.config.get("num_train_timesteps", 1000)
+            return Level(1 - noise, noise)
+        if self.family == "edm":
+            # Times are logarithms of sigma / 4; inputs are scaled to unit variance.
+            sigma, data = float(np.exp(4 * time)), self.config["sigma_data"]
+            total = (sigma**2 + data**2) ** 0.5
+            return Level(1 / total, sigma / total)
+        ratio = float(np.interp(time, np.arange(len(self._ratios)), self._ratios))
+        clean = (1 + ratio**2) ** -0.5
+        return Level(clean, ratio * clean)
+
+    @property
+    def clean_level(self) -> Level:
+        """The level without noise."""
+        return Level(1 / self.config["sigma_data"] if self.family == "edm" else 1.0, 0.0)
+
+    def reading(self, time: float) -> Reading:
+        """Return how the clean sample is read from the network's input and output."""
+        clean, noise = self.level(time)
+        if self.predicts == "edm":
+            data = self.config["sigma_data"]
+            return Reading(clean * data**2, noise * data)
+        return {
+            "epsilon": Reading(1 / clean, -noise / clean),
+            "v_prediction": Reading(clean, -noise),
+            "sample": Reading(0.0, 1.0),
+            "flow": Reading(1.0, -noise),
+        }[self.predicts]
+
+    @cached_property
+    def _ratios(self) -> Any:
+        """The ratio of noise to clean sample at every training time."""
+        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+
+        kept: Any = DDPMScheduler.from_config(dict(self.config))
+        share = kept.alphas_cumprod.double().clamp_min(1e-12)
+        return ((1 - share) / share).sqrt().numpy()
+
+
+def noised(
+    schedule: Schedule,
+    scheduler: Any,
+    clean: Float[Tensor, "n ..."],
+    noise: Float[Tensor, "n ..."],
+    time: float,
+) -> Float[Tensor, "n ..."]:
+    """Return noisy samples at a time, in the scale in which a scheduler holds them."""
+    at = schedule.level(time)
+    return scaled_for(schedule, scheduler, at.clean * clean + at.noise * noise, time)
+
+
+def scaled_for(
+    schedule: Schedule, scheduler: Any, x: Float[Tensor, "n ..."], time: float
+) -> Float[Tensor, "n ..."]:
+    """Convert a network's input at a time to the scale in which a scheduler holds it."""
+    is_unshrunk = schedule.family == "edm" or type(scheduler).__name__ in UNSHRUNK
+    return x / schedule.level(time).clean if is_unshrunk else x
+
+
+def as_number(time: Tensor | float) -> float:
+    """Return a scheduler's time as a number."""
+    return float(time.item()) if isinstance(time, torch.Tensor) else float(time)

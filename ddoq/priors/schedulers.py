@@ -1,0 +1,90 @@
+"""Diffusers' schedulers by short names: one table for each kind of noise schedule."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ddoq.errors import DataError, UsageError
+
+Family = Literal["diffusion", "flow", "edm"]
+
+_MULTISTEP = "scheduling_dpmsolver_multistep:DPMSolverMultistepScheduler"
+_UNIPC = "scheduling_unipc_multistep:UniPCMultistepScheduler"
+
+# Names, and the modules and classes behind them, in `diffusers.schedulers`.
+SCHEDULERS: dict[Family, dict[str, str]] = {
+    "diffusion": {
+        "ddpm": "scheduling_ddpm:DDPMScheduler",
+        "ddim": "scheduling_ddim:DDIMScheduler",
+        "pndm": "scheduling_pndm:PNDMScheduler",
+        "dpm": _MULTISTEP,
+        "unipc": _UNIPC,
+        "heun": "scheduling_heun_discrete:HeunDiscreteScheduler",
+        "euler": "scheduling_euler_discrete:EulerDiscreteScheduler",
+    },
+    "flow": {
+        "euler": "scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler",
+        "heun": "scheduling_flow_match_heun_discrete:FlowMatchHeunDiscreteScheduler",
+        "dpm": _MULTISTEP,
+        "unipc": _UNIPC,
+    },
+    "edm": {
+        "euler": "scheduling_edm_euler:EDMEulerScheduler",
+        "dpm": "scheduling_edm_dpmsolver_multistep:EDMDPMSolverMultistepScheduler",
+        "heun": "ddoq.priors.edm_heun:EDMHeun",
+    },
+}
+
+# Schedulers whose noisy samples are the clean ones plus noise, and not shrunk.
+UNSHRUNK = ("HeunDiscreteScheduler", "EulerDiscreteScheduler")
+
+
+def family_of(config: Mapping[str, Any]) -> Family:
+    """Return the kind of noise schedule that a scheduler's configuration describes."""
+    name = str(config.get("_class_name"))
+    if name.startswith("FlowMatch") or config.get("prediction_type") == "flow_prediction":
+        return "flow"
+    return "edm" if name.startswith("EDM") else "diffusion"
+
+
+def make_scheduler(config: Mapping[str, Any], name: str | None) -> Any:
+    """Return a new scheduler: that of a name, or that of the configuration."""
+    family = family_of(config)
+    name = _own_name(config, family) if name is None else name
+    if name not in SCHEDULERS[family]:
+        offered = ", ".join(SCHEDULERS[family])
+        raise UsageError(
+            f"decoder.scheduler={name} cannot use the prior's schedule, which is of kind {family}",
+            f"use one of {offered}, or null for the prior's own",
+        )
+    module, _, attribute = SCHEDULERS[family][name].partition(":")
+    place = module if "." in module else f"diffusers.schedulers.{module}"
+    made: Any = getattr(importlib.import_module(place), attribute)
+    return made.from_config({**config, **_stated(config, family, name)})
+
+
+def _own_name(config: Mapping[str, Any], family: Family) -> str:
+    """Return the name of a configuration's own scheduler."""
+    own = config.get("_class_name")
+    for name, place in SCHEDULERS[family].items():
+        if place.endswith(f":{own}"):
+            return name
+    raise DataError(
+        f"the prior's scheduler is {own}, which is not offered",
+        f"choose one: decoder.scheduler={' or '.join(SCHEDULERS[family])}",
+    )
+
+
+def _stated(config: Mapping[str, Any], family: Family, name: str) -> dict[str, Any]:
+    """Return settings that a scheduler would take from its defaults, where these are wrong here."""
+    if family == "flow" and name in ("dpm", "unipc"):
+        shift = config.get("shift", config.get("flow_shift", 1.0))
+        return {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": shift}
+    stated: dict[str, Any] = {}
+    if name in ("ddim", "ddpm") and "clip_sample" not in config:
+        # They would clip latents to [-1, 1].
+        stated["clip_sample"] = False
+    if name == "ddpm" and str(config.get("variance_type", "")).startswith("learned"):
+        # The network's variance is left out, as in diffusers' DiTPipeline.
+        stated["variance_type"] = "fixed_small"
+    return stated
