@@ -18,7 +18,7 @@ from benchmarks.gpu.part import Options
 from benchmarks.gpu.pipeline import random_pipeline
 from ddoq.autoencoders.kl import KL
 from ddoq.data.imagenet import imagenet_ids
-from ddoq.decoders.dit import DiT
+from ddoq.decoders.diffusion import Diffusion
 from ddoq.priors.dit import DiTPrior
 from ddoq.priors.network import Network
 from ddoq.quantize.blocks import PointBlock
@@ -187,9 +187,13 @@ def _set_precision(bench: _Bench, setting: Setting) -> None:
 def _decoded(bench: _Bench, block: PointBlock, steps: int) -> torch.Tensor:
     images: Any = SimpleNamespace(class_ids=imagenet_ids())
     settings: dict[str, Any] = {"steps": steps, "guidance": _GUIDANCE, "start": "noise"}
-    decoder = DiT(bench.autoencoder, bench.prior, images, 0, **settings)
+    decoder = Diffusion(bench.autoencoder, bench.prior, images, _no_guide, 0, **settings)
     with torch.inference_mode():
         return decoder.decode(block)
+
+
+def _no_guide(*_: Any) -> Any:
+    raise AssertionError("no component is made")
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -41,8 +41,12 @@ class Sampler:
         return self.scheduler.timesteps[self.first :]
 
     def share(self, number: int) -> float:
-        """Return the share of the way from noise to images at the `number`-th remaining time."""
+        """Return the share of the way from pure noise to images at a remaining time."""
         return (self.first + number) / len(self.scheduler.timesteps)
+
+    def done(self, number: int) -> float:
+        """Return the share of the remaining way that lies before a remaining time."""
+        return number / len(self.times)
 
     def run(
         self,
@@ -60,7 +64,7 @@ class Sampler:
             scaled, share = self.scheduler.scale_model_input(x, time), self.share(number)
             output = predict(scaled, time, share)
             if guide is not None and targets is not None:
-                output = self._guided(guide, targets, scaled, output, time, share)
+                output = self._guided(guide, targets, scaled, output, time, self.done(number))
             x = self.scheduler.step(output, time, x, **random).prev_sample
         return x
 
@@ -71,10 +75,10 @@ class Sampler:
         scaled: Tensor,
         output: Tensor,
         time: Tensor,
-        share: float,
+        done: float,
     ) -> Tensor:
         """Change the output so that it says what the guide makes of its clean samples."""
         reading = self.schedule.reading(as_number(time))
         clean = reading.x * scaled + reading.out * output
         # A guide that changes nothing leaves the output as it is, bit for bit.
-        return output + (guide(clean, targets, share) - clean) / reading.out
+        return output + (guide(clean, targets, done) - clean) / reading.out

@@ -31,7 +31,7 @@ class Guide(Protocol):
     """Whether it looks at all images of a class together."""
 
     def __call__(
-        self, clean: Float[Tensor, "n ..."], targets: Targets, share: float
+        self, clean: Float[Tensor, "n ..."], targets: Targets, done: float
     ) -> Float[Tensor, "n ..."]:
-        """Return the guided clean images at a share of the way from noise (0) to images (1)."""
+        """Return the guided clean images, when a share of the decoder's steps is done."""
         ...

@@ -10,7 +10,7 @@ from ddoq.guides.guide import Targets
 
 @dataclass(frozen=True, kw_only=True)
 class ModeGuide:
-    """Move each predicted clean image towards its point, until a share of the way.
+    """Move each predicted clean image towards its point, in the first steps.
 
     MGD3 adds the difference to the noisy sample; here it changes the predicted clean image, which
     is the same direction and does not depend on the scheduler.
@@ -19,7 +19,7 @@ class ModeGuide:
     strength: float = 0.1
     """The share of the distance that each step moves."""
     stop: float = 0.5
-    """The share of the way from noise to images at which the guidance ends."""
+    """The share of the decoder's steps after which the guidance ends."""
 
     @property
     def guides_classes(self) -> bool:
@@ -27,9 +27,9 @@ class ModeGuide:
         return False
 
     def __call__(
-        self, clean: Float[Tensor, "n ..."], targets: Targets, share: float
+        self, clean: Float[Tensor, "n ..."], targets: Targets, done: float
     ) -> Float[Tensor, "n ..."]:
         """Return the clean images, moved towards their points."""
-        if share >= self.stop:
+        if done >= self.stop:
             return clean
         return clean + self.strength * (targets.points - clean)

@@ -57,9 +57,10 @@ def pulls(
     """
     costs = torch.cdist(x, points).square()
     temperature = epsilon * float(costs.mean().clamp_min(torch.finfo(costs.dtype).tiny))
-    how = {"temperature": temperature, "iterations": iterations}
-    across = plan(costs, rows, columns, **how)
-    within = symmetric_plan(torch.cdist(x, x).square(), rows, **how)
+    across = plan(costs, rows, columns, temperature=temperature, iterations=iterations)
+    within = symmetric_plan(
+        torch.cdist(x, x).square(), rows, temperature=temperature, iterations=iterations
+    )
     to_points = across @ points / across.sum(1, keepdim=True)
     to_itself = within @ x / within.sum(1, keepdim=True)
     return to_points - to_itself

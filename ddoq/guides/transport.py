@@ -22,9 +22,9 @@ class TransportGuide:
     weight: float = 0.5
     """The share of the way to the points that each step moves."""
     begin: float = 0.0
-    """The share of the way from noise to images at which the guidance begins."""
+    """The share of the decoder's steps after which the guidance begins."""
     stop: float = 0.9
-    """The share at which it ends."""
+    """The share after which it ends."""
     epsilon: float = 0.05
     """The temperature of the plan, relative to the mean squared distance."""
     iterations: int = 20
@@ -35,10 +35,10 @@ class TransportGuide:
         return True
 
     def __call__(
-        self, clean: Float[Tensor, "n ..."], targets: Targets, share: float
+        self, clean: Float[Tensor, "n ..."], targets: Targets, done: float
     ) -> Float[Tensor, "n ..."]:
         """Return the clean images, moved so that together they come nearer to the points."""
-        if not self.begin <= share < self.stop:
+        if not self.begin <= done < self.stop:
             return clean
         assert targets.of_class is not None
         assert targets.masses is not None

@@ -84,6 +84,9 @@ def _stated(config: Mapping[str, Any], family: Family, name: str) -> dict[str, A
     if name in ("ddim", "ddpm") and "clip_sample" not in config:
         # They would clip latents to [-1, 1].
         stated["clip_sample"] = False
+    if name == "pndm" and "skip_prk_steps" not in config:
+        # Its Runge-Kutta steps come first, and denoising could not begin after them.
+        stated["skip_prk_steps"] = True
     if name == "ddpm" and str(config.get("variance_type", "")).startswith("learned"):
         # The network's variance is left out, as in diffusers' DiTPipeline.
         stated["variance_type"] = "fixed_small"

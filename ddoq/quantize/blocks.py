@@ -1,6 +1,7 @@
 """Blocks of points to decode together. All have one shape and are laid out by (class, k)."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
@@ -73,7 +74,7 @@ def layout(quantization: Quantization, size: int, *, by_class: bool = False) -> 
     offsets = quantization.offsets.tolist()
     spans = [(0, offsets[-1])]
     if by_class:
-        spans = list(zip(offsets[:-1], offsets[1:], strict=True))
+        spans = list(pairwise(offsets))
         size = min(size, max(stop - start for start, stop in spans))
     starts = [(i, min(i + size, stop)) for start, stop in spans for i in range(start, stop, size)]
     rows = [torch.arange(i, i + size) for i, _ in starts]
