@@ -138,7 +138,7 @@ class _Loop:
             if size == 1 or block.company is not None:
                 raise ResourceError(
                     f"decode: {size} points do not fit into the memory of the device",
-                    "set a smaller decoder.block, or a lower precision: prior.dtype=bfloat16",
+                    "set a smaller decoder.block, or prior.dtype=bfloat16",
                 ) from error
             self.most = size // 2
         return self._fitting(block)

@@ -144,7 +144,8 @@ class Diffusion:
             return points
         return self._fitted(self._autoencoder.decode(points) * 2 - 1)
 
-    def _fitted(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    def _fitted(self, pixels: Float[Tensor, "n c _ _"]) -> Float[Tensor, "n c _ _"]:
+        """Return pixels at the prior's own size."""
         shape = self._prior.shape
         if shape is None or pixels.shape[2:] == shape[1:]:
             return pixels

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ddoq.decoders.sampling import Predict
@@ -19,7 +19,7 @@ class Inverted(NamedTuple):
 
 def inverted(
     x: Float[Tensor, "n ..."],
-    times: Float[Tensor, " times"],
+    times: Shaped[Tensor, " times"],
     predict: Predict,
     schedule: Schedule,
 ) -> Inverted:

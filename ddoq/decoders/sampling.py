@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ddoq.guides.guide import Guide, Targets
@@ -36,7 +36,7 @@ class Sampler:
         return cls(schedule, scheduler, index)
 
     @property
-    def times(self) -> Float[Tensor, " times"]:
+    def times(self) -> Shaped[Tensor, " times"]:
         """The times that remain. There are none if nothing is left to do."""
         return self.scheduler.timesteps[self.first :]
 
@@ -47,6 +47,11 @@ class Sampler:
     def done(self, number: int) -> float:
         """Return the share of the remaining way that lies before a remaining time."""
         return number / len(self.times)
+
+    def input(self, x: Float[Tensor, "n ..."], time: Tensor) -> Float[Tensor, "n ..."]:
+        """Return what the network sees of samples that the scheduler holds."""
+        scale = getattr(self.scheduler, "scale_model_input", None)
+        return x if scale is None else scale(x, time)
 
     def run(
         self,
@@ -61,7 +66,7 @@ class Sampler:
         draws = "generator" in inspect.signature(self.scheduler.step).parameters
         random: dict[str, Any] = {"generator": generators} if draws else {}
         for number, time in enumerate(self.times):
-            scaled, share = self.scheduler.scale_model_input(x, time), self.share(number)
+            scaled, share = self.input(x, time), self.share(number)
             output = predict(scaled, time, share)
             if guide is not None and targets is not None:
                 output = self._guided(guide, targets, scaled, output, time, self.done(number))

@@ -97,10 +97,7 @@ class Schedule:
     @cached_property
     def _ratios(self) -> Any:
         """The ratio of noise to clean sample at every training time."""
-        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-
-        kept: Any = DDPMScheduler.from_config(dict(self.config))
-        share = kept.alphas_cumprod.double().clamp_min(1e-12)
+        share = make_scheduler(self.config, "ddpm").alphas_cumprod.double().clamp_min(1e-12)
         return ((1 - share) / share).sqrt().numpy()
 
 

@@ -51,16 +51,25 @@ def make_scheduler(config: Mapping[str, Any], name: str | None) -> Any:
     """Return a new scheduler: that of a name, or that of the configuration."""
     family = family_of(config)
     name = _own_name(config, family) if name is None else name
-    if name not in SCHEDULERS[family]:
-        offered = ", ".join(SCHEDULERS[family])
-        raise UsageError(
-            f"decoder.scheduler={name} cannot use the prior's schedule, which is of kind {family}",
-            f"use one of {offered}, or null for the prior's own",
-        )
+    refuse_scheduler(config, name)
     module, _, attribute = SCHEDULERS[family][name].partition(":")
     place = module if "." in module else f"diffusers.schedulers.{module}"
     made: Any = getattr(importlib.import_module(place), attribute)
-    return made.from_config({**config, **_stated(config, family, name)})
+    # Otherwise the other class's defaults would replace those of the class that wrote them.
+    written = {k: v for k, v in config.items() if k != "_use_default_values"}
+    return made.from_config({**written, **_stated(config, family, name)})
+
+
+def refuse_scheduler(config: Mapping[str, Any], name: str) -> None:
+    """Refuse a scheduler that cannot use a configuration's schedule."""
+    family, predicts = family_of(config), config.get("prediction_type", "epsilon")
+    offered = [n for n in SCHEDULERS[family] if (n, predicts) != ("pndm", "sample")]
+    if name not in offered:
+        of = f"{family} ({predicts})" if family == "diffusion" else family
+        raise UsageError(
+            f"decoder.scheduler={name} cannot use the prior's schedule, which is of kind {of}",
+            f"use one of {', '.join(offered)}, or null for the prior's own",
+        )
 
 
 def _own_name(config: Mapping[str, Any], family: Family) -> str:

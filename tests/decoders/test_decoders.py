@@ -15,9 +15,9 @@ from ddoq import recipe
 from ddoq.autoencoders.identity import Identity
 from ddoq.data.conversion import as_bytes
 from ddoq.decoders.decoding import decode, read_images
-from ddoq.decoders.denoise import first_step
 from ddoq.decoders.plain import Plain
-from ddoq.errors import UsageError
+from ddoq.decoders.starts import first_step
+from ddoq.errors import ResourceError, UsageError
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.processes.world import World
 from ddoq.quantize.blocks import PointBlock, layout
@@ -63,9 +63,21 @@ def decoded(
 
 
 def test_the_last_block_is_padded_and_the_padding_is_dropped(points: Quantization) -> None:
-    blocks = layout(points, 3)
+    found = layout(points, 3)
+    blocks = [found.block(points, number) for number in range(len(found))]
     assert [b.labels.tolist() for b in blocks] == [[0, 0, 0], [1, 1, 1], [1, 1, 1]]
     assert [b.ranks.tolist() for b in blocks] == [[0, 1, 2], [0, 1, 2], [3, 3, 3]]
+    assert [b.num for b in blocks] == [3, 3, 1]
+
+
+def test_blocks_of_a_single_class_are_no_larger_than_the_largest_class(
+    points: Quantization,
+) -> None:
+    found = layout(points, 64, by_class=True)
+    assert [rows.tolist() for rows in found.rows] == [[0, 1, 2, 0], [3, 4, 5, 6]]
+    smaller = layout(points, 2, by_class=True)
+    assert [rows.tolist() for rows in smaller.rows] == [[0, 1], [2, 2], [3, 4], [5, 6]]
+    assert smaller.nums == [2, 1, 2, 2]
 
 
 def test_plain_decodes_the_point_itself(tmp_path: Path) -> None:
@@ -124,7 +136,7 @@ def test_finished_blocks_are_not_decoded_again(
 ) -> None:
     from ddoq.files.tensors import write_tensors
 
-    marked = torch.full((4, 1, 8, 8), 77, dtype=torch.uint8)
+    marked = torch.full((4, 1, 8, 8), 77, dtype=torch.uint8)  # The first of two blocks.
     write_tensors(tmp_path / "block-00000.safetensors", {"images": marked})
     decoder = run.make("decoder", {"name": "plain", "block": 4})
     decode(points, decoder, tmp_path, image_size=8, world=World())
@@ -211,3 +223,84 @@ def test_a_strength_too_small_for_a_step_leaves_the_point(
         decoded(run, points, tmp_path / f"{s}", steps=20, strength=s) for s in (0.02, 0.0)
     )
     assert torch.equal(small, none)
+
+
+class Remembering(Plain):
+    """A decoder of whole classes that remembers what it was given."""
+
+    by_class = True
+
+    def __init__(self, block: int) -> None:
+        super().__init__(Identity(), block=block)
+        self.seen: list[PointBlock] = []
+
+    def decode(self, block: PointBlock) -> torch.Tensor:
+        self.seen.append(block)
+        return super().decode(block)
+
+
+def test_a_class_is_decoded_in_order_beside_its_points_and_earlier_images(tmp_path: Path) -> None:
+    q = quantization(torch.rand(5, 1, 8, 8), labels=torch.tensor([0, 0, 0, 1, 1]), classes=2)
+    decoder = Remembering(block=2)
+    decode(q, decoder, tmp_path, image_size=8, world=World())
+    made = read_images(tmp_path)
+    company = [b.company for b in decoder.seen]
+    assert [c is not None and len(c.points) for c in company] == [3, 3, 2]
+    assert [c is not None and len(c.images) for c in company] == [0, 2, 0]
+    assert company[1] is not None
+    assert torch.equal(as_bytes(company[1].images), made[:2])
+
+
+def test_ranks_share_whole_classes_and_blocks_resume(tmp_path: Path) -> None:
+    q = quantization(torch.rand(5, 1, 8, 8), labels=torch.tensor([0, 0, 0, 1, 1]), classes=2)
+    alone, other = Remembering(block=2), Remembering(block=2)
+    (tmp_path / "a").mkdir()
+    decode(q, alone, tmp_path / "a", image_size=8, world=World())
+
+    class Interrupted(Remembering):
+        def decode(self, block: PointBlock) -> torch.Tensor:
+            if len(self.seen) == 1:
+                raise KeyboardInterrupt
+            return super().decode(block)
+
+    (tmp_path / "b").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        decode(q, Interrupted(block=2), tmp_path / "b", image_size=8, world=World())
+    decode(q, other, tmp_path / "b", image_size=8, world=World())
+    assert len(other.seen) == 2
+    assert torch.equal(read_images(tmp_path / "b"), read_images(tmp_path / "a"))
+
+
+class Small(Plain):
+    """A decoder on a device that holds three points."""
+
+    def __init__(self, block: int | None) -> None:
+        super().__init__(Identity(), block=8)
+        self.block, self.sizes = block, []  # type: ignore[assignment]
+
+    def decode(self, block: PointBlock) -> torch.Tensor:
+        if len(block.labels) > 3:
+            raise torch.OutOfMemoryError
+        self.sizes.append(len(block.labels))
+        return super().decode(block)
+
+
+@pytest.mark.parametrize("block", [8, None])
+def test_a_block_that_does_not_fit_is_halved_once_for_all(
+    tmp_path: Path, block: int | None
+) -> None:
+    q = quantization(torch.rand(20, 1, 8, 8), labels=torch.zeros(20).long(), classes=1)
+    decoder = Small(block)
+    decode(q, decoder, tmp_path, image_size=8, world=World())
+    assert torch.equal(read_images(tmp_path), as_bytes(Identity().decode(q.points)))
+    assert set(decoder.sizes) == {2}
+
+
+def test_a_device_too_small_for_one_point_is_an_error(tmp_path: Path) -> None:
+    class Full(Plain):
+        def decode(self, block: PointBlock) -> torch.Tensor:
+            raise torch.OutOfMemoryError
+
+    q = quantization(torch.rand(2, 1, 8, 8), labels=torch.zeros(2).long(), classes=1)
+    with pytest.raises(ResourceError, match="do not fit into the memory"):
+        decode(q, Full(Identity(), block=4), tmp_path, image_size=8, world=World())

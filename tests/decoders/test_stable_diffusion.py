@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddoq import recipe
-from ddoq.decoders.denoise import as_noise
+from ddoq import keyed, recipe
 from ddoq.quantize.blocks import PointBlock
 from ddoq.run import Run
 
@@ -109,15 +108,16 @@ def test_latents_are_those_of_diffusers_own_pipeline(
         vae=AutoencoderKL(block_out_channels=(32,), latent_channels=4),
         text_encoder=prior._encoder,
         tokenizer=prior._tokenizer,
-        unet=prior.unet,
-        scheduler=prior.scheduler(),
+        unet=prior.network.model,
+        scheduler=prior.schedule.scheduler(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
     theirs.set_progress_bar_config(disable=True)
     own = PointBlock(points, torch.tensor([4, 7]), torch.tensor([0, 5]))
-    monkeypatch.setattr(img2img, "randn_tensor", lambda *_, **__: as_noise(own, 0).points)
+    noise = keyed.normal(keyed.seed_of("decode", 0), own.keys, (4, 4, 4))
+    monkeypatch.setattr(img2img, "randn_tensor", lambda *_, **__: noise)
     words = {"negative_prompt": ["bad"] * 2, "prompt": ["4", "7"]}
     settings = {"strength": strength, "guidance": guidance, "steps": steps}
     expected = theirs(

@@ -8,7 +8,7 @@ import torch
 
 from ddoq import keyed, recipe
 from ddoq.data.conversion import as_bytes
-from ddoq.distillers.prior import Prior
+from ddoq.distillers.prior import PriorSamples
 from ddoq.errors import UsageError
 from ddoq.run import Run
 from ddoq.synthetic import SyntheticSet
@@ -26,7 +26,7 @@ def digits(cache: Path, *overrides: str) -> Run:
 
 
 def samples(run: Run, *, seed: int = 0, **settings: Any) -> SyntheticSet:
-    return Prior(**{**FEW, **settings}).distill(run.images, run, seed)
+    return PriorSamples(**{**FEW, **settings}).distill(run.images, run, seed)
 
 
 def difference(one: SyntheticSet, other: SyntheticSet) -> torch.Tensor:
@@ -51,9 +51,9 @@ def test_it_is_the_pipelines_own_sampling_of_keyed_noise(cache: Path):
     """Diffusers' DDIM loop, written out, on the noise of (seed, class, k)."""
     run = digits(cache)
     made = samples(run, images_per_class=1, guidance=3.0, block=10)
-    labels = run.prior.labels_of(run.images.class_ids)
+    labels = run.prior.classes.labels(run.images.class_ids)
     x = keyed.normal(keyed.seed_of("decode", 0), torch.arange(10) * 2**24, (4, 4, 4))
-    scheduler = run.prior.scheduler("ddim")
+    scheduler = run.prior.schedule.scheduler("ddim")
     scheduler.set_timesteps(4)
     with torch.inference_mode():
         for time in scheduler.timesteps:
@@ -68,15 +68,18 @@ def test_it_is_the_pipelines_own_sampling_of_keyed_noise(cache: Path):
 
 def test_the_recipes_points_and_strength_change_no_sample(cache: Path):
     run, other = digits(cache), digits(cache, "decoder.strength=0.9", "weighting=mass")
-    assert Prior().stages(run, 0) == Prior().stages(other, 0)
-    assert [p.stage.name for p in Prior().stages(run, 0)] == ["decoded"]
+    assert PriorSamples().stages(run, 0) == PriorSamples().stages(other, 0)
+    assert [p.stage.name for p in PriorSamples().stages(run, 0)] == ["decoded"]
 
 
 def test_settings_are_those_of_the_recipes_decoder_where_it_is_the_same(cache: Path):
     def used(run: Run, **settings: Any) -> dict[str, Any]:
-        return Prior(**settings).decoded_key(run, 0)["decoder"]
+        return PriorSamples(**settings).decoded_key(run, 0)["decoder"]
 
-    common = {"name": "dit", "start": "noise", "scheduler": "ddim"}
+    common = {
+        **{"name": "dit", "start": "noise", "scheduler": None, "interval": [0.0, 1.0]},
+        **{"prompt": "{}", "negative_prompt": None},
+    }
     assert used(digits(cache)) == {**common, "steps": 20, "guidance": 1.5, "block": 10}
     own = {**common, "steps": 50, "guidance": 4.0, "block": 16}
     assert used(digits(cache, "decoder=plain")) == own
@@ -111,12 +114,6 @@ def test_finished_samples_come_from_the_cache_and_need_no_latents(cache: Path):
     again = digits(cache)
     samples(again)
     assert [(r.stage, r.cached) for r in again.records] == [("decoded", True)]
-
-
-def test_a_prior_that_knows_no_labels_is_refused(cache: Path):
-    run = digits(cache, "prior={name: stable_diffusion, source: nowhere}")
-    with pytest.raises(UsageError, match="stable_diffusion"):
-        samples(run)
 
 
 def test_no_samples_are_refused(cache: Path):

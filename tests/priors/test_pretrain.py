@@ -84,10 +84,10 @@ def test_the_shipped_prior_draws_digits_that_the_teacher_knows() -> None:
 
 def test_classes_are_found_by_id_and_not_by_position() -> None:
     prior = DiTPrior(source="checkpoints/digits/prior")
-    assert prior.labels_of(("7", "2")).tolist() == [7, 2]
+    assert prior.classes.labels(("7", "2")).tolist() == [7, 2]
 
 
 def test_an_unknown_class_is_refused() -> None:
     prior = DiTPrior(source="checkpoints/digits/prior")
     with pytest.raises(ValueError, match="does not know the classes cat"):
-        prior.labels_of(("7", "cat"))
+        prior.classes.labels(("7", "cat"))

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-from diffusers.schedulers.scheduling_edm_euler import EDMEulerScheduler
 
 from ddoq import recipe
-from ddoq.decoders.integrate import heun
 from ddoq.errors import DataError, UsageError
 from ddoq.files.artifacts import damage
 from ddoq.files.tensors import read_tensors, write_tensors
+from ddoq.priors import edm
+from ddoq.priors.conditions import LabelConditions
 from ddoq.priors.unet import UNetPrior
+from ddoq.quantize.blocks import PointBlock
 from ddoq.run import Run
 
 NET = "net: {name: unet, width: 8, multipliers: [1, 1], blocks: 1, attention: [4]}"
@@ -44,26 +44,41 @@ def folder(run: Run) -> Path:
     return run.pretrained("prior")
 
 
-def test_diffusers_parts_draw_what_the_prior_sees(folder: Path):
-    """One step of diffusers' own scheduler, given the stock model's output, ends at the same."""
-    model = UNet2DModel.from_pretrained(folder, subfolder="unet", low_cpu_mem_usage=False).eval()
-    scheduler = EDMEulerScheduler.from_pretrained(folder, subfolder="scheduler")
-    scheduler.set_timesteps(1)
-    x, labels = 80 * torch.randn(3, 1, 8, 8), torch.tensor([0, 4, 9])
-    [time] = scheduler.timesteps
+def clean(prior: UNetPrior, x: torch.Tensor, sigma: float, labels: torch.Tensor, guidance: float):
+    """Return the clean images that the prior predicts."""
+    time = torch.tensor(sigma).log() / 4
+    reading, at = prior.schedule.reading(float(time)), prior.schedule.level(float(time))
+    conditions = LabelConditions(torch.arange(10), prior.null_label)
     with torch.inference_mode():
-        output = model(scheduler.scale_model_input(x, time), time, class_labels=labels).sample
-        expected = scheduler.step(output, time, x).prev_sample
-        ours = UNetPrior(source=str(folder)).denoised(x, 80.0, labels, 1.0)
-    assert torch.allclose(ours, expected, atol=1e-4)
+        scaled = at.clean * x
+        return reading.x * scaled + reading.out * prior.output(
+            scaled, time, labels, conditions, guidance
+        )
+
+
+def test_what_the_prior_predicts_is_what_it_was_trained_to(folder: Path):
+    model = UNet2DModel.from_pretrained(folder, subfolder="unet", low_cpu_mem_usage=False).eval()
+    x, labels = 80 * torch.randn(3, 1, 8, 8), torch.tensor([0, 4, 9])
+    with torch.inference_mode():
+        expected = edm.denoised(
+            lambda scaled, noise: model(scaled, noise, class_labels=labels).sample,
+            x,
+            torch.full((3,), 80.0),
+            sigma_data=0.5,
+        )
+    assert torch.allclose(
+        clean(UNetPrior(source=str(folder)), x, 80.0, labels, 1.0), expected, atol=1e-4
+    )
 
 
 def test_guidance_goes_beyond_the_label_away_from_none(folder: Path):
     prior, x = UNetPrior(source=str(folder)), torch.randn(2, 1, 8, 8)
-    labels, none = torch.tensor([1, 7]), torch.tensor([10, 10])
+    labels = torch.tensor([1, 7])
+    conditions = LabelConditions(torch.arange(11), 10)
+    time = torch.tensor(0.0)
     with torch.inference_mode():
-        own, away = (prior.denoised(x, 1.0, y, 1.0) for y in (labels, none))
-        guided = prior.denoised(x, 1.0, labels, 3.0)
+        own, away = (prior.output(x, time, y, conditions) for y in (labels, torch.tensor([10, 10])))
+        guided = prior.output(x, time, labels, conditions, 3.0)
     assert torch.allclose(guided, away + 3 * (own - away), atol=1e-5)
 
 
@@ -74,17 +89,15 @@ def test_weights_in_half_precision_are_read_in_single(folder: Path, tmp_path: Pa
     write_tensors(file, {k: t.half() for k, t in read_tensors(file).items()})
     whole, half = (UNetPrior(source=str(f)) for f in (folder, tmp_path / "half"))
     x, labels = torch.randn(2, 1, 8, 8), torch.tensor([1, 7])
-    with torch.inference_mode():
-        ours, theirs = (p.denoised(x, 1.0, labels, 1.5) for p in (half, whole))
+    ours, theirs = (clean(p, x, 1.0, labels, 1.5) for p in (half, whole))
     assert half.network.model.dtype == torch.float32
     assert torch.allclose(ours, theirs, atol=1e-2)
 
 
-def test_a_lower_precision_and_compiling_change_next_to_nothing(folder: Path):
+def test_a_lower_precision_changes_next_to_nothing(folder: Path):
     x, labels = torch.randn(2, 1, 8, 8), torch.tensor([1, 7])
-    with torch.inference_mode():
-        plain = UNetPrior(source=str(folder)).denoised(x, 1.0, labels, 1.5)
-        lower = UNetPrior(source=str(folder), dtype="bfloat16").denoised(x, 1.0, labels, 1.5)
+    plain = clean(UNetPrior(source=str(folder)), x, 1.0, labels, 1.5)
+    lower = clean(UNetPrior(source=str(folder), dtype="bfloat16"), x, 1.0, labels, 1.5)
     assert lower.dtype == torch.float32
     assert 0 < float((lower - plain).abs().max()) < 0.1
 
@@ -106,10 +119,17 @@ def test_pixels_need_no_autoencoder_in_the_key(run: Run, cache: Path):
     assert run.pretrain_key("prior") == other.pretrain_key("prior")
 
 
-def test_a_folder_with_another_schedule_is_refused(folder: Path, tmp_path: Path):
-    shutil.copytree(folder / "unet", tmp_path / "unet")
-    DDIMScheduler().save_pretrained(tmp_path / "scheduler")
-    with pytest.raises(DataError, match="DDIMScheduler, not EDM's"):
+def test_a_network_without_labels_is_refused(tmp_path: Path):
+    UNet2DModel(
+        sample_size=8,
+        in_channels=1,
+        out_channels=1,
+        block_out_channels=(8,),
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        norm_num_groups=4,
+    ).save_pretrained(tmp_path / "unet")
+    with pytest.raises(DataError, match="takes no class labels"):
         UNetPrior(source=str(tmp_path))
 
 
@@ -124,12 +144,11 @@ def test_latents_are_learned_too(cache: Path):
     run = Run(recipe.read(chosen).recipe)
     assert run.prior.space == "latents"
     assert run.prior.shape == run.latents.shape
-    sample = heun(
-        lambda x, level: run.prior.denoised(x, level, torch.tensor([3]), 1.0),
-        torch.randn(1, 4, 4, 4) * 80,
-        run.prior.levels(2),
+    decoder = run.make("decoder", {"name": "unet", "start": "noise", "steps": 2})
+    drawn = decoder.decode(
+        PointBlock(torch.zeros(1, 4, 4, 4), torch.tensor([3]), torch.tensor([0]))
     )
-    assert sample.isfinite().all()
+    assert drawn.isfinite().all()
 
 
 def test_latents_cannot_be_mirrored(cache: Path):

@@ -1,0 +1,69 @@
+"""Is the best of several images kept, and a single one the decoder's own?"""
+
+from typing import Any
+
+import pytest
+import torch
+
+from ddoq import recipe
+from ddoq.errors import UsageError
+from ddoq.quantize.blocks import PointBlock
+from ddoq.run import Run
+
+DECODER: dict[str, Any] = {"name": "dit", "steps": 6, "strength": 0.9, "guidance": 1.5}
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    return Run(recipe.read(["recipe=digits"]).recipe)
+
+
+@pytest.fixture
+def block(run: Run) -> PointBlock:
+    points = torch.stack([run.latents.latents(c).float().mean(0) for c in range(10)])
+    return PointBlock(points, torch.arange(10), torch.arange(10))
+
+
+def decoded(run: Run, block: PointBlock, settings: dict[str, Any]) -> torch.Tensor:
+    with torch.inference_mode():
+        return run.make("decoder", settings, seed=1).decode(block)
+
+
+@pytest.mark.parametrize("name", ["confident", "closest"])
+def test_one_attempt_is_the_decoders_own_image(run: Run, block: PointBlock, name: str):
+    one = decoded(run, block, {"name": name, "decoder": DECODER, "number": 1})
+    assert torch.equal(one, decoded(run, block, DECODER))
+
+
+def test_more_attempts_never_make_the_teacher_less_sure(run: Run, block: PointBlock):
+    def sure(number: int) -> torch.Tensor:
+        how = {"name": "confident", "decoder": DECODER, "number": number}
+        logits = run.teacher(decoded(run, block, how).clamp(0, 1))
+        return logits.softmax(1).gather(1, block.labels[:, None])[:, 0]
+
+    one, four = sure(1), sure(4)
+    assert bool((four >= one - 1e-6).all())
+    assert float(four.mean()) > float(one.mean())
+
+
+def test_more_attempts_never_lead_farther_from_the_point(run: Run, block: PointBlock):
+    def far(number: int) -> torch.Tensor:
+        images = decoded(run, block, {"name": "closest", "decoder": DECODER, "number": number})
+        return (run.autoencoder.encode(images.clamp(0, 1)) - block.points).flatten(1).norm(dim=1)
+
+    one, four = far(1), far(4)
+    assert bool((four <= one + 1e-5).all())
+    assert float(four.mean()) < float(one.mean())
+
+
+def test_what_reads_the_teacher_has_it_in_its_key(run: Run):
+    nearest = run.make("distiller", decoder={"name": "closest", "decoder": DECODER}, weighting={})
+    sure = run.make("distiller", decoder={"name": "confident", "decoder": DECODER}, weighting={})
+    assert nearest.parts(run) == ["autoencoder", "prior"]
+    assert sure.parts(run) == ["autoencoder", "prior", "teacher"]
+
+
+def test_a_class_that_is_guided_as_a_whole_has_no_best_image(run: Run):
+    guided = {**DECODER, "guide": {"name": "transport"}}
+    with pytest.raises(UsageError, match="cannot be chosen alone"):
+        run.make("decoder", {"name": "closest", "decoder": guided})

@@ -1,0 +1,107 @@
+"""Do guides move predicted images where they should, and not at all at strength 0?"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ddoq import recipe
+from ddoq.decoders.decoding import decode, read_images
+from ddoq.distillers.points import Points
+from ddoq.guides.guide import Targets
+from ddoq.guides.mode import ModeGuide
+from ddoq.guides.transport import TransportGuide
+from ddoq.processes.world import World
+from ddoq.quantize.functional import squared_distances
+from ddoq.quantize.quantization import Quantization
+from ddoq.quantize.transport import w2_squared
+from ddoq.run import Run
+
+HOW: dict[str, Any] = {"name": "dit", "steps": 15, "guidance": 1.5, "start": "noise", "block": 64}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    cache = f"cache={tmp_path_factory.mktemp('cache')}"
+    return Run(recipe.read(["recipe=digits", cache, "distiller.images_per_class=6"]).recipe)
+
+
+@pytest.fixture(scope="module")
+def points(run: Run) -> Quantization:
+    distiller = run.make("distiller", decoder={"name": "plain"}, weighting={"name": "root"})
+    of_seed = distiller.points(run, 0)
+    assert isinstance(of_seed, Points)
+    return of_seed.quantization
+
+
+def images(run: Run, points: Quantization, work: Path, **settings: Any) -> torch.Tensor:
+    work.mkdir()
+    decode(points, run.make("decoder", {**HOW, **settings}), work, image_size=8, world=World())
+    return read_images(work)
+
+
+@pytest.mark.parametrize(
+    "guide", [{"name": "mode", "strength": 0.0}, {"name": "transport", "weight": 0.0}]
+)
+def test_no_strength_is_no_guide_bit_for_bit(
+    run: Run, points: Quantization, tmp_path: Path, guide: dict[str, Any]
+):
+    block = {"block": 6}
+    unguided = images(run, points, tmp_path / "a", **block)
+    assert torch.equal(images(run, points, tmp_path / "b", guide=guide, **block), unguided)
+
+
+def test_mode_guidance_moves_a_share_of_the_way_and_ends():
+    clean, targets = torch.zeros(2, 1, 2, 2), Targets(torch.ones(2, 1, 2, 2))
+    guide = ModeGuide(strength=0.25, stop=0.5)
+    assert torch.equal(guide(clean, targets, 0.49), torch.full_like(clean, 0.25))
+    assert torch.equal(guide(clean, targets, 0.5), clean)
+
+
+def test_mode_guidance_brings_images_nearer_to_their_points(
+    run: Run, points: Quantization, tmp_path: Path
+):
+    raw = images(run, points, tmp_path / "a")
+    drawn = images(
+        run, points, tmp_path / "b", guide={"name": "mode", "strength": 0.3, "stop": 0.8}
+    )
+
+    def distance(x: torch.Tensor) -> torch.Tensor:
+        return (run.autoencoder.encode(x / 255) - points.points).flatten(1).square().sum(1)
+
+    assert float(distance(drawn).mean()) < 0.6 * float(distance(raw).mean())
+
+
+def test_transport_lowers_w2_to_the_weighted_points_in_every_class(
+    run: Run, points: Quantization, tmp_path: Path
+):
+    raw = images(run, points, tmp_path / "a")
+    drawn = images(run, points, tmp_path / "b", guide={"name": "transport"})
+
+    def w2(x: torch.Tensor, label: int) -> float:
+        own = points.labels == label
+        latents = run.autoencoder.encode(x[own] / 255).flatten(1)
+        costs = squared_distances(latents.double(), points.points[own].flatten(1).double())
+        return w2_squared(costs, points.masses[own])
+
+    for label in range(10):
+        assert w2(drawn, label) < w2(raw, label)
+
+
+def test_padding_and_images_already_made_do_not_move_others_by_their_own_pull():
+    clean, of_class = torch.randn(4, 1, 2, 2), torch.randn(3, 1, 2, 2)
+    masses = torch.tensor([0.5, 0.3, 0.2])
+    guide = TransportGuide()
+    whole = guide(clean, Targets(clean, of_class, masses), 0.5)
+    padded = Targets(clean, of_class, masses, num=2, made=clean[2:])
+    half = guide(clean, padded, 0.5)
+    assert torch.allclose(half[:2], whole[:2], atol=1e-5)
+    assert torch.equal(half[2:], clean[2:])
+
+
+def test_a_point_without_mass_is_left_out():
+    clean, of_class = torch.randn(4, 1, 2, 2), torch.randn(3, 1, 2, 2)
+    masses = torch.tensor([0.6, 0.4, 0.0])
+    without = TransportGuide()(clean, Targets(clean, of_class[:2], masses[:2]), 0.5)
+    assert torch.allclose(TransportGuide()(clean, Targets(clean, of_class, masses), 0.5), without)
