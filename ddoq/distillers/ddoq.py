@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from ddoq.data.encoding import LATENTS
 from ddoq.data.images import Images
 from ddoq.decoders.decoding import decode, read_images
+from ddoq.decoders.inverted import Inversion
 from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.points import QUANTIZATION, STUDY, Points, PointSettings
 from ddoq.distillers.spread import Spread, spread
+from ddoq.distillers.typical import typical
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
 from ddoq.files.artifacts import read_json, write_json
@@ -40,10 +42,11 @@ class DDOQ(Distiller):
 
     `budget` is a total number of images that `allocation` spreads over the classes, in place of
     `images_per_class`. `points_per_class` asks for fewer or more points than images: several images
-    of each point, or images of the heaviest points alone. `shrinkage` moves points that stand for
-    few latents towards the class mean, by `strength` (null: chosen on held-out latents). Up to
-    `studied_classes` classes are cross-validated in `folds` to judge the points; `folds=0` leaves
-    that out.
+    of each point, or images of the heaviest points alone. `space=inverted` finds points among
+    latents that are carried back along the prior's ODE (D3HR), as far as a decoder with
+    `start=noisy` says. `shrinkage` moves points that stand for few latents towards the class mean,
+    by `strength` (null: chosen on held-out latents). Up to `studied_classes` classes are
+    cross-validated in `folds` to judge the points; `folds=0` leaves that out.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class DDOQ(Distiller):
         class_prior: Literal["uniform", "data"] = "uniform",
         budget: int | None = None,
         points_per_class: int | None = None,
+        space: Literal["latents", "inverted"] = "latents",
         allocation: Literal["gain", "zador"] = "gain",
         shrinkage: Literal["none", "mean", "directions"] = "none",
         strength: float | None = None,
@@ -69,6 +73,7 @@ class DDOQ(Distiller):
                 "distiller.points_per_class has no meaning beside a budget",
                 "give images_per_class with it, or the budget alone",
             )
+        self._space = space
         self.size = Size(images_per_class, budget)
         self._numbers = images_per_class if points_per_class is not None else None
         self._points = PointSettings(
@@ -87,12 +92,27 @@ class DDOQ(Distiller):
 
     def points(self, run: "Run", seed: int) -> Points:
         """Return the points of a seed, and what decides on them."""
-        return Points(self._points, run, seed)
+        return Points(self._points, self._where(run), seed)
+
+    def _where(self, run: "Run") -> "Run":
+        """Return the run with the latents that are quantized."""
+        if self._space == "latents":
+            return run
+        decoder = self._decoder
+        if decoder.get("start") != "noisy":
+            raise UsageError(
+                "distiller.space=inverted finds points among noisy latents, but the decoder "
+                f"{decoder['name']} does not start there",
+                "use a decoder of a prior with start=noisy; its steps and strength say how far "
+                "latents are carried back",
+            )
+        how = Inversion(decoder["steps"], decoder["strength"], decoder["scheduler"])
+        return run.inverting(how)
 
     def distill(self, images: Images, run: "Run", seed: int) -> SyntheticSet:
         """Return the synthetic set of a seed."""
         points = self.points(run, seed)
-        drawn = self._spread(points.quantization)
+        drawn = self._spread(self._entering(run, points))
         decoded = read_images(self._decoded(images, run, points, seed))
         masses, labels = drawn.images.masses, drawn.images.labels
         weights = run.make(
@@ -124,6 +144,12 @@ class DDOQ(Distiller):
             },
         )
 
+    def _entering(self, run: "Run", points: Points) -> Quantization:
+        """Return the points as they enter the decoder."""
+        if self._space == "latents":
+            return points.quantization
+        return typical(points.quantization, self._where(run).latents)
+
     def _spread(self, quantization: Quantization) -> Spread:
         """Return which images become of the points."""
         numbers = None if self._numbers is None else [self._numbers] * quantization.num_classes
@@ -132,7 +158,8 @@ class DDOQ(Distiller):
     def _figures(self, run: "Run", points: Points, weights: Any) -> dict[str, Any]:
         """Return certificates and advice, from the cache if they are finished."""
         # All ranks make these together before the stage, within which only the first one works.
-        study, store, quantization = points.study, run.latents, points.quantization
+        study, quantization = points.study, points.quantization
+        store = self._where(run).latents
         shrinkage, numbers = points.shrinkage, points.numbers
 
         def work(folder: Path) -> None:
@@ -176,6 +203,7 @@ class DDOQ(Distiller):
         name = told_apart("decoder", decoder, [run.recipe.decoder, *run.recipe.evaluation.decoders])
         return [
             run.planned_latents,
+            *([self._where(run).planned_latents] if self._space == "inverted" else []),
             *([Planned(STUDY, points.study_key(), needs=_STUDIES)] if points.has_study else []),
             Planned(QUANTIZATION, points.key()),
             Planned(DECODED, self.decoded_key(run, points), f"decoded ({name})"),
@@ -197,7 +225,7 @@ class DDOQ(Distiller):
         }
 
     def _decoded(self, images: Images, run: "Run", points: Points, seed: int) -> Path:
-        quantization = points.quantization
+        quantization = self._entering(run, points)
 
         def work(folder: Path) -> None:
             drawn = self._spread(quantization).images

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ddoq.data.encoding import LATENTS, encode
 from ddoq.data.latents import LatentStore
+from ddoq.decoders.inverted import open_inverted
 
 if TYPE_CHECKING:
     from ddoq.run import Run
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 def open_latents(run: "Run") -> LatentStore:
     """Open the latents of a run's training images, encoding them if they are not there yet."""
+    if run.inversion is not None:
+        return open_inverted(run, run.inversion)
 
     def work(folder: Path) -> None:
         autoencoder = run.autoencoder

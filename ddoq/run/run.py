@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ddoq.data.images import Images
     from ddoq.data.latents import LatentStore
+    from ddoq.decoders.inverted import Inversion
     from ddoq.teachers.teacher import Teacher
 
 
@@ -74,6 +75,10 @@ class Run:
         self.whole: Run = self
         """The run that this one was narrowed from, with all training images; else itself."""
         self.world: World = launch(recipe.trainer)
+        self.inversion: Inversion | None = None
+        """How far latents are carried back along the prior's ODE, if points are found there."""
+        self.clean: Run = self
+        """The run whose latents are not carried back."""
         self.decodes = self._measures = measures
         """Whether this run may decode images. A plan does not."""
         refuse_trainer(self.world, recipe.trainer)
@@ -333,14 +338,21 @@ class Run:
             # A GPU sums in another order.
             "device": self.world.device.type,
         }
-        is_random = self.recipe.autoencoder.get("samples", False)
-        return key | ({"seed": self.recipe.seed} if is_random else {})
+        if self.recipe.autoencoder.get("samples", False):
+            key["seed"] = self.recipe.seed
+        if self.inversion is not None:
+            key |= {"inversion": self.inversion.key, "prior": self.key("prior")}
+        return key
 
     @property
     def planned_latents(self) -> Planned:
         """The latents, for a plan."""
-        needs = f"encode {len(self.images.train)} images"
-        return Planned(LATENTS, self.latents_key, needs=needs)
+        number = len(self.images.train)
+        if self.inversion is None:
+            return Planned(LATENTS, self.latents_key, needs=f"encode {number} images")
+        from ddoq.decoders.inverted import INVERTED
+
+        return Planned(INVERTED, self.latents_key, needs=f"invert {number} latents")
 
     @functools.cached_property
     def latents(self) -> "LatentStore":
@@ -348,6 +360,14 @@ class Run:
         from ddoq.run.latents import open_latents
 
         return open_latents(self)
+
+    def inverting(self, inversion: "Inversion") -> "Run":
+        """Return this run with latents that are carried back along the prior's ODE."""
+        part = copy.copy(self)
+        part.__dict__.pop("latents", None)
+        part.inversion = inversion
+        part.clean = self
+        return part
 
     def trainer(self, **settings: Any) -> "Trainer":
         """Return a Lightning Trainer with the settings of the recipe's `trainer:` block."""

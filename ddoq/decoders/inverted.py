@@ -1,0 +1,105 @@
+"""Latents carried back to noisy ones along the prior's ODE, so that points are found there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ddoq.data.encoding import LATENTS
+from ddoq.data.latents import LatentStore
+from ddoq.decoders.inversion import inverted
+from ddoq.decoders.sampling import Sampler
+from ddoq.decoders.starts import first_step
+from ddoq.errors import UsageError
+from ddoq.files.artifacts import write_json
+from ddoq.files.stage import PRETRAIN, Stage
+from ddoq.files.tensors import write_tensors
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+INVERTED = Stage("inverted", 1, (PRETRAIN, LATENTS))
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """How far latents are carried back, and in how many steps."""
+
+    steps: int
+    strength: float
+    scheduler: str | None
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The settings, with the version of the code."""
+        return {"version": INVERTED.version, **vars(self)}
+
+
+def open_inverted(run: "Run", inversion: Inversion) -> LatentStore:
+    """Open a run's inverted latents, a shard for each class. Ranks share the classes."""
+
+    def work(folder: Path) -> None:
+        store, prior = run.clean.latents, run.prior
+        _refuse_shape(store, prior)
+        counts = store.counts
+        with run.console.stage("invert latents", sum(counts)) as bar:
+            for label in run.world.share(range(len(counts))):
+                file = folder / _name(label)
+                if not file.exists():
+                    found = _of_class(run, prior, store.latents(label), label, inversion)
+                    write_tensors(file, {"latents": found, "index": store.index(label)})
+                bar.advance(counts[label] * run.world.size)
+        if run.world.is_first:
+            write_json(folder / "manifest.json", _manifest(store))
+
+    return LatentStore.open(run.stage(INVERTED, run.latents_key, work))
+
+
+def _refuse_shape(store: LatentStore, prior: Any) -> None:
+    if prior.shape is not None and prior.shape != store.shape:
+        raise UsageError(
+            f"distiller.space=inverted: the prior denoises samples of shape {prior.shape}, the "
+            f"latents have {store.shape}",
+            "use a prior of the same latents, or autoencoder=identity with a prior of pixels",
+        )
+
+
+def _of_class(run: "Run", prior: Any, latents: Tensor, label: int, inversion: Inversion) -> Tensor:
+    """Invert the latents of a class, without guidance, in batches of the class's own."""
+    conditions = prior.conditions(run.images, "{}", None)
+    parts: list[Tensor] = []
+    for batch in latents.split(_BATCH):
+        sampler = Sampler.of(
+            prior.schedule,
+            inversion.scheduler,
+            steps=inversion.steps,
+            first=first_step(inversion.steps, inversion.strength),
+        )
+        labels = torch.full((len(batch),), label)
+
+        def predict(x: Tensor, time: Tensor, _: float, labels: Tensor = labels) -> Tensor:
+            return prior.output(x, time, labels, conditions)
+
+        with torch.inference_mode():
+            x = batch.float().to(prior.device)
+            found = inverted(x, sampler.times, predict, prior.schedule)
+            # As the decoder's start `noisy` takes them: what the network sees at that time.
+            at = prior.schedule.level(float(sampler.times[0]))
+            parts.append((at.clean * found.clean + at.noise * found.noise).cpu())
+    return torch.cat(parts) if parts else latents.float()
+
+
+def _manifest(store: LatentStore) -> dict[str, Any]:
+    classes = [
+        {**entry, "shard": _name(label), "start": 0}
+        for label, entry in enumerate(store.manifest["classes"])
+    ]
+    kept = {k: v for k, v in store.manifest.items() if k not in ("files", "dtype", "classes")}
+    return {**kept, "dtype": "float32", "classes": classes}
+
+
+def _name(label: int) -> str:
+    return f"class-{label:05d}.safetensors"
