@@ -8,6 +8,7 @@ from ddoq.protocols.presets import PRESETS
 
 IMAGES = {
     "digits": "ddoq.data.digits:Digits",
+    "glyphs": "ddoq.data.glyphs:Glyphs",
     "imagefolder": "ddoq.data.imagefolder:ImageFolder",
     "torchvision": "ddoq.data.torchvision:Torchvision",
     "parquet": "ddoq.data.parquet:Parquet",
