@@ -45,19 +45,27 @@ RANGES: dict[str, Range] = {
             *("attention", "batch_size", "block", "blocks", "budget", "chunk", "depth", "epochs"),
             *("expand", "full_seeds", "full_students", "head_size", "heads", "image_size"),
             *("images_per_class", "iterations", "label_top_k", "latent_channels", "layers"),
-            *("max_iterations", "multipliers", "passes", "patches", "restarts", "seeds", "steps"),
-            *("studied_classes", "width"),
+            *("max_iterations", "multipliers", "passes", "patch_size", "patches", "restarts"),
+            *("seeds", "steps", "studied_classes", "width"),
         ),
         _COUNT,
     ),
     **dict.fromkeys(("threads", "workers"), _FEW),
-    **dict.fromkeys(("downsamplings", "evaluations", "folds", "polish", "samples"), _ANY_COUNT),
     **dict.fromkeys(
-        ("guidance", "jitter", "kl_weight", "last_factor", "lighting", "strength", "weight_decay"),
+        ("downsamplings", "evaluations", "folds", "polish", "samples", "validations"), _ANY_COUNT
+    ),
+    **dict.fromkeys(
+        (
+            *("guidance", "jitter", "kl_weight", "last_factor", "lighting", "perceptual"),
+            *("strength", "weight_decay"),
+        ),
         Range(0),
     ),
     **dict.fromkeys(
-        ("half_life", "lr", "lr_of", "minutes", "mix_alpha", "sigma_data", "std", "temperature"),
+        (
+            *("half_life", "lr", "lr_of", "min_snr", "minutes", "mix_alpha", "sigma_data", "std"),
+            "temperature",
+        ),
         _ABOVE_ZERO,
     ),
     **dict.fromkeys(("decay", "decoders.strength", "milestones"), _SHARE),

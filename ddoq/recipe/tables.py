@@ -17,6 +17,7 @@ AUTOENCODERS = {
     "identity": "ddoq.autoencoders.identity:Identity",
     "kl": "ddoq.autoencoders.kl:KL",
     "tiny": "ddoq.autoencoders.tiny:Tiny",
+    "dc": "ddoq.autoencoders.dc:DC",
 }
 
 PRIORS = {
@@ -28,6 +29,14 @@ PRIORS = {
 NETS = {
     "dit": "ddoq.priors.nets:dit",
     "unet": "ddoq.priors.nets:unet",
+}
+
+OBJECTIVES = {
+    "noise": "ddoq.priors.objectives:noise",
+    "velocity": "ddoq.priors.objectives:velocity",
+    "clean": "ddoq.priors.objectives:clean",
+    "flow": "ddoq.priors.objectives:flow",
+    "edm": "ddoq.priors.objectives:edm",
 }
 
 SOLVERS = {

@@ -9,6 +9,7 @@ from ddoq import keyed
 from ddoq.data.latents import shuffled
 from ddoq.priors.examples import Examples
 from ddoq.priors.nets import Net, dit, dropped, unet
+from ddoq.priors.objectives import Objective, edm, noise
 from ddoq.priors.pretrain import PriorPretraining
 from ddoq.priors.training import PriorTraining, ema_decay, lr_factor
 from ddoq.training.steps import Steps
@@ -35,10 +36,11 @@ def feed(rank: int = 0, world_size: int = 1, batch_size: int = 7) -> Examples:
     )
 
 
-def module(**settings: Any) -> PriorTraining:
+def module(objective: Objective | None = None, **settings: Any) -> PriorTraining:
     torch.manual_seed(0)
     chosen = {"steps": 30, "batch_size": 7, **settings}
-    return PriorTraining(unet((1, 4, 4), 2, **SMALL), PriorPretraining(**chosen), seed=0)
+    net, settings = unet((1, 4, 4), 2, **SMALL), PriorPretraining(**chosen)
+    return PriorTraining(net, objective or edm(), settings, seed=0)
 
 
 def test_the_running_mean_forgets_half_in_its_half_life():
@@ -81,10 +83,10 @@ def test_a_dropped_label_is_the_networks_last_and_the_same_in_all_its_layers(mak
     net: Net = make((1, 4, 4), 2, **sizes, label_dropout=1.0)
     net.model.train()
 
+    training = PriorTraining(net, noise(), PriorPretraining(), seed=0)
+
     def losses(labels: torch.Tensor) -> torch.Tensor:
-        draws = keyed.Draws(3, torch.arange(20))
-        call = lambda x, t, y: net.model(x, t, class_labels=y).sample  # noqa: E731
-        return net.losses(call, IMAGES, labels, draws)
+        return training.losses(net.model, (IMAGES, labels, torch.arange(20)), "prior")
 
     zeros, ones = losses(torch.zeros(20, dtype=torch.int64)), losses(torch.ones(20).long())
     assert torch.equal(zeros, ones)
@@ -93,11 +95,11 @@ def test_a_dropped_label_is_the_networks_last_and_the_same_in_all_its_layers(mak
 def test_ranks_draw_different_noise_and_together_what_one_would():
     alone, both = feed(), [feed(r, 2) for r in (0, 1)]
     clean, labels, places = alone.batch(4)
-    noise = keyed.Draws(0, places).normal("noise", (1, 4, 4))
+    drawn = keyed.Draws(0, places).normal("noise", (1, 4, 4))
     parts = [keyed.Draws(0, f.batch(4)[2]).normal("noise", (1, 4, 4)) for f in both]
     assert not torch.isclose(parts[0][:3], parts[1]).any()
     order = torch.cat([torch.arange(0, 7, 2), torch.arange(1, 7, 2)])
-    assert torch.equal(torch.cat(parts), noise[order])
+    assert torch.equal(torch.cat(parts), drawn[order])
     assert torch.equal(torch.cat([f.batch(4)[0] for f in both]), clean[order])
     assert torch.equal(torch.cat([f.batch(4)[1] for f in both]), labels[order])
 
