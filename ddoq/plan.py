@@ -52,6 +52,9 @@ def parts(run: "Run") -> list[str]:
     read = {part for entry in entries(run.recipe) for part in entry.made.parts(run)}
     if any("soft" in (t.protocol.labels, t.full and t.full.labels) for t in tables_of(run)):
         read.add("teacher")
+    learns = "autoencoder" in read and run.recipe.autoencoder.get("source") == "pretrain"
+    if learns and run.recipe.pretrain["autoencoder"]["perceptual"]:
+        read.add("teacher")
     return [part for part in PRETRAINERS if part in read]
 
 

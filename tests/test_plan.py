@@ -31,8 +31,8 @@ def test_a_finished_stage_is_cached(tmp_path: Path) -> None:
 def test_weights_to_train_are_told_with_their_length(tmp_path: Path) -> None:
     sources = ["autoencoder.source=pretrain", "teacher.source=pretrain"]
     steps = training(run(tmp_path, *sources, "pretrain.teacher.steps=7"))
-    assert [s.what for s in steps] == ["pretrain autoencoder", "pretrain teacher"]
-    assert steps[1].needs == "7 steps of 64 images 1x8x8"
+    assert [s.what for s in steps] == ["pretrain teacher", "pretrain autoencoder"]
+    assert steps[0].needs == "7 steps of 64 images 1x8x8"
 
 
 def test_a_prior_that_no_decoder_asks_for_is_not_trained(tmp_path: Path) -> None:
@@ -77,6 +77,13 @@ def test_only_the_weights_that_a_distiller_reads_are_trained(tmp_path: Path) -> 
     for distiller, parts in needed.items():
         steps = training(run(tmp_path, f"distiller={distiller}", *hard))
         assert [s.what for s in steps] == [f"pretrain {part}" for part in parts]
+
+
+def test_an_autoencoder_that_learns_from_the_teacher_needs_it(tmp_path: Path) -> None:
+    hard = ["distiller=nearest", "protocols=[small_hard]", "teacher.source=pretrain"]
+    learns = [*hard, "autoencoder.source=pretrain", "pretrain.autoencoder.perceptual=0.1"]
+    for asked, parts in ((hard, []), (learns, ["pretrain teacher", "pretrain autoencoder"])):
+        assert [s.what for s in training(run(tmp_path, *asked))] == parts
 
 
 def test_teachers_within_and_beside_the_recipes_own_are_trained_too(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
 from ddoq import keyed
+from ddoq.autoencoders.new import encoded, mean_latents, new_autoencoder
+from ddoq.autoencoders.perceptual import Maps, distance, maps_of
+from ddoq.autoencoders.quality import reconstruction_quality
 from ddoq.data.conversion import as_floats
 from ddoq.data.images import Images
-from ddoq.errors import UsageError
 from ddoq.files.card import write_card
 from ddoq.students.feed import Batch
 from ddoq.students.lessons import hard_protocol, train_on_images
@@ -25,11 +27,24 @@ if TYPE_CHECKING:
 
 
 class AutoencoderTraining(LightningModule):
-    """The training of an autoencoder on absolute error, plus a little KL if it has a posterior."""
+    """The training of an autoencoder on absolute error, plus a little KL if it has a posterior.
 
-    def __init__(self, model: Any, *, kl_weight: float, lr: float, steps: int) -> None:
+    If it is given a teacher's feature maps, reconstructions should be near in these too.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        kl_weight: float,
+        lr: float,
+        steps: int,
+        perceptual: float = 0.0,
+        maps: Maps | None = None,
+    ) -> None:
         super().__init__()
         self.model, self.kl_weight, self.lr, self.steps = model, kl_weight, lr, steps
+        self.perceptual, self.maps = perceptual, maps
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         """Leave a step where it is: the feed made it on the device."""
@@ -39,24 +54,19 @@ class AutoencoderTraining(LightningModule):
         """Return the loss of one step."""
         x = batch.images * 2 - 1
         latents, divergence = encoded(self.model, x)
-        return F.l1_loss(self.model.decode(latents).sample, x) + self.kl_weight * divergence
+        decoded = self.model.decode(latents).sample
+        loss = F.l1_loss(decoded, x) + self.kl_weight * divergence
+        if self.maps is None:
+            return loss
+        with torch.no_grad():
+            wanted = self.maps(batch.images)
+        return loss + self.perceptual * distance(self.maps(decoded / 2 + 0.5), wanted)
 
     def configure_optimizers(self) -> Any:
         """Return AdamW under a one-cycle schedule."""
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.lr, fused=True)
         schedule = OneCycleLR(optimizer, self.lr, total_steps=self.steps + 1, pct_start=0.05)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def encoded(
-    model: Any, x: Float[Tensor, "n c h w"]
-) -> tuple[Float[Tensor, "n d g g"], Float[Tensor, ""]]:
-    """Return latents for the decoder, and the KL per dimension (0 without a posterior)."""
-    output = model.encode(x)
-    if "latent_dist" in output:
-        posterior = output.latent_dist
-        return posterior.sample(), posterior.kl().mean() / posterior.mean[0].numel()
-    return output.latents, x.new_zeros(())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +79,8 @@ class AutoencoderPretraining:
     downsamplings: int = 3
     latent_channels: int = 4
     kl_weight: float = 1e-2
+    perceptual: float = 0.0
+    """The weight of the distance in the teacher's feature maps. Above 0 the teacher comes first."""
     lr: float = 2e-3
     flip: bool = True
 
@@ -76,9 +88,23 @@ class AutoencoderPretraining:
         """Train, and leave the autoencoder and its card in `work`."""
         start = time.perf_counter()
         images, kind = run.images, run.recipe.autoencoder["name"]
+        teacher = run.teacher if self.perceptual else None
         torch.manual_seed(keyed.seed_of("autoencoder", run.recipe.seed))
-        model = _new(kind, images, self.width, self.downsamplings, self.latent_channels)
-        module = AutoencoderTraining(model, kl_weight=self.kl_weight, lr=self.lr, steps=self.steps)
+        model = new_autoencoder(
+            kind,
+            images,
+            width=self.width,
+            downsamplings=self.downsamplings,
+            latent_channels=self.latent_channels,
+        )
+        module = AutoencoderTraining(
+            model,
+            kl_weight=self.kl_weight,
+            lr=self.lr,
+            steps=self.steps,
+            perceptual=self.perceptual,
+            maps=maps_of(teacher) if teacher else None,
+        )
         protocol = hard_protocol(
             "autoencoder",
             steps=self.steps,
@@ -90,63 +116,32 @@ class AutoencoderPretraining:
         before = train_on_images(run, module, protocol, work).seconds_before
         if run.world.is_first:
             seconds = before + time.perf_counter() - start
-            _finish(model.eval().cpu(), images, work, self.steps, self.batch_size, seconds)
+            how = f"{self.steps} steps of {self.batch_size} images, absolute error"
+            if teacher:
+                how += f" + {self.perceptual:g} x distance in the teacher's feature maps"
+            _finish(run, model.eval().cpu(), teacher, work, how=how, seconds=seconds)
 
 
-def _new(kind: str, images: Images, width: int, downsamplings: int, latent_channels: int) -> Any:
-    side = images.image_size
-    if side % 2**downsamplings:
-        raise UsageError(
-            f"pretrain.autoencoder: {side} pixels cannot be halved {downsamplings} times",
-            "choose data.image_size or pretrain.autoencoder.downsamplings to fit",
-        )
-    levels = downsamplings + 1
-    sizes: dict[str, Any] = {
-        "in_channels": images.channels,
-        "out_channels": images.channels,
-        "latent_channels": latent_channels,
-    }
-    if kind == "tiny":
-        from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
-
-        return AutoencoderTiny(
-            **sizes,
-            encoder_block_out_channels=(width,) * levels,
-            decoder_block_out_channels=(width,) * levels,
-            num_encoder_blocks=(1,) * levels,
-            num_decoder_blocks=(1,) * levels,
-        )
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-
-    sizes["down_block_types"] = ("DownEncoderBlock2D",) * levels
-    sizes["up_block_types"] = ("UpDecoderBlock2D",) * levels
-    return AutoencoderKL(
-        **sizes,
-        block_out_channels=tuple(width * min(2**i, 4) for i in range(levels)),
-        layers_per_block=1,
-        norm_num_groups=min(8, width),
-        sample_size=side,
-        scaling_factor=1.0,
-    )
-
-
-def _finish(
-    model: Any, images: Images, work: Path, steps: int, batch_size: int, seconds: float
-) -> None:
+def _finish(run: "Run", model: Any, teacher: Any, work: Path, *, how: str, seconds: float) -> None:
     """Scale latents to unit variance, measure the autoencoder on validation images, and save."""
+    images = run.images
+
+    def asked(seen: Tensor) -> Tensor:
+        return teacher(seen.to(run.world.device))
+
     with torch.inference_mode():
-        latents = _mean(model, _sample(images))
+        latents = mean_latents(model, _sample(images))
         model.register_to_config(scaling_factor=1 / float(latents.std()))
-        psnr = _psnr(model, images)
+        quality = reconstruction_quality(model, images, asked if teacher else None)
     model.save_pretrained(work, safe_serialization=True)
     write_card(
         work,
         title="Autoencoder",
         images=images,
-        how=f"{steps} steps of {batch_size} images, absolute error",
+        how=how,
         seconds=seconds,
         quality={
-            "reconstruction PSNR on validation, dB": psnr,
+            **quality,
             "latent shape": list(latents.shape[1:]),
             "parameters": sum(p.numel() for p in model.parameters()),
         },
@@ -157,18 +152,3 @@ def _sample(images: Images, num: int = 1024) -> Float[Tensor, "n c h w"]:
     """Return random training images of all classes."""
     chosen = keyed.permutation(len(images.train), "scale of latents")[:num]
     return as_floats(images.some("train", chosen))
-
-
-def _psnr(model: Any, images: Images) -> float | str:
-    if len(images.val) == 0:
-        return "not measured, there are no validation images"
-    errors = [
-        (model.decode(_mean(model, x)).sample / 2 + 0.5 - x).square().mean((1, 2, 3))
-        for x, _ in images.batches("val")
-    ]
-    return float((-10 * torch.cat(errors).clamp_min(1e-10).log10()).mean())
-
-
-def _mean(model: Any, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d g g"]:
-    output = model.encode(x * 2 - 1)
-    return output.latent_dist.mean if "latent_dist" in output else output.latents

@@ -12,12 +12,15 @@ from ddoq import keyed
 from ddoq.data.conversion import as_floats
 from ddoq.data.latents import shuffled
 from ddoq.errors import UsageError
+from ddoq.priors.space import SampleSpace
 
 if TYPE_CHECKING:
     from ddoq.run import Run
 
 # Larger data stay in the host's memory or on disk, and their batches are moved.
 _ON_DEVICE_BYTES = 8 * 2**30
+# The loss on more validation images would hardly be more exact.
+_MOST_VALIDATION = 4096
 
 # From rows to clean samples and their labels.
 Read = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -82,6 +85,35 @@ def of_latents(run: "Run", *, batch_size: int) -> Examples:
     if num * torch.Size(store.shape).numel() * 4 <= _ON_DEVICE_BYTES:
         read = _held(*store.gather(torch.arange(num)), run.world.device)
     return _examples(run, read, num, store.shape, batch_size, flip=False)
+
+
+def of_validation(run: "Run", space: SampleSpace, *, batch_size: int) -> Examples | None:
+    """Return validation images, or their latents; None if there are none."""
+    images = run.images
+    if len(images.val) == 0:
+        return None
+    rows = keyed.permutation(len(images.val), "prior validation")[:_MOST_VALIDATION]
+    size = run.autoencoder.image_size if space == "latents" else None
+    parts = [
+        _samples_of(run, space, as_floats(images.some("val", some, size)), some)
+        for some in rows.split(images.batch_size)
+    ]
+    samples, labels = torch.cat(parts), images.val.labels[rows]
+    read = _held(samples, labels, run.world.device)
+    return _examples(run, read, len(rows), tuple(samples.shape[1:]), batch_size, flip=False)
+
+
+def _samples_of(run: "Run", space: SampleSpace, images: Tensor, rows: Tensor) -> Tensor:
+    """Return what a prior sees of images in [0, 1], in the host's memory."""
+    if space == "pixels":
+        return images * 2 - 1
+    autoencoder, noise = run.autoencoder.eval(), None
+    if autoencoder.samples:
+        shape = autoencoder.latent_shape(images.shape[1], images.shape[-1])
+        seed = keyed.seed_of("posterior of validation", run.seed)
+        noise = keyed.normal(seed, rows, shape).to(run.world.device)
+    with torch.no_grad():
+        return autoencoder.encode(images.to(run.world.device), noise).float().cpu()
 
 
 def _held(samples: Tensor, labels: Tensor, device: torch.device) -> Read:

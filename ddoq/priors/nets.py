@@ -1,73 +1,100 @@
-"""The networks that `pretrain` trains as priors, each with its loss."""
+"""The networks that `pretrain` trains as priors."""
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Int
+from torch import Tensor, nn
 
 from ddoq.errors import UsageError
 from ddoq.keyed import Draws
-from ddoq.priors import edm
-
-# From noisy samples, their times and labels to the network's output.
-Forward = Callable[[Tensor, Tensor, Tensor], Tensor]
+from ddoq.recipe.component import Block
 
 # The stock pipeline hard-codes 1000 as the label of "no class".
 _DIT_LABELS = 1000
 _HEAD_SIZE, _MOST_GROUPS = 64, 32
+# Layers, heads and the size of a head (Peebles and Xie 2023, Table 1).
+_DIT_SIZES = {"S": (12, 6, 64), "B": (12, 12, 64), "L": (24, 16, 64), "XL": (28, 16, 72)}
+_SMALLEST_DIT = (4, 4, 24)
 
 
 @dataclass(frozen=True)
 class Net:
-    """A new diffusers model, the noise schedule beside it, and its loss."""
+    """A new diffusers model, called with noisy samples, their times and labels."""
 
     model: Any
     part: str
     """The folder of a diffusers pipeline that holds the model."""
-    learns: str
-    """What the model is trained to do, for the card."""
-    schedule: Any
-    losses: Callable[[Forward, Tensor, Tensor, Draws], Float[Tensor, " n"]]
-    """From a forward pass, clean samples, labels and draws to the loss of each sample."""
+    null_label: int
+    """The label that means "no class"."""
+    objective: Block | str
+    """What the model learns."""
+    label_dropout: float
+    """How often a label is left out in training."""
+    memory_format: torch.memory_format = torch.contiguous_format
+    """The order of a sample's values that the model is fastest with."""
 
 
 def dit(
     shape: tuple[int, ...],
     num_classes: int,
     *,
-    layers: int = 4,
-    heads: int = 4,
-    head_size: int = 24,
+    objective: Block | str = "noise",
+    size: Literal["S", "B", "L", "XL"] | None = None,
+    layers: int | None = None,
+    heads: int | None = None,
+    head_size: int | None = None,
+    patch_size: int | None = None,
+    shared: bool = True,
+    zero: bool = True,
     label_dropout: float = 0.1,
 ) -> Net:
-    """Make a diffusion transformer that predicts noise (Peebles and Xie 2023, Ho et al. 2020)."""
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+    """Make a diffusion transformer (DiT, Peebles and Xie 2023), by the paper's size or by numbers.
 
+    Args:
+        shape: The shape of one sample.
+        num_classes: The number of labels, at most 1000.
+        objective: What it learns.
+        size: The paper's name of layers, heads and head size; the width is heads times head size.
+        layers: The number of layers, by default that of `size`, or 4.
+        heads: The heads of a layer, by default those of `size`, or 4.
+        head_size: The channels of a head, by default those of `size`, or 24.
+        patch_size: The side of a patch, by default such that a side has 8 patches.
+        shared: Whether all layers share the embedding of time and label, as the paper's do. If not,
+            each has its own, as a new model of diffusers.
+        zero: Whether it is initialized as the paper's (adaLN-Zero), or as a new model of diffusers.
+        label_dropout: How often a label is left out in training.
+    """
     if num_classes > _DIT_LABELS:
         raise UsageError(
             f"pretrain.prior: {num_classes} classes", f"at most {_DIT_LABELS} fit a dit; net=unet"
         )
-    model = _new_dit(shape, layers=layers, heads=heads, head_size=head_size)
-    scheduler = DDIMScheduler(num_train_timesteps=1000, clip_sample=False)
+    of_size = _DIT_SIZES[size] if size else _SMALLEST_DIT
+    given = (layers, heads, head_size)
+    chosen = [own or known for own, known in zip(given, of_size, strict=True)]
+    model = _new_dit(shape, chosen, patch_size or max(1, shape[1] // 8))
+    if shared:
+        for block in model.transformer_blocks[1:]:
+            block.norm1.emb = model.transformer_blocks[0].norm1.emb
+    if zero:
+        _begin_at_zero(model)
+    return Net(model, "transformer", _DIT_LABELS, objective, label_dropout)
 
-    def losses(forward: Forward, clean: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-        times = (draws.uniform("time", 1)[:, 0] * 1000).long()
-        noise = draws.normal("noise", tuple(clean.shape[1:]))
-        noisy = scheduler.add_noise(clean, noise, times)  # type: ignore[arg-type] # a tensor
-        labels = dropped(labels, draws, share=label_dropout, null_label=_DIT_LABELS)
-        return (forward(noisy, times, labels).float() - noise).square().mean((1, 2, 3))
 
-    return Net(model, "transformer", "noise prediction", scheduler, losses)
-
-
-def _new_dit(shape: tuple[int, ...], *, layers: int, heads: int, head_size: int) -> Any:
+def _new_dit(shape: tuple[int, ...], sizes: Sequence[int], patch_size: int) -> Any:
     from diffusers.models.embeddings import LabelEmbedding
     from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
 
+    if shape[1] != shape[2] or shape[1] % patch_size:
+        raise UsageError(
+            f"pretrain.prior.net.patch_size={patch_size} for samples of {shape[1]} x {shape[2]}",
+            "use a square sample, and a patch size that divides its side",
+        )
+    layers, heads, head_size = sizes
     model = DiTTransformer2DModel(
         num_attention_heads=heads,
         attention_head_dim=head_size,
@@ -76,7 +103,7 @@ def _new_dit(shape: tuple[int, ...], *, layers: int, heads: int, head_size: int)
         out_channels=shape[0],
         num_layers=layers,
         sample_size=shape[1],
-        patch_size=max(1, shape[1] // 8),
+        patch_size=patch_size,
         num_embeds_ada_norm=_DIT_LABELS,
     )
     for module in model.modules():
@@ -86,46 +113,61 @@ def _new_dit(shape: tuple[int, ...], *, layers: int, heads: int, head_size: int)
     return model
 
 
+def _begin_at_zero(model: Any) -> None:
+    """Initialize as the paper's code: each layer is the identity, and the output is zero."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+    nn.init.xavier_uniform_(model.pos_embed.proj.weight.data.flatten(1))
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            nn.init.zeros_(parameter)
+    for block in model.transformer_blocks:
+        times = block.norm1.emb.timestep_embedder
+        labels = block.norm1.emb.class_embedder.embedding_table
+        for weights in (labels.weight, times.linear_1.weight, times.linear_2.weight):
+            nn.init.normal_(weights, std=0.02)
+    for layer in (*(b.norm1.linear for b in model.transformer_blocks), model.proj_out_1):
+        nn.init.zeros_(layer.weight)
+    nn.init.zeros_(model.proj_out_2.weight)
+
+
+def separate(model: Any) -> None:
+    """Give each layer of a transformer its own copy of what they share, as diffusers saves them."""
+    blocks = getattr(model, "transformer_blocks", [])
+    for block in blocks[1:]:
+        if block.norm1.emb is blocks[0].norm1.emb:
+            block.norm1.emb = copy.deepcopy(block.norm1.emb)
+
+
 def unet(
     shape: tuple[int, ...],
     num_classes: int,
     *,
+    objective: Block | str = "edm",
     width: int = 64,
     multipliers: tuple[int, ...] = (1, 2, 2),
     blocks: int = 2,
     attention: tuple[int, ...] = (16,),
     dropout: float = 0.0,
-    sigma_data: float = 0.5,
     label_dropout: float = 0.1,
 ) -> Net:
-    """Make a U-Net that denoises, preconditioned as in EDM (Karras et al. 2022).
+    """Make a class-conditional U-Net, as of Ho et al. 2020.
 
     Args:
         shape: The shape of one sample.
         num_classes: The number of labels; one more label means "no class".
+        objective: What it learns.
         width: The channels of the first level.
         multipliers: The channels of each level, in widths. Each level halves the sides.
         blocks: The residual blocks of a level.
         attention: The sides of the levels that attend. The innermost level always does.
         dropout: The dropout within residual blocks.
-        sigma_data: The standard deviation of the samples: about 0.5 in pixels, 1 in scaled latents.
         label_dropout: How often a label is left out in training.
     """
-    from diffusers.schedulers.scheduling_edm_euler import EDMEulerScheduler
-
     levels = _levels(shape[1], width, multipliers, attention)
     model = _new_unet(shape, levels, blocks=blocks, dropout=dropout, num_labels=num_classes + 1)
-
-    def losses(forward: Forward, clean: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-        labels = dropped(labels, draws, share=label_dropout, null_label=num_classes)
-        noise = draws.normal("noise", tuple(clean.shape[1:]))
-        drawn = edm.training_levels(draws.normal("level", (1,))[:, 0])
-        clean = clean.to(memory_format=torch.channels_last)
-        return edm.loss(
-            lambda x, level: forward(x, level, labels), clean, noise, drawn, sigma_data=sigma_data
-        )
-
-    return Net(model, "unet", "denoising as EDM", EDMEulerScheduler(sigma_data=sigma_data), losses)
+    return Net(model, "unet", num_classes, objective, label_dropout, torch.channels_last)
 
 
 def _levels(

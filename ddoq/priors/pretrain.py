@@ -4,6 +4,7 @@ import copy
 import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,13 +13,16 @@ import torch
 from ddoq import keyed
 from ddoq.errors import UsageError
 from ddoq.files.card import write_card
+from ddoq.files.tensors import write_tensors
 from ddoq.priors import examples
 from ddoq.priors.classes import Classes
-from ddoq.priors.nets import Net
+from ddoq.priors.nets import Net, separate
+from ddoq.priors.objectives import Objective
 from ddoq.priors.samples import Samples
 from ddoq.priors.space import SampleSpace, save_space
 from ddoq.priors.training import PriorTraining
-from ddoq.recipe.component import Block, build
+from ddoq.priors.validation import Validation
+from ddoq.recipe.component import Block, build, complete
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.tables import NETS
 from ddoq.training.loop import Trained, train
@@ -36,7 +40,7 @@ class PriorPretraining:
     """How a class-conditional prior is trained, and saved as folders that diffusers loads."""
 
     net: Block | None = None
-    """The network, with its sizes. If null, the one with the name of the recipe's prior."""
+    """The network, its sizes and what it learns. If null, the one of the recipe's prior's name."""
     space: Literal["latents", "pixels"] = "latents"
     """What the network denoises: the recipe's latents, or pixels in [-1, 1]."""
     steps: int = 2000
@@ -55,43 +59,50 @@ class PriorPretraining:
     """The precision of computations in training. Weights are in single precision."""
     compile: bool = False
     """Whether torch compiles the network: it starts slowly and is faster afterwards."""
+    checkpointing: bool = False
+    """Whether activations are computed again backward, which saves memory and takes time."""
     samples: int = 4
     """The number of times that samples are drawn and judged, evenly, including the end."""
+    validations: int = 10
+    """The number of times that the loss on validation images is measured, evenly, as above."""
 
     def train(self, run: "Run", work: Path) -> None:
         """Train, and leave weights, schedule, classes and a card in `work`."""
         start = time.perf_counter()
         assert self.minutes is None, "the run turns minutes into steps"
-        net, module, feed = self.begin(run)
-
-        def save(folder: Path) -> None:
-            _save(run, net, module.average.module, self.space, folder)
-
+        net, objective, module, feed = self.begin(run)
+        save = partial(_save, run, net, objective, module.average.module, self.space)
         shown = Samples(run, work, save, space=self.space, steps=self.steps, times=self.samples)
-        trained = self._fit(run, module, feed, work, shown)
+        held_out = self.validations and examples.of_validation(
+            run, self.space, batch_size=self.batch_size
+        )
+        checked = Validation(run, held_out or None, steps=self.steps, times=self.validations)
+        trained = self._fit(run, module, feed, work, shown, checked)
         if not run.world.is_first:
             return
         shutil.rmtree(shown.snapshot, ignore_errors=True)
         save(work)
+        write_tensors(work / "losses.safetensors", {"loss": trained.losses, **checked.curve})
         seconds = trained.seconds_before + time.perf_counter() - start
         last = trained.losses[-max(1, self.steps // 10) :].mean()
         write_card(
             work,
             title=f"Prior: class-conditional {net.part} in {self.space}",
             images=run.images,
-            how=f"{self.steps} steps of {self.batch_size} {self.space}, {net.learns}, computed in "
-            f"{self.dtype}, weights averaged",
+            how=f"{self.steps} steps of {self.batch_size} {self.space}, {objective.learns}, "
+            f"computed in {self.dtype}, weights averaged",
             seconds=seconds,
             quality={
                 "samples seen": self.steps * self.batch_size,
                 "loss, mean of the last tenth": float(last),
+                "loss on validation": checked.losses.get(self.steps, "not measured"),
                 "parameters": sum(p.numel() for p in net.model.parameters()),
                 **shown.verdicts,
             },
         )
 
-    def begin(self, run: "Run") -> tuple[Net, PriorTraining, examples.Examples]:
-        """Return a new network, its training, and its examples."""
+    def begin(self, run: "Run") -> tuple[Net, Objective, PriorTraining, examples.Examples]:
+        """Return a new network, what it learns, its training, and its examples."""
         if self.flip and self.space == "latents":
             raise UsageError(
                 "pretrain.prior: flip=true with space=latents", "only pixels can be mirrored"
@@ -109,7 +120,10 @@ class PriorPretraining:
                 f"give its weights by prior.source, or use one of {', '.join(NETS)}",
             )
         net: Net = build(KINDS, "net", self.net, shape=feed.shape, num_classes=run.num_classes)
-        return net, PriorTraining(net, self, seed=seed), feed
+        objective: Objective = build(
+            KINDS, "objective", complete(KINDS, "objective", net.objective)
+        )
+        return net, objective, PriorTraining(net, objective, self, seed=seed), feed
 
     def _fit(
         self,
@@ -117,30 +131,35 @@ class PriorPretraining:
         module: PriorTraining,
         feed: examples.Examples,
         work: Path | None,
-        callback: "Callback",
+        *callbacks: "Callback",
     ) -> Trained:
         name = f"prior: {self.steps} steps of {self.batch_size} {self.space}"
         with run.console.stage(name, self.steps * self.batch_size) as bar:
             progress, batches = Progress(bar, by=self.batch_size), Steps(feed.batch, self.steps)
             return train(
-                run, module, "pretrain prior", work, progress, callback, train_dataloaders=batches
+                run, module, "pretrain prior", work, progress, *callbacks, train_dataloaders=batches
             )
 
 
-def _save(run: "Run", net: Net, model: Any, space: SampleSpace, folder: Path) -> None:
-    """Save in the layout of a diffusers pipeline, with the autoencoder if that is part of it."""
-    images = run.images
+def _save(
+    run: "Run", net: Net, objective: Objective, model: Any, space: SampleSpace, folder: Path
+) -> None:
+    """Save in the layout of a diffusers pipeline, whole if the stock pipeline can draw with it."""
+    images, schedule = run.images, objective.schedule
     # A copy, as the training may go on, in plain memory order, which safetensors needs.
     model = copy.deepcopy(model).eval().to("cpu", memory_format=torch.contiguous_format)
-    if net.part == "transformer" and run.recipe.autoencoder["name"] == "kl":
+    separate(model)
+    is_latent_dit = net.part == "transformer" and space == "latents"
+    is_stock = is_latent_dit and type(schedule).__name__ == "DDIMScheduler"
+    if is_stock and run.recipe.autoencoder["name"] == "kl":
         from diffusers.pipelines.dit.pipeline_dit import DiTPipeline
 
         vae = run.autoencoder.model
         names = {i: name.replace(",", " ") for i, name in enumerate(images.class_names)}
-        pipeline = DiTPipeline(model, vae, net.schedule, id2label=names)
+        pipeline = DiTPipeline(model, vae, schedule, id2label=names)
         pipeline.save_pretrained(folder, safe_serialization=True)
     else:
         model.save_pretrained(folder / net.part, safe_serialization=True)
-        net.schedule.save_pretrained(folder / "scheduler")
+        schedule.save_pretrained(folder / "scheduler")
     Classes(images.class_ids).save(folder)
     save_space(folder, space)

@@ -17,6 +17,7 @@ from ddoq.priors.raw import raw_decoder
 from ddoq.priors.space import SampleSpace
 from ddoq.quantize.blocks import PointBlock
 from ddoq.teachers.teacher import Teacher
+from ddoq.training.steps import evenly
 
 if TYPE_CHECKING:
     from ddoq.run import Run
@@ -42,9 +43,7 @@ class Samples(Callback):
         # All ranks must look for these together, although only the first one draws.
         self._teacher = teacher_at_hand(run) if times else None
         self._autoencoder = autoencoder_of(run, space) if times else None
-        self._steps = (
-            {round(steps * (i + 1) / times) for i in range(times)} if times else set[int]()
-        )
+        self._steps = evenly(steps, times)
         self.snapshot = work / "snapshot"
         """The folder of the prior that samples were last drawn from."""
         self.verdicts: dict[str, float] = {}

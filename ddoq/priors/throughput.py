@@ -61,7 +61,7 @@ def _key(run: "Run", settings: PriorPretraining) -> dict[str, Any]:
 def steps_per_second(run: "Run", settings: PriorPretraining) -> float:
     """Train for some seconds, and return the steps per second."""
     endless = dataclasses.replace(settings, steps=_ENDLESS, minutes=None)
-    _, module, feed = endless.begin(run)
+    _, _, module, feed = endless.begin(run)
     pace = Pace()
     train(run, module, "pretrain prior", None, pace, train_dataloaders=Steps(feed.batch, _ENDLESS))
     return run.world.broadcast(pace.rate)

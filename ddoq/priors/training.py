@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+from jaxtyping import Float
 from lightning import LightningModule
 from torch import Tensor
 from torch.nn.utils.clip_grad import clip_grad_norm_
@@ -11,8 +12,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ddoq import keyed
-from ddoq.priors.nets import Net
+from ddoq.priors.nets import Net, dropped
 from ddoq.priors.network import compile_in_place
+from ddoq.priors.objectives import Objective
 
 if TYPE_CHECKING:
     from ddoq.priors.examples import ExampleBatch
@@ -28,12 +30,17 @@ class PriorTraining(LightningModule):
     numbers, and together the same as a single rank.
     """
 
-    def __init__(self, net: Net, settings: "PriorPretraining", *, seed: int) -> None:
+    def __init__(
+        self, net: Net, objective: Objective, settings: "PriorPretraining", *, seed: int
+    ) -> None:
         super().__init__()
-        self.model, self._net, self._settings, self._seed = net.model, net, settings, seed
+        self.model, self._net, self._objective = net.model, net, objective
+        self._settings, self._seed = settings, seed
         decay = ema_decay(settings.half_life * settings.steps)
         self.average = AveragedModel(net.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
         self.average.requires_grad_(False)
+        if settings.checkpointing:
+            self.model.enable_gradient_checkpointing()
         if settings.compile:
             compile_in_place(self.model)
 
@@ -43,15 +50,22 @@ class PriorTraining(LightningModule):
 
     def loss(self, batch: "ExampleBatch") -> Tensor:
         """Return the contribution of some samples to the mean loss of their step."""
+        return self.losses(self.model, batch, "prior").sum() / self._settings.batch_size
+
+    def losses(self, model: Any, batch: "ExampleBatch", purpose: str) -> Float[Tensor, " n"]:
+        """Return each sample's loss of a model, with the draws of a purpose."""
         clean, labels, places = batch
-        draws = keyed.Draws(keyed.seed_of("prior", self._seed), places)
+        draws = keyed.Draws(keyed.seed_of(purpose, self._seed), places)
+        net = self._net
+        labels = dropped(labels, draws, share=net.label_dropout, null_label=net.null_label)
+        clean = clean.to(memory_format=net.memory_format)
+
+        def network(x: Tensor, times: Tensor) -> Tensor:
+            return model(x, times, class_labels=labels).sample
+
         is_lower = self._settings.dtype != "float32"
         with torch.autocast(clean.device.type, dtype=torch.bfloat16, enabled=is_lower):
-            losses = self._net.losses(self._forward, clean, labels, draws)
-        return losses.sum() / self._settings.batch_size
-
-    def _forward(self, x: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        return self.model(x, times, class_labels=labels).sample
+            return self._objective.losses(network, clean, draws)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Shorten gradients that are too long."""

@@ -10,6 +10,7 @@ from ddoq.recipe.tables import (
     GUIDES,
     IMAGES,
     NETS,
+    OBJECTIVES,
     PRIORS,
     PROTOCOLS,
     SOLVERS,
@@ -37,7 +38,12 @@ KINDS: dict[str, Kind] = {
     "prior": Kind(
         PRIORS, offers=("schedule", "space", "shape", "device", "conditions", "output", "to")
     ),
-    "net": Kind(NETS, supplies=("shape", "num_classes"), offers=("model", "losses")),
+    "net": Kind(
+        NETS,
+        supplies=("shape", "num_classes"),
+        offers=("model", "part", "null_label", "objective", "label_dropout", "memory_format"),
+    ),
+    "objective": Kind(OBJECTIVES, offers=("learns", "schedule", "losses")),
     "distiller": Kind(DISTILLERS, supplies=("decoder", "weighting"), offers=("distill",)),
     "solver": Kind(SOLVERS, offers=("__call__",)),
     "decoder": Kind(
@@ -74,11 +80,12 @@ LIBRARIES = {
     ("prior", "stable_diffusion"): ("transformers",),
 }
 
-# What `pretrain` makes, in this order, as the teacher judges the prior's samples. The fields of a
-# class are the block's schema. Its method `train` does the work.
+# What `pretrain` makes, in this order: an autoencoder may learn from the teacher's features, and
+# the teacher judges the prior's samples. The fields of a class are the block's schema. Its method
+# `train` does the work.
 PRETRAINERS = {
-    "autoencoder": "ddoq.autoencoders.pretrain:AutoencoderPretraining",
     "teacher": "ddoq.teachers.pretrain:TeacherPretraining",
+    "autoencoder": "ddoq.autoencoders.pretrain:AutoencoderPretraining",
     "prior": "ddoq.priors.pretrain:PriorPretraining",
 }
 

@@ -18,6 +18,7 @@ AUTOENCODERS = {
     "identity": "ddoq.autoencoders.identity:Identity",
     "kl": "ddoq.autoencoders.kl:KL",
     "tiny": "ddoq.autoencoders.tiny:Tiny",
+    "dc": "ddoq.autoencoders.dc:DC",
 }
 
 PRIORS = {
@@ -29,6 +30,14 @@ PRIORS = {
 NETS = {
     "dit": "ddoq.priors.nets:dit",
     "unet": "ddoq.priors.nets:unet",
+}
+
+OBJECTIVES = {
+    "noise": "ddoq.priors.objectives:noise",
+    "velocity": "ddoq.priors.objectives:velocity",
+    "clean": "ddoq.priors.objectives:clean",
+    "flow": "ddoq.priors.objectives:flow",
+    "edm": "ddoq.priors.objectives:edm",
 }
 
 SOLVERS = {

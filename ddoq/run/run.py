@@ -187,7 +187,9 @@ class Run:
 
     def pretrain_key(self, part: str) -> dict[str, Any]:
         """Return what determines the weights that `pretrain` makes."""
-        settings = self._settings(part)
+        settings: dict[str, Any] = self._settings(part)
+        if settings.get("net"):
+            settings = settings | {"net": self.key("net", settings["net"])}
         key: dict[str, Any] = {
             "images": self.whole.images.fingerprint,
             "seed": self.recipe.seed,
@@ -195,8 +197,11 @@ class Run:
             "name": getattr(self.recipe, part)["name"],
             "training": self._training_key(self.pretrain_ranks),
         }
-        is_latent = part == "prior" and settings["space"] == "latents"
-        return key | ({"autoencoder": self.key("autoencoder")} if is_latent else {})
+        if part == "prior" and settings["space"] == "latents":
+            key["autoencoder"] = self.key("autoencoder")
+        if part == "autoencoder" and settings["perceptual"] > 0:
+            key["teacher"] = self.key("teacher")
+        return key
 
     def _settings(self, part: str) -> Block:
         """Return how a part is trained. Minutes are converted to steps, in the recipe too."""

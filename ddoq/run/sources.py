@@ -19,6 +19,7 @@ _SCHEDULE = "scheduler/scheduler_config.json"
 _READ = {
     ("autoencoder", "kl"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
     ("autoencoder", "tiny"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
+    ("autoencoder", "dc"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
     ("prior", "dit"): (*(f"<subfolder>/{p}" for p in _DIFFUSERS), _SCHEDULE, "classes.json"),
     ("prior", "unet"): (
         *(f"<subfolder>/{p}" for p in _DIFFUSERS),

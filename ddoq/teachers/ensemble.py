@@ -29,6 +29,10 @@ class Ensemble(nn.Module):
         """Return the mean logits of the wanted classes."""
         return torch.stack([member(images) for member in self.members]).mean(0)
 
+    def maps(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n ..."]]:
+        """Return the feature maps of all members, with gradients."""
+        return [found for member in self.members for found in member.maps(images)]  # type: ignore[operator] # a teacher's method
+
 
 def ensemble(make: Callable[[str, Block], Teacher], *, teachers: list[Block]) -> Ensemble:
     """Load several teachers, each given as a block or a name."""

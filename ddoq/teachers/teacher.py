@@ -1,5 +1,7 @@
 """Teachers: frozen classifiers that know the classes of their outputs."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -60,9 +62,37 @@ class Teacher(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             return self.net.features(self._seen(images))  # type: ignore[operator] # a method
 
+    def maps(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n ..."]]:
+        """Return the network's last feature map of each resolution, with gradients."""
+        with torch.autocast(images.device.type, enabled=False):
+            return feature_maps(self.net, self._seen(images))
+
     def _seen(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c side side"]:
         """Return images resized and normalized for the network."""
         if images.shape[-1] != self.image_size:
             size = (self.image_size, self.image_size)
             images = F.interpolate(images, size=size, mode="bilinear", antialias=True)
         return (images.float() - self.mean) / self.std  # type: ignore[operator] # buffers
+
+
+def feature_maps(net: nn.Module, x: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n ..."]]:
+    """Return the last map of each resolution that some layer of a convolutional network returns."""
+    found: dict[tuple[int, ...], Tensor] = {}
+
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4:
+            found[tuple(output.shape[2:])] = output
+
+    leaves = [module for module in net.modules() if not list(module.children())]
+    hooks = [leaf.register_forward_hook(keep) for leaf in leaves]
+    try:
+        net(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not found:
+        raise UsageError(
+            f"the teacher's network {type(net).__name__} has no feature maps",
+            "use a convolutional network for it",
+        )
+    return list(found.values())

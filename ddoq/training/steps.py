@@ -1,7 +1,16 @@
-"""A loader that can resume anywhere: each of its batches is a function of its number."""
+"""The steps of a training: a loader of them that can resume anywhere, and a choice of some."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
+
+
+def evenly(steps: int, times: int) -> set[int]:
+    """Return so many of a training's steps, evenly, the last one included.
+
+    >>> sorted(evenly(10, 4))
+    [2, 5, 8, 10]
+    """
+    return {round(steps * (i + 1) / times) for i in range(times)}
 
 
 class Steps:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 
+from ddoq.autoencoders.dc import DC
 from ddoq.autoencoders.identity import Identity
 from ddoq.autoencoders.kl import KL
 from ddoq.autoencoders.tiny import Tiny
@@ -71,6 +73,19 @@ def test_the_tiny_autoencoder_is_loaded_from_a_folder(tmp_path: Path) -> None:
     tiny, x = Tiny(source=str(tmp_path / "tiny")), torch.rand(2, 3, 8, 8)
     torch.testing.assert_close(tiny.encode(x), tiny.model.encode(x * 2 - 1).latents * 2)
     assert tiny.encode(x).shape[1:] == tiny.latent_shape(3, 8) == (4, 4, 4)
+
+
+def test_deep_compression_is_loaded_from_a_folder(tmp_path: Path) -> None:
+    sizes = {f"{h}_block_out_channels": (8, 8, 8) for h in ("encoder", "decoder")}
+    sizes |= {f"{h}_layers_per_block": (1, 1, 1) for h in ("encoder", "decoder")}
+    sizes |= {f"{h}_qkv_multiscales": ((), (), ()) for h in ("encoder", "decoder")}
+    model = AutoencoderDC(latent_channels=4, **sizes, scaling_factor=2.0)
+    model.save_pretrained(tmp_path / "dc")
+    dc, x = DC(source=str(tmp_path / "dc")), torch.rand(2, 3, 16, 16)
+    torch.testing.assert_close(dc.encode(x), model.encode(x * 2 - 1).latent * 2)
+    stock = model.decode(dc.encode(x) / 2).sample / 2 + 0.5
+    torch.testing.assert_close(dc.decode(dc.encode(x)), stock)
+    assert dc.encode(x).shape[1:] == dc.latent_shape(3, 16) == (4, 4, 4)
 
 
 def test_missing_weights_are_an_error_with_a_remedy() -> None:

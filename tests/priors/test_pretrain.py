@@ -53,11 +53,14 @@ def test_every_part_has_a_card_and_checksums(trained: Path) -> None:
         assert damage(trained / part) is None
 
 
-def test_the_tiny_autoencoder_is_trained_too(tmp_path: Path) -> None:
-    tiny = ["autoencoder=tiny", "pretrain.autoencoder.width=8", "pretrain.autoencoder.steps=30"]
+@pytest.mark.parametrize("kind", ["tiny", "dc"])
+def test_other_autoencoders_are_trained_too(kind: str) -> None:
+    small = [f"autoencoder={kind}", "pretrain.autoencoder.width=8", "pretrain.autoencoder.steps=30"]
     source = ["autoencoder.source=pretrain", "pretrain.autoencoder.downsamplings=1"]
-    run = Run(recipe.read(["recipe=digits", *tiny, *source]).recipe)
+    run = Run(recipe.read(["recipe=digits", *small, *source]).recipe)
     assert run.latents.shape == (4, 4, 4)
+    values = torch.cat([run.latents.latents(label).float() for label in range(10)])
+    assert float(values.std()) == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize("part", ["autoencoder", "prior", "teacher"])

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils import checkpoint as checkpoint_module
 
 from ddoq import keyed
 from ddoq.data.latents import shuffled
 from ddoq.priors.examples import Examples
 from ddoq.priors.nets import Net, dit, dropped, unet
+from ddoq.priors.objectives import Objective, clean, edm, flow, noise, velocity
 from ddoq.priors.pretrain import PriorPretraining
 from ddoq.priors.training import PriorTraining, ema_decay, lr_factor
 from ddoq.training.steps import Steps
@@ -35,10 +37,11 @@ def feed(rank: int = 0, world_size: int = 1, batch_size: int = 7) -> Examples:
     )
 
 
-def module(**settings: Any) -> PriorTraining:
+def module(objective: Objective | None = None, **settings: Any) -> PriorTraining:
     torch.manual_seed(0)
     chosen = {"steps": 30, "batch_size": 7, **settings}
-    return PriorTraining(unet((1, 4, 4), 2, **SMALL), PriorPretraining(**chosen), seed=0)
+    net, settings = unet((1, 4, 4), 2, **SMALL), PriorPretraining(**chosen)
+    return PriorTraining(net, objective or edm(), settings, seed=0)
 
 
 def test_the_running_mean_forgets_half_in_its_half_life():
@@ -81,30 +84,42 @@ def test_a_dropped_label_is_the_networks_last_and_the_same_in_all_its_layers(mak
     net: Net = make((1, 4, 4), 2, **sizes, label_dropout=1.0)
     net.model.train()
 
+    training = PriorTraining(net, noise(), PriorPretraining(), seed=0)
+
     def losses(labels: torch.Tensor) -> torch.Tensor:
-        draws = keyed.Draws(3, torch.arange(20))
-        call = lambda x, t, y: net.model(x, t, class_labels=y).sample  # noqa: E731
-        return net.losses(call, IMAGES, labels, draws)
+        return training.losses(net.model, (IMAGES, labels, torch.arange(20)), "prior")
 
     zeros, ones = losses(torch.zeros(20, dtype=torch.int64)), losses(torch.ones(20).long())
     assert torch.equal(zeros, ones)
 
 
+def counted(calls: list[object]) -> Any:
+    """Return torch's function that recomputes activations, noting what it is called for."""
+    original = checkpoint_module.checkpoint
+
+    def checkpoint(function: Any, *args: Any, **kwargs: Any) -> Any:
+        calls.append(function)
+        return original(function, *args, **kwargs)
+
+    return checkpoint
+
+
 def test_ranks_draw_different_noise_and_together_what_one_would():
     alone, both = feed(), [feed(r, 2) for r in (0, 1)]
     clean, labels, places = alone.batch(4)
-    noise = keyed.Draws(0, places).normal("noise", (1, 4, 4))
+    drawn = keyed.Draws(0, places).normal("noise", (1, 4, 4))
     parts = [keyed.Draws(0, f.batch(4)[2]).normal("noise", (1, 4, 4)) for f in both]
     assert not torch.isclose(parts[0][:3], parts[1]).any()
     order = torch.cat([torch.arange(0, 7, 2), torch.arange(1, 7, 2)])
-    assert torch.equal(torch.cat(parts), noise[order])
+    assert torch.equal(torch.cat(parts), drawn[order])
     assert torch.equal(torch.cat([f.batch(4)[0] for f in both]), clean[order])
     assert torch.equal(torch.cat([f.batch(4)[1] for f in both]), labels[order])
 
 
-def test_the_losses_of_two_ranks_add_up_to_that_of_one():
+@pytest.mark.parametrize("objective", [noise, velocity, clean, flow, edm])
+def test_the_losses_of_two_ranks_add_up_to_that_of_one(objective):
     """Seven samples: four on one rank, three on the other, and each counts the same."""
-    training = module()
+    training = module(objective())
     one, other = (training.loss(feed(rank, 2).batch(2)) for rank in (0, 1))
     assert torch.allclose(one + other, training.loss(feed().batch(2)), rtol=1e-5)
 
@@ -125,6 +140,22 @@ def test_the_loss_falls(make_trainer):
     before = training.loss(unseen).item()
     make_trainer().fit(training, Steps(feed().batch, 60))
     assert training.loss(unseen).item() < 0.8 * before
+
+
+@pytest.mark.parametrize("make", [dit, unet])
+def test_checkpointing_changes_no_gradient(make, monkeypatch):
+    sizes = {"layers": 2, "heads": 1, "head_size": 8, "zero": False} if make is dit else SMALL
+    again: list[object] = []
+    monkeypatch.setattr(checkpoint_module, "checkpoint", counted(again))
+    gradients = []
+    for checkpointing in (False, True):
+        torch.manual_seed(0)
+        settings = PriorPretraining(batch_size=7, checkpointing=checkpointing)
+        training = PriorTraining(make((1, 4, 4), 2, **sizes), flow(), settings, seed=0)
+        training.loss(feed().batch(0)).backward()
+        gradients.append([p.grad for p in training.model.parameters()])
+        assert bool(again) == checkpointing
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
 def test_half_precision_changes_the_loss_by_little():

@@ -63,3 +63,18 @@ def test_features_are_what_the_classifier_reads() -> None:
 def test_a_network_without_features_is_refused() -> None:
     with pytest.raises(UsageError, match="Flatten has no `features`"):
         teacher(("a", "b", "c", "d")).features(torch.zeros(1, 1, 2, 2))
+
+
+def test_feature_maps_are_the_last_of_each_resolution() -> None:
+    """Of a ConvNet of two blocks: behind each activation, and what the classifier reads."""
+    t = trained_teacher(source="checkpoints/digits/teacher")
+    x = torch.rand(3, 1, 8, 8)
+    maps = t.maps(x)
+    assert [m.shape[2] for m in maps] == [8, 4, 2]
+    torch.testing.assert_close(maps[-1].flatten(1), t.features(x))
+    torch.testing.assert_close(torch.nn.functional.avg_pool2d(maps[1], 2), maps[2])
+
+
+def test_a_network_without_feature_maps_is_refused() -> None:
+    with pytest.raises(UsageError, match="Flatten has no feature maps"):
+        teacher(("a", "b", "c", "d")).maps(torch.rand(1, 1, 2, 2))
