@@ -1,16 +1,25 @@
-"""Distances of samples from real images: FID and KID in the features of a network."""
+"""How good images are: FID, KID, precision and recall in a network's features; a teacher's verdict.
+
+`real` are features of real images, `drawn` those of a prior's samples or of a synthetic set.
+"""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
+
+from ddoq.data.conversion import as_floats
+
+# Nearest neighbors are found for so many rows at a time.
+_ROWS = 1024
 
 
 def features_of(
-    network: Callable[[Tensor], Tensor], batches: Iterable[UInt8[Tensor, "batch c h w"]]
+    network: Callable[[Tensor], Tensor], batches: Iterable[Tensor]
 ) -> Float[Tensor, "n dim"]:
-    """Return a network's features of 8-bit images, on the CPU."""
+    """Return a network's features of images, on the CPU."""
     with torch.inference_mode():
         return torch.cat([network(images).float().cpu() for images in batches])
 
@@ -36,22 +45,86 @@ def kid(
 ) -> tuple[float, float | None]:
     """Return the squared MMD of the cubic kernel and its standard error (Bińkowski et al. 2018).
 
-    It is the mean over blocks of images, each of which is unbiased. The error is that of the mean;
-    a single block has none.
+    It is the mean over blocks of images, each of which is unbiased, and the error is that of the
+    mean. The error of a single block is the jackknife's; of fewer than three images there is none.
     """
     number = max(1, min(len(real), len(drawn)) // block)
+    if number == 1:
+        return float(_mmd(real.double(), drawn.double())), _jackknife(real, drawn)
     pairs = zip(real.double().chunk(number), drawn.double().chunk(number), strict=True)
     values = torch.stack([_mmd(a, b) for a, b in pairs])
-    error = float(values.std() / number**0.5) if number > 1 else None
-    return float(values.mean()), error
+    return float(values.mean()), float(values.std() / number**0.5)
+
+
+def _kernel(x: Float[Tensor, "n dim"], y: Float[Tensor, "m dim"]) -> Float[Tensor, "n m"]:
+    return (x @ y.T / x.shape[1] + 1).pow(3)
 
 
 def _mmd(a: Float[Tensor, "n dim"], b: Float[Tensor, "m dim"]) -> Float[Tensor, ""]:
-    def kernel(x: Tensor, y: Tensor) -> Tensor:
-        return (x @ y.T / x.shape[1] + 1).pow(3)
-
     def within(x: Tensor) -> Tensor:
-        products = kernel(x, x)
+        products = _kernel(x, x)
         return (products.sum() - products.diagonal().sum()) / (len(x) * (len(x) - 1))
 
-    return within(a) + within(b) - 2 * kernel(a, b).mean()
+    return within(a) + within(b) - 2 * _kernel(a, b).mean()
+
+
+def _jackknife(a: Float[Tensor, "n dim"], b: Float[Tensor, "m dim"]) -> float | None:
+    """Return the standard error of the squared MMD when single images of each side are left out."""
+    if min(len(a), len(b)) < 3:
+        return None
+    a, b = a.double(), b.double()
+    between = _kernel(a, b)
+    variance = torch.zeros(())
+    for x, other in ((a, between.sum(1)), (b, between.sum(0))):
+        n, rest = len(x), between.numel() // len(x)
+        products = _kernel(x, x)
+        sums = products.sum(1) - products.diagonal()
+        within = (sums.sum() - 2 * sums) / ((n - 1) * (n - 2))
+        without = within - 2 * (between.sum() - other) / ((n - 1) * rest)
+        variance = variance + (n - 1) / n * (without - without.mean()).square().sum()
+    return float(variance.sqrt())
+
+
+def precision_recall(
+    real: Float[Tensor, "n dim"], drawn: Float[Tensor, "m dim"], *, neighbors: int = 3
+) -> tuple[float, float]:
+    """Return precision and recall by nearest neighbors (Kynkäänniemi et al. 2019, equations 1, 2).
+
+    Around each row of one side lies a ball that reaches to its `neighbors`-th nearest other row.
+    Precision is the share of `drawn` in a ball of `real`, recall that of `real` in one of `drawn`.
+    Both depend on the numbers of images: few have large balls.
+    """
+    if min(len(real), len(drawn)) <= neighbors:
+        raise ValueError(f"{len(real)} and {len(drawn)} rows; both need more than {neighbors}")
+    # Distances do not depend on the origin, but lose fewer digits near it.
+    center = real.double().mean(0)
+    real, drawn = real.double() - center, drawn.double() - center
+    return _covered(drawn, real, neighbors), _covered(real, drawn, neighbors)
+
+
+def _covered(points: Tensor, centers: Tensor, neighbors: int) -> float:
+    """Return the share of points within a ball around some center."""
+    # A row is its own nearest one, so one more is counted.
+    radii = [torch.cdist(x, centers).kthvalue(neighbors + 1).values for x in centers.split(_ROWS)]
+    reach = torch.cat(radii)
+    inside = [(torch.cdist(x, centers) <= reach).any(1) for x in points.split(_ROWS)]
+    return float(torch.cat(inside).double().mean())
+
+
+def in_class(
+    teacher: Callable[[Tensor], Tensor],
+    images: UInt8[Tensor, "n c h w"] | Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"],
+    *,
+    batch_size: int = 256,
+) -> float:
+    """Return the share of images that a teacher puts in their class."""
+    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    right = [teacher(_moved(x, teacher)).argmax(1).cpu() == y for x, y in parts]
+    return float(torch.cat(right).float().mean())
+
+
+def _moved(images: Tensor, teacher: Any) -> Float[Tensor, "n c h w"]:
+    device = next(iter(teacher.buffers()), images).device
+    floats = as_floats(images) if images.dtype == torch.uint8 else images
+    return floats.to(device)

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from ddoq.data.conversion import as_bytes, as_floats
+from ddoq.data.conversion import as_bytes
 from ddoq.errors import DdoqError
 from ddoq.files.artifacts import replacing
 from ddoq.files.stage import PRETRAIN
+from ddoq.priors.quality import in_class
 from ddoq.priors.unet import SampleSpace
 from ddoq.quantize.blocks import PointBlock
 from ddoq.recipe.component import complete
@@ -118,24 +119,6 @@ def teacher_at_hand(run: "Run") -> Teacher | None:
         return run.teacher
     except DdoqError:
         return None
-
-
-def in_class(
-    teacher: Callable[[Tensor], Tensor],
-    images: UInt8[Tensor, "n c h w"],
-    labels: Int[Tensor, " n"],
-    *,
-    batch_size: int = 256,
-) -> float:
-    """Return the share of images that a teacher puts in their class."""
-    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
-    right = [teacher(_moved(x, teacher)).argmax(1).cpu() == y for x, y in parts]
-    return float(torch.cat(right).float().mean())
-
-
-def _moved(images: Tensor, teacher: Any) -> Float[Tensor, "n c h w"]:
-    device = next(iter(teacher.buffers()), images).device
-    return as_floats(images).to(device)
 
 
 def write_grid(file: Path, images: UInt8[Tensor, "n c h w"], *, columns: int) -> None:
