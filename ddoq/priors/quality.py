@@ -45,61 +45,50 @@ def kid(
 ) -> tuple[float, float | None]:
     """Return the squared MMD of the cubic kernel and its standard error (Bińkowski et al. 2018).
 
-    It is the mean over blocks of images, each of which is unbiased, and the error is that of the
-    mean. The error of a single block is the jackknife's; of fewer than three images there is none.
+    It is the mean over blocks of images, each of which is unbiased. The error is that of the mean;
+    a single block has none.
     """
     number = max(1, min(len(real), len(drawn)) // block)
-    if number == 1:
-        return float(_mmd(real.double(), drawn.double())), _jackknife(real, drawn)
     pairs = zip(real.double().chunk(number), drawn.double().chunk(number), strict=True)
     values = torch.stack([_mmd(a, b) for a, b in pairs])
-    return float(values.mean()), float(values.std() / number**0.5)
-
-
-def _kernel(x: Float[Tensor, "n dim"], y: Float[Tensor, "m dim"]) -> Float[Tensor, "n m"]:
-    return (x @ y.T / x.shape[1] + 1).pow(3)
+    error = float(values.std() / number**0.5) if number > 1 else None
+    return float(values.mean()), error
 
 
 def _mmd(a: Float[Tensor, "n dim"], b: Float[Tensor, "m dim"]) -> Float[Tensor, ""]:
+    def kernel(x: Tensor, y: Tensor) -> Tensor:
+        return (x @ y.T / x.shape[1] + 1).pow(3)
+
     def within(x: Tensor) -> Tensor:
-        products = _kernel(x, x)
+        products = kernel(x, x)
         return (products.sum() - products.diagonal().sum()) / (len(x) * (len(x) - 1))
 
-    return within(a) + within(b) - 2 * _kernel(a, b).mean()
+    return within(a) + within(b) - 2 * kernel(a, b).mean()
 
 
-def _jackknife(a: Float[Tensor, "n dim"], b: Float[Tensor, "m dim"]) -> float | None:
-    """Return the standard error of the squared MMD when single images of each side are left out."""
-    if min(len(a), len(b)) < 3:
-        return None
-    a, b = a.double(), b.double()
-    between = _kernel(a, b)
-    variance = torch.zeros(())
-    for x, other in ((a, between.sum(1)), (b, between.sum(0))):
-        n, rest = len(x), between.numel() // len(x)
-        products = _kernel(x, x)
-        sums = products.sum(1) - products.diagonal()
-        within = (sums.sum() - 2 * sums) / ((n - 1) * (n - 2))
-        without = within - 2 * (between.sum() - other) / ((n - 1) * rest)
-        variance = variance + (n - 1) / n * (without - without.mean()).square().sum()
-    return float(variance.sqrt())
-
-
-def precision_recall(
+def precision(
     real: Float[Tensor, "n dim"], drawn: Float[Tensor, "m dim"], *, neighbors: int = 3
-) -> tuple[float, float]:
-    """Return precision and recall by nearest neighbors (Kynkäänniemi et al. 2019, equations 1, 2).
+) -> float:
+    """Return the share of `drawn` among `real` (Kynkäänniemi et al. 2019, equations 1 and 2).
 
-    Around each row of one side lies a ball that reaches to its `neighbors`-th nearest other row.
-    Precision is the share of `drawn` in a ball of `real`, recall that of `real` in one of `drawn`.
-    Both depend on the numbers of images: few have large balls.
+    Around each real row lies a ball that reaches to its `neighbors`-th nearest other real row.
+    Rows within any ball count.
     """
-    if min(len(real), len(drawn)) <= neighbors:
-        raise ValueError(f"{len(real)} and {len(drawn)} rows; both need more than {neighbors}")
+    if len(real) <= neighbors:
+        raise ValueError(f"{len(real)} rows have no {neighbors}-th nearest other row")
     # Distances do not depend on the origin, but lose fewer digits near it.
     center = real.double().mean(0)
-    real, drawn = real.double() - center, drawn.double() - center
-    return _covered(drawn, real, neighbors), _covered(real, drawn, neighbors)
+    return _covered(drawn.double() - center, real.double() - center, neighbors)
+
+
+def recall(
+    real: Float[Tensor, "n dim"], drawn: Float[Tensor, "m dim"], *, neighbors: int = 3
+) -> float:
+    """Return the share of `real` among `drawn`: precision with both sides exchanged.
+
+    It depends on the number of images drawn, as few have large balls.
+    """
+    return precision(drawn, real, neighbors=neighbors)
 
 
 def _covered(points: Tensor, centers: Tensor, neighbors: int) -> float:

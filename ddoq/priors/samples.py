@@ -10,15 +10,13 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ddoq.data.conversion import as_bytes
-from ddoq.errors import DdoqError
 from ddoq.files.artifacts import replacing
-from ddoq.files.stage import PRETRAIN
 from ddoq.priors.quality import in_class
 from ddoq.priors.unet import SampleSpace
 from ddoq.quantize.blocks import PointBlock
 from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
-from ddoq.teachers.teacher import Teacher
+from ddoq.teachers.at_hand import teacher_at_hand
 
 if TYPE_CHECKING:
     from ddoq.run import Run
@@ -107,18 +105,6 @@ def autoencoder_of(run: "Run", space: SampleSpace) -> Any:
     from ddoq.autoencoders.identity import Identity
 
     return Identity() if space == "pixels" else run.autoencoder
-
-
-def teacher_at_hand(run: "Run") -> Teacher | None:
-    """Return the recipe's teacher, or None if it must be trained first or cannot be loaded."""
-    block = run.recipe.teacher
-    is_made = block.get("source") != "pretrain"
-    if not is_made and not run.is_done(PRETRAIN.part("teacher"), run.pretrain_key("teacher")):
-        return None
-    try:
-        return run.teacher
-    except DdoqError:
-        return None
 
 
 def write_grid(file: Path, images: UInt8[Tensor, "n c h w"], *, columns: int) -> None:
