@@ -35,12 +35,10 @@ def nearness(distances: Float[Tensor, " n"], held_out: Float[Tensor, " m"]) -> N
     return Nearness(float(distances.median()) / usual if usual > 0 else None, share)
 
 
-def nearest(
-    rows: Float[Tensor, "n dim"], references: Iterable[Float[Tensor, "m dim"]]
-) -> Float[Tensor, " n"]:
+def nearest(rows: Float[Tensor, "n dim"], references: Iterable[Tensor]) -> Float[Tensor, " n"]:
     """Return each row's root mean square difference from the nearest reference.
 
-    References come in parts, as they may not fit in memory together.
+    References are rows too. They come in parts, as they may not fit in memory together.
     """
     least = torch.full((len(rows),), torch.inf, device=rows.device)
     for part in references:

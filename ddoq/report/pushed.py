@@ -1,10 +1,12 @@
 """The table of the push-forward: one row for each set, one line for the meaning of each column."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console, ConsoleOptions
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -41,18 +43,29 @@ class PushedSheet:
     """A line for each column, and for each figure that was left out."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
-        """Show the table, and below it what each column means."""
+        """Show the table, on several lines for each set if it must be narrow."""
+        layouts = [_table(self, " "), _table(self, "\n")]
+        wide = options.update(max_width=10_000)
+        fits = Measurement.get(console, wide, layouts[0]).maximum <= options.max_width
         yield Text(f"\n{self.title}", style="bold")
-        shown = Table(box=box.HORIZONTALS, show_edge=False, padding=0)
-        for number, header in enumerate(self.headers):
-            justify = "right" if number else "left"
-            header = header.replace(" ", "\n")
-            shown.add_column(header, justify=justify, vertical="bottom", overflow="fold")
-        for line in self.lines:
-            shown.add_row(*(Text(cell.replace(" ±", "\n±")) for cell in line))
-        yield shown
+        yield layouts[0] if fits else layouts[1]
         for meaning in self.meanings:
             yield Text(meaning, style="dim")
+
+
+def _table(sheet: PushedSheet, between: str) -> Table:
+    """Return the table. Cells are broken before their second number by `between`."""
+    shown = Table(box=box.HORIZONTALS, show_edge=False, padding=0)
+    for number, header in enumerate(sheet.headers):
+        shown.add_column(
+            header.replace(" ", "\n"),
+            justify="right" if number else "left",
+            vertical="bottom",
+            overflow="fold",
+        )
+    for line in sheet.lines:
+        shown.add_row(*(Text(re.sub(" (?=[±(])", between, cell)) for cell in line))
+    return shown
 
 
 def pushed_sheet(pushed: PushForward) -> PushedSheet:
