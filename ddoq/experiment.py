@@ -9,6 +9,7 @@ from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.missing import learn_missing, say_hours, train_missing
 from ddoq.evaluation.results import Results
 from ddoq.files.outputs import refuse_foreign_run
+from ddoq.pushforward.pushforward import push_forward
 from ddoq.recipe import Invocation
 from ddoq.report.folder import write_report
 from ddoq.run import Run
@@ -52,6 +53,6 @@ def experiment(
     with run.console.stage("students", len(grid)) as bar:
         results = grid.results(bar.advance)
 
-    write_report(run, folder, results, sets)
+    write_report(run, folder, results, sets, push_forward(grid))
     run.console.say(f"report: {folder / 'report.html'}")
     return Outcome(folder, results)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from benchmarks.gpu.cifar import card_of, leave_halved, open_run
 from benchmarks.gpu.device import peak_gib, wait
 from benchmarks.gpu.part import Options
-from ddoq.priors.samples import in_class
+from ddoq.priors.quality import in_class
 from ddoq.run import Run
 from ddoq.teachers.trained import trained_teacher
 

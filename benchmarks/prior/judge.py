@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddoq.priors.quality import features_of, fid, kid
-from ddoq.priors.samples import in_class
+from ddoq.priors.quality import features_of, fid, in_class, kid
 from ddoq.run import Run
 
 _BATCH = 500

@@ -101,6 +101,17 @@ class Images:
         part._keep = self._narrowed(indices) if self._keep else None
         return part
 
+    def tested_on(self, split: Split, about: Any) -> "Images":
+        """Return these images with others to measure on, in place of both val and test.
+
+        `about` describes them. It is part of the fingerprint.
+        """
+        part = copy.copy(self)
+        part.val = part.test = split
+        part.fingerprint = fingerprint({"images": self.fingerprint, "tested on": about})
+        part._pixels = {k: v for k, v in self._pixels.items() if k[0] == "train"}
+        return part
+
     def _narrowed(self, indices: Int[Tensor, " m"]) -> Keep:
         """Return a `Keep` for some of the training images, with the other splits as they are."""
 

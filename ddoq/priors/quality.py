@@ -1,16 +1,25 @@
-"""Distances of samples from real images: FID and KID in the features of a network."""
+"""How good images are: FID, KID, precision and recall in a network's features; a teacher's verdict.
+
+`real` are features of real images, `drawn` those of a prior's samples or of a synthetic set.
+"""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
+
+from ddoq.data.conversion import as_floats
+
+# Nearest neighbors are found for so many rows at a time.
+_ROWS = 1024
 
 
 def features_of(
-    network: Callable[[Tensor], Tensor], batches: Iterable[UInt8[Tensor, "batch c h w"]]
+    network: Callable[[Tensor], Tensor], batches: Iterable[Tensor]
 ) -> Float[Tensor, "n dim"]:
-    """Return a network's features of 8-bit images, on the CPU."""
+    """Return a network's features of images, on the CPU."""
     with torch.inference_mode():
         return torch.cat([network(images).float().cpu() for images in batches])
 
@@ -55,3 +64,56 @@ def _mmd(a: Float[Tensor, "n dim"], b: Float[Tensor, "m dim"]) -> Float[Tensor, 
         return (products.sum() - products.diagonal().sum()) / (len(x) * (len(x) - 1))
 
     return within(a) + within(b) - 2 * kernel(a, b).mean()
+
+
+def precision(
+    real: Float[Tensor, "n dim"], drawn: Float[Tensor, "m dim"], *, neighbors: int = 3
+) -> float:
+    """Return the share of `drawn` among `real` (Kynkäänniemi et al. 2019, equations 1 and 2).
+
+    Around each real row lies a ball that reaches to its `neighbors`-th nearest other real row.
+    Rows within any ball count.
+    """
+    if len(real) <= neighbors:
+        raise ValueError(f"{len(real)} rows have no {neighbors}-th nearest other row")
+    # Distances do not depend on the origin, but lose fewer digits near it.
+    center = real.double().mean(0)
+    return _covered(drawn.double() - center, real.double() - center, neighbors)
+
+
+def recall(
+    real: Float[Tensor, "n dim"], drawn: Float[Tensor, "m dim"], *, neighbors: int = 3
+) -> float:
+    """Return the share of `real` among `drawn`: precision with both sides exchanged.
+
+    It depends on the number of images drawn, as few have large balls.
+    """
+    return precision(drawn, real, neighbors=neighbors)
+
+
+def _covered(points: Tensor, centers: Tensor, neighbors: int) -> float:
+    """Return the share of points within a ball around some center."""
+    # A row is its own nearest one, so one more is counted.
+    radii = [torch.cdist(x, centers).kthvalue(neighbors + 1).values for x in centers.split(_ROWS)]
+    reach = torch.cat(radii)
+    inside = [(torch.cdist(x, centers) <= reach).any(1) for x in points.split(_ROWS)]
+    return float(torch.cat(inside).double().mean())
+
+
+def in_class(
+    teacher: Callable[[Tensor], Tensor],
+    images: UInt8[Tensor, "n c h w"] | Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"],
+    *,
+    batch_size: int = 256,
+) -> float:
+    """Return the share of images that a teacher puts in their class."""
+    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    right = [teacher(_moved(x, teacher)).argmax(1).cpu() == y for x, y in parts]
+    return float(torch.cat(right).float().mean())
+
+
+def _moved(images: Tensor, teacher: Any) -> Float[Tensor, "n c h w"]:
+    device = next(iter(teacher.buffers()), images).device
+    floats = as_floats(images) if images.dtype == torch.uint8 else images
+    return floats.to(device)

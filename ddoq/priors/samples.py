@@ -5,18 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from ddoq.data.conversion import as_bytes, as_floats
-from ddoq.errors import DdoqError
+from ddoq.data.conversion import as_bytes
 from ddoq.files.artifacts import replacing
-from ddoq.files.stage import PRETRAIN
+from ddoq.priors.quality import in_class
 from ddoq.priors.raw import raw_decoder
 from ddoq.priors.space import SampleSpace
 from ddoq.quantize.blocks import PointBlock
-from ddoq.teachers.teacher import Teacher
+from ddoq.teachers.at_hand import teacher_at_hand
 from ddoq.training.steps import evenly
 
 if TYPE_CHECKING:
@@ -103,36 +102,6 @@ def autoencoder_of(run: "Run", space: SampleSpace) -> Any:
     from ddoq.autoencoders.identity import Identity
 
     return Identity() if space == "pixels" else run.autoencoder
-
-
-def teacher_at_hand(run: "Run") -> Teacher | None:
-    """Return the recipe's teacher, or None if it must be trained first or cannot be loaded."""
-    block = run.recipe.teacher
-    is_made = block.get("source") != "pretrain"
-    if not is_made and not run.is_done(PRETRAIN.part("teacher"), run.pretrain_key("teacher")):
-        return None
-    try:
-        return run.teacher
-    except DdoqError:
-        return None
-
-
-def in_class(
-    teacher: Callable[[Tensor], Tensor],
-    images: UInt8[Tensor, "n c h w"],
-    labels: Int[Tensor, " n"],
-    *,
-    batch_size: int = 256,
-) -> float:
-    """Return the share of images that a teacher puts in their class."""
-    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
-    right = [teacher(_moved(x, teacher)).argmax(1).cpu() == y for x, y in parts]
-    return float(torch.cat(right).float().mean())
-
-
-def _moved(images: Tensor, teacher: Any) -> Float[Tensor, "n c h w"]:
-    device = next(iter(teacher.buffers()), images).device
-    return as_floats(images).to(device)
 
 
 def write_grid(file: Path, images: UInt8[Tensor, "n c h w"], *, columns: int) -> None:

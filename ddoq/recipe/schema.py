@@ -50,6 +50,11 @@ class Evaluation:
     training's steps."""
     across: bool = False
     """Show one table of all protocols too. It says that its columns cannot be compared."""
+    pushforward: bool | None = None
+    """Measure how near synthetic images come to real ones: W2 after decoding, KID, precision,
+    recall, memorization. With null, if the training images fit in memory."""
+    redundancy: bool = False
+    """Also train the first student on half of each set, and test it on the other half."""
     full_protocol: Any = None
     """The protocol for training on all data, for example a longer one as in a publication. The row
     names it. With null, it is the table's."""

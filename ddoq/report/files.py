@@ -87,6 +87,7 @@ def summary(
     stages: Sequence[Mapping[str, Any]],
     certificates: Sequence[Mapping[str, Any]],
     findings: Sequence[Mapping[str, Any]] = (),
+    pushforward: Mapping[str, Any] | None = None,
     recipe_name: str,
     set_info: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -102,6 +103,7 @@ def summary(
             {**_place(p), **dataclasses.asdict(row)} for p in parts for row in p.chosen.values()
         ],
         "metrics": [dict(finding) for finding in findings],
+        "pushforward": dict(pushforward) if pushforward else None,
         "stages": [dict(stage) for stage in stages],
         "certificates": [dict(certificate) for certificate in certificates],
     }

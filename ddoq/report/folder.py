@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from ddoq.evaluation.results import Results
 from ddoq.files.cache import StageRecord
+from ddoq.pushforward.pushforward import PushForward
 from ddoq.recipe import Recipe, from_plain
 from ddoq.report import measures
 from ddoq.report.files import summary, write_results, write_summary
 from ddoq.report.heat import HeatMap, heat_maps
 from ddoq.report.page import Gallery, write_page
 from ddoq.report.points import describe_points
+from ddoq.report.pushed import PushedSheet, pushed_sheet
 from ddoq.report.table import Sheet, across, sheets
 from ddoq.synthetic import SyntheticSet
 
@@ -20,7 +22,13 @@ if TYPE_CHECKING:
     from ddoq.run import Run
 
 
-def write_report(run: "Run", folder: Path, results: Results, sets: Sequence[SyntheticSet]) -> None:
+def write_report(
+    run: "Run",
+    folder: Path,
+    results: Results,
+    sets: Sequence[SyntheticSet],
+    pushed: PushForward | None = None,
+) -> None:
     """Write `synthetic/`, `results.csv`, `summary.json` and `report.html`, and show the tables.
 
     The first set is the method's. The pictures show the others beside it.
@@ -31,6 +39,7 @@ def write_report(run: "Run", folder: Path, results: Results, sets: Sequence[Synt
     if not run.world.is_first:
         return
     first, costs = sets[0], stage_costs(run.records)
+    near = pushed_sheet(pushed) if pushed else None
     certificates: list[dict[str, Any]] = first.provenance.get("certificates", [])
     first.save(folder / "synthetic")
     write_results(folder, results)
@@ -39,6 +48,7 @@ def write_report(run: "Run", folder: Path, results: Results, sets: Sequence[Synt
         stages=costs,
         certificates=certificates,
         findings=[f.plain() for f in found],
+        pushforward=pushed.plain() if pushed else None,
         recipe_name=run.recipe.name,
         set_info=_about(first),
     )
@@ -52,8 +62,9 @@ def write_report(run: "Run", folder: Path, results: Results, sets: Sequence[Synt
         pictures=_galleries(sets) if run.images.modality == "image" else [],
         stages=costs,
         certificates=certificates,
+        pushed=near,
     )
-    _show(run, [*tables, *maps], found)
+    _show(run, [*tables, *maps], found, near)
     for line in describe_points(first.provenance):
         run.console.say(line)
 
@@ -68,13 +79,20 @@ def _tables(run: "Run", results: Results) -> list[Sheet]:
     return [*tables, across(results, data=name)] if is_across else tables
 
 
-def _show(run: "Run", shown: Sequence[Sheet | HeatMap], found: Sequence[measures.Finding]) -> None:
+def _show(
+    run: "Run",
+    shown: Sequence[Sheet | HeatMap],
+    found: Sequence[measures.Finding],
+    near: PushedSheet | None,
+) -> None:
     for one in shown:
         run.console.show(one)
     # Every table shows the difference from random images; metrics over several tables get lines.
     told = [f for f in found if f.metric not in ("IOR", "gap", "gap, less random's")]
     if told:
         run.console.show(measures.table(told))
+    if near:
+        run.console.show(near)
 
 
 def _about(synthetic: SyntheticSet) -> dict[str, Any]:

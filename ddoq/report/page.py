@@ -15,6 +15,7 @@ from ddoq.files.artifacts import replacing
 from ddoq.notebook import png
 from ddoq.report.comparisons import in_words, p_text
 from ddoq.report.heat import HeatMap
+from ddoq.report.pushed import PushedSheet
 from ddoq.report.table import Line, Sheet
 
 _CLASSES, _IMAGES = 20, 10
@@ -51,6 +52,7 @@ def write_page(
     pictures: Sequence[Gallery],
     stages: Sequence[Mapping[str, Any]],
     certificates: Sequence[Mapping[str, Any]],
+    pushed: PushedSheet | None = None,
 ) -> None:
     """Write the page. `stages` and `certificates` are the rows of `summary.json`."""
     text = _template().render(
@@ -63,6 +65,7 @@ def write_page(
         images_shown=_IMAGES,
         stages=stages,
         certificates=certificates,
+        pushed=pushed,
     )
     with replacing(file) as temporary:
         temporary.write_text(text, encoding="utf-8")

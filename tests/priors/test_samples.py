@@ -1,14 +1,11 @@
-"""Grids of samples, and the teacher's verdict on them."""
+"""Grids of samples."""
 
 from pathlib import Path
 
-import pytest
 import torch
 from PIL import Image
 
-from ddoq import recipe
-from ddoq.priors.samples import in_class, teacher_at_hand, write_grid
-from ddoq.run import Run
+from ddoq.priors.samples import write_grid
 
 
 def test_a_grid_shows_rows_of_enlarged_images(tmp_path: Path):
@@ -19,19 +16,3 @@ def test_a_grid_shows_rows_of_enlarged_images(tmp_path: Path):
     assert [grid.getpixel((33 * (i % 3) + 16, 33 * (i // 3) + 16))[0] for i in range(6)] == [
         0, 40, 80, 120, 160, 200,
     ]  # fmt: skip
-
-
-def test_the_verdict_is_the_share_in_class():
-    run = Run(recipe.read(["recipe=digits"]).recipe)
-    images, labels = run.images.pixels("test"), run.images.test.labels
-    expected = (run.teacher(images / 255).argmax(1) == labels).float().mean()
-    assert in_class(run.teacher, images, labels, batch_size=100) == pytest.approx(float(expected))
-    assert in_class(run.teacher, images, (labels + 1) % 10) < 0.05
-
-
-def test_a_teacher_that_has_yet_to_be_trained_is_not_asked(tmp_path: Path):
-    chosen = ["recipe=digits", "teacher.source=pretrain", "pretrain.teacher.steps=2"]
-    run = Run(recipe.read([*chosen, f"cache={tmp_path}"]).recipe)
-    assert teacher_at_hand(run) is None
-    run.pretrained("teacher")
-    assert teacher_at_hand(run) is run.teacher

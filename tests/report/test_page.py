@@ -12,6 +12,7 @@ from PIL import Image
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Result
 from ddoq.report.page import Gallery, plot, write_page
+from ddoq.report.pushed import PushedSheet
 from ddoq.report.table import Sheet, sheets
 
 EVIL = '"><script>alert(1)</script>'
@@ -115,6 +116,19 @@ def test_the_page_shows_scores_verdicts_and_costs(tmp_path: Path):
     assert "encode 3 min 20 s 640 MB from the cache" in words
     assert "cat 143 10 1.235 1.5 1.111 1.111 to 1.2 8.2" in words
     assert "name: digits" in words
+
+
+def test_the_page_shows_how_near_the_images_are_to_real_ones(tmp_path: Path):
+    lines = (("ddoq (plain)", "4.50", "-0.004 ± 0.002"),)
+    near = PushedSheet("how near", ("set", "W2", "preci- sion"), lines, ("W2: far or near", EVIL))
+    text = page(tmp_path, pushed=near)
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+    assert (
+        "how near set W2 precision ddoq (plain) 4.50 \N{MINUS SIGN}0.004 ± 0.002 W2: far or near"
+        in words
+    )
+    assert "script" not in Tags(text).names
+    assert "how near" not in page(tmp_path)
 
 
 def test_pictures_are_the_images_heaviest_first(tmp_path: Path):

@@ -1,0 +1,1 @@
+"""The push-forward, measured: how near synthetic images come to the real ones that they replace."""

@@ -1,0 +1,49 @@
+"""Memorization: how near images come to single training images, beside images never trained on.
+
+The yardstick is the distance from held-out real images to their nearest training images. A set of
+training images lies at distance zero.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ddoq.quantize.functional import assign
+
+_ROWS = 256
+_NEAR = 0.01
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near a set comes to single training images."""
+
+    ratio: float | None
+    """The median distance of its images over that of held-out images; None if theirs is zero."""
+    share: float
+    """The share of its images that are nearer than all but 1 % of the held-out images."""
+
+
+def nearness(distances: Float[Tensor, " n"], held_out: Float[Tensor, " m"]) -> Nearness:
+    """Compare a set's distances to the nearest training images with those of held-out images."""
+    usual = float(held_out.median())
+    least = held_out.double().quantile(_NEAR)
+    share = float((distances.double() < least).double().mean())
+    return Nearness(float(distances.median()) / usual if usual > 0 else None, share)
+
+
+def nearest(rows: Float[Tensor, "n dim"], references: Iterable[Tensor]) -> Float[Tensor, " n"]:
+    """Return each row's root mean square difference from the nearest reference.
+
+    References are rows too. They come in parts, as they may not fit in memory together.
+    """
+    least = torch.full((len(rows),), torch.inf, device=rows.device)
+    for part in references:
+        # The matrix form of a distance loses fewer digits near the origin.
+        center = part.mean(0)
+        squares = [assign(x - center, part - center)[1] for x in rows.split(_ROWS)]
+        least = least.minimum(torch.cat(squares))
+    return (least / rows.shape[1]).sqrt()
