@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
@@ -126,7 +126,7 @@ class _Loop:
         _refuse_non_finite(images, block)
         return resized(as_bytes(images.float()).cpu(), self.image_size)
 
-    def _fitting(self, block: PointBlock) -> Float[Tensor, "block c h w"]:
+    def _fitting(self, block: PointBlock) -> Any:
         """Decode a block, in smaller parts if the memory is too small for it."""
         size = self.most or len(block.labels)
         try:

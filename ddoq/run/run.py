@@ -58,6 +58,13 @@ _SUMMING = ("auto", "ddp")
 class Run:
     """The run of one recipe. It makes components, runs stages and records their costs."""
 
+    whole: "Run"
+    """The run that this one was narrowed from, with all training images; else itself."""
+    inversion: "Inversion | None"
+    """How far latents are carried back along the prior's ODE, if points are found there."""
+    clean: "Run"
+    """The run whose latents are not carried back; else itself."""
+
     def __init__(
         self,
         recipe: Recipe,
@@ -72,13 +79,9 @@ class Run:
         keep_freed()
         _set_threads(recipe.threads)
         self.recipe = recipe
-        self.whole: Run = self
-        """The run that this one was narrowed from, with all training images; else itself."""
+        self.whole = self.clean = self
         self.world: World = launch(recipe.trainer)
-        self.inversion: Inversion | None = None
-        """How far latents are carried back along the prior's ODE, if points are found there."""
-        self.clean: Run = self
-        """The run whose latents are not carried back."""
+        self.inversion = None
         self.decodes = self._measures = measures
         """Whether this run may decode images. A plan does not."""
         refuse_trainer(self.world, recipe.trainer)

@@ -1,0 +1,1 @@
+"""How fast are points decoded, by block and beside the library's own pipeline?"""
