@@ -23,6 +23,8 @@ QUICK = [
     "student=[{name: convnet, depth: 2, width: 8}]",
     "evaluation.seeds=2",
     "distiller.images_per_class=2",
+    # The images of a class are guided together, and each is a block of its own.
+    "evaluation.decoders=[plain, nearest, {name: dit, steps: 6, guide: transport, block: 1}]",
 ]
 TWO_RANKS = ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp"]
 
@@ -80,7 +82,8 @@ def test_a_run_leaves_the_folder_that_was_promised(finished: Path) -> None:
 def test_every_student_learns_far_more_than_chance(finished: Path) -> None:
     results = read_results(finished / "out")
     assert {r.distiller for r in results} == {"ddoq", "random", "full"}
-    assert {r.decoder for r in results if r.distiller == "ddoq"} == {"dit", "plain", "nearest"}
+    decoders = {r.decoder.split("(")[0] for r in results if r.distiller == "ddoq"}
+    assert decoders == {"dit", "plain", "nearest"}
     assert min(r.top1 for r in results) > 0.3
 
 
