@@ -57,32 +57,34 @@ def dit(
 
     Args:
         shape: The shape of one sample.
-        num_classes: The number of labels, at most 1000.
+        num_classes: The number of labels.
         objective: What it learns.
         size: The paper's name of layers, heads and head size; the width is heads times head size.
         layers: The number of layers, by default that of `size`, or 4.
-        heads: The heads of a layer, by default those of `size`, or 4.
+        heads: The heads of a layer, likewise.
         head_size: The channels of a head, by default those of `size`, or 24.
         patch_size: The side of a patch, by default such that a side has 8 patches.
-        shared: Whether all layers share the embedding of time and label, as the paper's do. If not,
-            each has its own, as a new model of diffusers.
-        zero: Whether it is initialized as the paper's (adaLN-Zero), or as a new model of diffusers.
+        shared: Whether all layers share the embedding of time and label, as the paper's do.
+        zero: Whether it is initialized as the paper's (adaLN-Zero).
         label_dropout: How often a label is left out in training.
     """
     if num_classes > _DIT_LABELS:
         raise UsageError(
             f"pretrain.prior: {num_classes} classes", f"at most {_DIT_LABELS} fit a dit; net=unet"
         )
-    of_size = _DIT_SIZES[size] if size else _SMALLEST_DIT
-    given = (layers, heads, head_size)
-    chosen = [own or known for own, known in zip(given, of_size, strict=True)]
-    model = _new_dit(shape, chosen, patch_size or max(1, shape[1] // 8))
+    sizes = _sizes(size, layers, heads, head_size)
+    model = _new_dit(shape, sizes, patch_size or max(1, shape[1] // 8))
     if shared:
-        for block in model.transformer_blocks[1:]:
-            block.norm1.emb = model.transformer_blocks[0].norm1.emb
+        _share(model)
     if zero:
         _begin_at_zero(model)
     return Net(model, "transformer", _DIT_LABELS, objective, label_dropout)
+
+
+def _sizes(name: str | None, *given: int | None) -> list[int]:
+    """Return layers, heads and head size: what is given, and else that of a name."""
+    known = _DIT_SIZES[name] if name else _SMALLEST_DIT
+    return [own or of for own, of in zip(given, known, strict=True)]
 
 
 def _new_dit(shape: tuple[int, ...], sizes: Sequence[int], patch_size: int) -> Any:
@@ -111,6 +113,11 @@ def _new_dit(shape: tuple[int, ...], sizes: Sequence[int], patch_size: int) -> A
             # Each layer would drop other labels, and all ranks would drop the same ones.
             module.dropout_prob = 0.0
     return model
+
+
+def _share(model: Any) -> None:
+    for block in model.transformer_blocks[1:]:
+        block.norm1.emb = model.transformer_blocks[0].norm1.emb
 
 
 def _begin_at_zero(model: Any) -> None:

@@ -15,7 +15,7 @@ from ddoq.keyed import Draws
 from ddoq.priors import edm as karras
 
 # From noisy samples and their times to the network's output.
-Network = Callable[[Tensor, Tensor], Tensor]
+Predictor = Callable[[Tensor, Tensor], Tensor]
 Prediction = Literal["epsilon", "v_prediction", "sample"]
 
 # Schedules and networks count times up to this.
@@ -29,7 +29,7 @@ class Objective:
     learns: str
     """What the network is trained to do, for the card."""
     schedule: Any
-    losses: Callable[[Network, Tensor, Draws], Float[Tensor, " n"]]
+    losses: Callable[[Predictor, Tensor, Draws], Float[Tensor, " n"]]
     """From a network, clean samples and draws to the loss of each sample."""
 
 
@@ -68,7 +68,7 @@ def _diffusion(what: str, prediction: Prediction, min_snr: float | None) -> Obje
         num_train_timesteps=_TIMES, clip_sample=False, prediction_type=prediction
     )
 
-    def losses(network: Network, clean: Tensor, draws: Draws) -> Tensor:
+    def losses(network: Predictor, clean: Tensor, draws: Draws) -> Tensor:
         times = (draws.uniform("time", 1)[:, 0] * _TIMES).long()
         noise = draws.normal("noise", tuple(clean.shape[1:]))
         noisy = schedule.add_noise(clean, noise, times)
@@ -106,7 +106,7 @@ def flow(*, mean: float = 0.0, std: float = 1.0) -> Objective:
         FlowMatchEulerDiscreteScheduler,
     )
 
-    def losses(network: Network, clean: Tensor, draws: Draws) -> Tensor:
+    def losses(network: Predictor, clean: Tensor, draws: Draws) -> Tensor:
         times = flow_times(draws.normal("time", (1,))[:, 0], mean=mean, std=std)
         noise = draws.normal("noise", tuple(clean.shape[1:]))
         noisy = torch.lerp(clean, noise, times[:, None, None, None])
@@ -129,7 +129,7 @@ def edm(*, sigma_data: float = 0.5) -> Objective:
     """
     from diffusers.schedulers.scheduling_edm_euler import EDMEulerScheduler
 
-    def losses(network: Network, clean: Tensor, draws: Draws) -> Tensor:
+    def losses(network: Predictor, clean: Tensor, draws: Draws) -> Tensor:
         noise = draws.normal("noise", tuple(clean.shape[1:]))
         drawn = karras.training_levels(draws.normal("level", (1,))[:, 0])
         return karras.loss(network, clean, noise, drawn, sigma_data=sigma_data)
