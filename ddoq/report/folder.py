@@ -38,20 +38,10 @@ def write_report(
     found = measures.findings(results, protocols)
     if not run.world.is_first:
         return
-    first, costs = sets[0], stage_costs(run.records)
-    near = pushed_sheet(pushed) if pushed else None
-    certificates: list[dict[str, Any]] = first.provenance.get("certificates", [])
+    first, near = sets[0], pushed_sheet(pushed) if pushed else None
+    content = _content(run, results, first, found, pushed)
     first.save(folder / "synthetic")
     write_results(folder, results)
-    content = summary(
-        results,
-        stages=costs,
-        certificates=certificates,
-        findings=[f.plain() for f in found],
-        pushforward=pushed.plain() if pushed else None,
-        recipe_name=run.recipe.name,
-        set_info=_about(first),
-    )
     write_summary(folder, content)
     write_page(
         folder / "report.html",
@@ -60,13 +50,32 @@ def write_report(
         sheets=tables,
         maps=maps,
         pictures=_galleries(sets) if run.images.modality == "image" else [],
-        stages=costs,
-        certificates=certificates,
+        stages=content["stages"],
+        certificates=content["certificates"],
         pushed=near,
     )
     _show(run, [*tables, *maps], found, near)
     for line in describe_points(first.provenance):
         run.console.say(line)
+
+
+def _content(
+    run: "Run",
+    results: Results,
+    first: SyntheticSet,
+    found: Sequence[measures.Finding],
+    pushed: PushForward | None,
+) -> dict[str, Any]:
+    """Return what `summary.json` holds."""
+    return summary(
+        results,
+        stages=stage_costs(run.records),
+        certificates=first.provenance.get("certificates", []),
+        findings=[f.plain() for f in found],
+        pushforward=pushed.plain() if pushed else None,
+        recipe_name=run.recipe.name,
+        set_info=_about(first),
+    )
 
 
 def _tables(run: "Run", results: Results) -> list[Sheet]:

@@ -108,8 +108,10 @@ def _left_out(pushed: PushForward) -> list[str]:
 
 
 def _columns(pushed: PushForward) -> list[Column]:
-    split, features = pushed.split, pushed.extractor
-    real = ABSENT if pushed.in_class is None else f"{100 * pushed.in_class:.1f} %"
+    return [*_in_latents(), *_in_features(pushed.extractor), *_of_images(pushed)]
+
+
+def _in_latents() -> list[Column]:
     return [
         Column(
             "W2 points",
@@ -122,6 +124,11 @@ def _columns(pushed: PushForward) -> list[Column]:
             lambda s: _distance(s.figures.w2_weights),
         ),
         Column("W2 equal", "with equal weights instead", lambda s: _distance(s.figures.w2_uniform)),
+    ]
+
+
+def _in_features(features: str) -> list[Column]:
+    return [
         Column("KID", f"from training images, in {features}; ± standard error", _kid),
         Column("FID", f"from training images, in {features}", lambda s: _number(s.figures.fid)),
         Column(
@@ -134,6 +141,13 @@ def _columns(pushed: PushForward) -> list[Column]:
             "share of real images within reach of the set's; few images reach far",
             lambda s: _number(s.figures.recall),
         ),
+    ]
+
+
+def _of_images(pushed: PushForward) -> list[Column]:
+    split = pushed.split
+    real = ABSENT if pushed.in_class is None else f"{100 * pushed.in_class:.1f} %"
+    return [
         Column(
             "in class",
             f"share that the teacher puts in its class; {real} of {split} images",
@@ -145,7 +159,9 @@ def _columns(pushed: PushForward) -> list[Column]:
             f"images (share nearer than all but 1 % of {split} images)",
             lambda s: _nearness(s.figures.pixels),
         ),
-        Column("nearest features", f"in {features}", lambda s: _nearness(s.figures.features)),
+        Column(
+            "nearest features", f"in {pushed.extractor}", lambda s: _nearness(s.figures.features)
+        ),
         Column(
             "halves",
             f"accuracy of {pushed.student}, hard labels, from one half of the set to the other "

@@ -113,6 +113,18 @@ def test_a_selection_narrows_the_training_images_alone():
     assert len(images.pixels("train")) == len(images.train) == 7
 
 
+def test_other_images_to_measure_on_replace_test_and_val_alone():
+    images, other = Images(_Tiny()), _numbered([1, 0])
+    images.pixels("train")
+    images.pixels("test")
+    part = images.tested_on(other, "two images")
+    assert (part.val, part.test, part.train) == (other, other, images.train)
+    assert part.pixels("test").tolist() == other.read(torch.arange(2), 2).tolist()
+    assert part.pixels("train") is images.pixels("train")
+    names = {i.fingerprint for i in (images, part, images.tested_on(other, "others"))}
+    assert len(names) == 3
+
+
 def test_a_selection_is_known_by_its_indices_and_what_they_are_about():
     images, some = Images(_Tiny()), torch.tensor([0, 1])
     chosen = [

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddoq import recipe
+from ddoq import keyed, recipe
 from ddoq.distillers.random import Random
 from ddoq.evaluation.grid import Draw, Grid
 from ddoq.pushforward.distance import Distance
-from ddoq.pushforward.figures import Figures, encoded_again, figures_of
+from ddoq.pushforward.figures import Figures, compared, encoded_again, figures_of
 from ddoq.pushforward.judge import judge_of
 from ddoq.pushforward.pushforward import w2_points
 from ddoq.pushforward.real import real_of
@@ -93,3 +93,12 @@ def test_figures_are_read_as_they_were_written(run: Run, tmp_path: Path):
     drawn = Random(images_per_class=5).distill(run.images, run, 0)
     assert figures(run, drawn) == figures(run, drawn)
     assert isinstance(figures(run, drawn).w2_uniform, Distance)
+
+
+def test_ten_thousand_images_have_a_fid():
+    """Variances 1 and 4, means 3 apart in each of two dimensions: 2 (9 + 1 + 4 - 2 * 2)."""
+    labels = torch.arange(10_000) % 2
+    real, drawn = (keyed.normal(i, torch.arange(10_000), (2,)) for i in (1, 2))
+    assert compared(real, 2 * drawn + 3, labels, labels)["fid"] == pytest.approx(20, rel=0.05)
+    part = labels[1:]
+    assert "fid" not in compared(real[1:], 2 * drawn[1:] + 3, part, part)
