@@ -52,8 +52,13 @@ RANGES: dict[str, Range] = {
     ),
     **dict.fromkeys(("threads", "workers"), _FEW),
     **dict.fromkeys(
-        ("downsamplings", "evaluations", "folds", "polish", "samples", "validations"), _ANY_COUNT
+        (
+            *("data.test", "data.train", "data.val", "downsamplings", "evaluations", "folds"),
+            *("polish", "samples", "validations"),
+        ),
+        _ANY_COUNT,
     ),
+    "data.classes": Range(2),
     **dict.fromkeys(
         (
             *("guidance", "jitter", "kl_weight", "last_factor", "lighting", "perceptual"),
