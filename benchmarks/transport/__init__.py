@@ -1,0 +1,1 @@
+"""Does transport guidance bring a class's images nearer to its weighted points?"""
