@@ -94,8 +94,10 @@ def recall(
 def _covered(points: Tensor, centers: Tensor, neighbors: int) -> float:
     """Return the share of points within a ball around some center."""
     # A row is its own nearest one, so one more is counted.
-    radii = [torch.cdist(x, centers).kthvalue(neighbors + 1).values for x in centers.split(_ROWS)]
-    reach = torch.cat(radii)
+    near = [
+        torch.cdist(x, centers).topk(neighbors + 1, largest=False) for x in centers.split(_ROWS)
+    ]
+    reach = torch.cat([found.values[:, -1] for found in near])
     inside = [(torch.cdist(x, centers) <= reach).any(1) for x in points.split(_ROWS)]
     return float(torch.cat(inside).double().mean())
 

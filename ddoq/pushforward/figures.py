@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _FIGURES = Stage("pushforward/set", 1, (PRETRAIN, LATENTS, REAL))
 _FILE = "figures.json"
 _BATCH = 64
-# Real images in KID, precision and recall, unless the set has more.
-_MOST_REAL = 4000
+# The images of either side in KID, precision and recall, which compare all pairs.
+_MOST = 4000
 # FID's covariance of fewer images is mostly bias.
 FEWEST_FOR_FID = 10_000
 NEIGHBORS = 3
@@ -131,20 +131,24 @@ def _near(run: "Run", synthetic: SyntheticSet, real: Real, judge: Judge | None) 
     if own is None or real.train is None or real.features is None:
         return found
     found["features"] = nearness(nearest(own, [real.train]), real.features)
-    rows = sample_like(
-        synthetic.labels,
-        run.images.train.labels,
-        most=max(_MOST_REAL, len(own)),
-        num_classes=run.num_classes,
-    )
-    return found | compared(real.train[rows], own, run.images.train.labels[rows], synthetic.labels)
+    labels = synthetic.labels
+    rows = sample_like(labels, run.images.train.labels, most=max(_MOST, len(own)))
+    return found | compared(real.train[rows], own, run.images.train.labels[rows], labels)
 
 
 def compared(real: Tensor, own: Tensor, real_labels: Tensor, labels: Tensor) -> dict[str, Any]:
     """Compare features of real images with a set's, as far as the set is large enough."""
-    found: dict[str, Any] = {"kid": class_kid(real, own, real_labels, labels)}
+    found: dict[str, Any] = {}
     if min(len(real), len(own)) >= FEWEST_FOR_FID:
         found["fid"] = fid(real, own)
+    of_real, of_own = (sample_like(labels, x, most=_MOST) for x in (real_labels, labels))
+    real, real_labels, own, labels = (
+        real[of_real],
+        real_labels[of_real],
+        own[of_own],
+        labels[of_own],
+    )
+    found["kid"] = class_kid(real, own, real_labels, labels)
     if len(real) > NEIGHBORS:
         found["precision"] = precision(real, own, neighbors=NEIGHBORS)
     # The balls of a class with fewer images reach into other classes.

@@ -97,20 +97,21 @@ def _parts(train: Tensor, device: torch.device) -> Iterator[Tensor]:
 
 
 def sample_like(
-    labels: Int[Tensor, " n"], train: Int[Tensor, " m"], *, most: int, num_classes: int
+    labels: Int[Tensor, " n"], pool: Int[Tensor, " m"], *, most: int
 ) -> Int[Tensor, " s"]:
-    """Choose random training images, each class in proportion to its share of a set's labels.
+    """Choose random images of a pool, each class in proportion to its share of a set's labels.
 
     They are as many as the classes allow, at most `most`, and at least one of each class.
     """
+    num_classes = 1 + max(int(labels.max()), int(pool.max()))
     wanted = torch.bincount(labels, minlength=num_classes).double()
-    held = torch.bincount(train, minlength=num_classes).double()
+    held = torch.bincount(pool, minlength=num_classes).double()
     asked = wanted > 0
     factor = min(float((held[asked] / wanted[asked]).min()), most / len(labels))
     numbers = (wanted * factor).floor().long().clamp_min(asked.long())
     rows: list[Tensor] = []
     for label in torch.nonzero(asked).flatten().tolist():
-        own = torch.nonzero(train == label).flatten()
+        own = torch.nonzero(pool == label).flatten()
         order = keyed.permutation(len(own), "real sample", label)
         rows.append(own[order[: int(numbers[label])]])
     return torch.cat(rows)

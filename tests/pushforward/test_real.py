@@ -13,7 +13,7 @@ from ddoq.run import Run
 
 def test_a_sample_has_the_shares_of_the_set():
     train = torch.arange(3).repeat_interleave(100)
-    rows = sample_like(torch.tensor([0, 0, 0, 2]), train, most=1000, num_classes=3)
+    rows = sample_like(torch.tensor([0, 0, 0, 2]), train, most=1000)
     assert torch.bincount(train[rows], minlength=3).tolist() == [100, 0, 33]
     assert len(rows.unique()) == 133
 
@@ -21,7 +21,7 @@ def test_a_sample_has_the_shares_of_the_set():
 def test_a_sample_is_limited_but_has_every_class():
     train = torch.arange(3).repeat_interleave(100)
     labels = torch.tensor([0] * 50 + [1])
-    rows = sample_like(labels, train, most=20, num_classes=3)
+    rows = sample_like(labels, train, most=20)
     assert torch.bincount(train[rows], minlength=3).tolist() == [19, 1, 0]
 
 
