@@ -73,10 +73,10 @@ class PriorPretraining:
         net, objective, module, feed = self.begin(run)
         save = partial(_save, run, net, objective, module.average.module, self.space)
         shown = Samples(run, work, save, space=self.space, steps=self.steps, times=self.samples)
-        held_out = self.validations and examples.of_validation(
-            run, self.space, batch_size=self.batch_size
-        )
-        checked = Validation(run, held_out or None, steps=self.steps, times=self.validations)
+        held_out = None
+        if self.validations:
+            held_out = examples.of_validation(run, self.space, batch_size=self.batch_size)
+        checked = Validation(run, held_out, steps=self.steps, times=self.validations)
         trained = self._fit(run, module, feed, work, shown, checked)
         if not run.world.is_first:
             return

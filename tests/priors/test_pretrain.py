@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
+from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.pipelines.dit.pipeline_dit import DiTPipeline
 
 from ddoq import recipe
-from ddoq.files.artifacts import damage
+from ddoq.files.artifacts import damage, read_json
 from ddoq.pretrain import pretrain
 from ddoq.priors.dit import DiTPrior
 from ddoq.recipe import shipped
@@ -45,6 +47,40 @@ def test_the_stock_pipeline_draws_with_the_prior(trained: Path) -> None:
     pipeline.set_progress_bar_config(disable=True)
     images = pipeline([0, 9], num_inference_steps=2, output_type="np").images
     assert images.shape == (2, 8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("net", "objective", "space", "scheduler"),
+    [
+        ("dit", "flow", "latents", "FlowMatchEulerDiscreteScheduler"),
+        ("dit", "clean", "pixels", "DDIMScheduler"),
+        ("dit", "edm", "latents", "EDMEulerScheduler"),
+        ("unet", "noise", "pixels", "DDIMScheduler"),
+        ("unet", "flow", "latents", "FlowMatchEulerDiscreteScheduler"),
+    ],
+)
+def test_every_net_learns_every_objective(net, objective, space, scheduler, tmp_path) -> None:
+    sizes = "layers: 2" if net == "dit" else "width: 8, multipliers: [1, 1]"
+    how = f"net: {{name: {net}, {sizes}, objective: {objective}}}, space: {space}"
+    chosen = [f"prior={net}", "prior.source=pretrain", f"pretrain.prior={{{how}, samples: 0}}"]
+    run = Run(
+        recipe.read(
+            ["recipe=digits", *chosen, "pretrain.prior.steps=2", f"cache={tmp_path}"]
+        ).recipe
+    )
+    folder = run.pretrained("prior")
+    assert read_json(folder / "scheduler/scheduler_config.json")["_class_name"] == scheduler
+    assert read_json(folder / "prior.json")["space"] == space
+    model = DiTTransformer2DModel if net == "dit" else UNet2DModel
+    part = "transformer" if net == "dit" else "unet"
+    loaded = model.from_pretrained(folder, subfolder=part, low_cpu_mem_usage=False)
+    assert (loaded.config.in_channels, loaded.config.sample_size) == run_shape(run, space)
+    assert not (folder / "vae").exists()
+
+
+def run_shape(run: Run, space: str) -> tuple[int, int]:
+    shape = run.latents.shape if space == "latents" else (run.channels, run.image_size)
+    return shape[0], shape[1]
 
 
 def test_every_part_has_a_card_and_checksums(trained: Path) -> None:

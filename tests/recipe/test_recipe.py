@@ -59,6 +59,16 @@ def test_another_component_starts_its_block_afresh():
     assert digits("decoder=plain").decoder == digits("decoder={name: plain}").decoder
 
 
+def test_another_net_learns_its_own_default_and_a_word_changes_that():
+    def objective(*arguments: str) -> dict[str, object]:
+        return read([*arguments]).recipe.pretrain["prior"]["net"]["objective"]
+
+    assert objective("recipe=digits") == {"name": "noise", "min_snr": None}
+    assert objective("recipe=digits_pixels") == {"name": "edm", "sigma_data": 0.5}
+    flow = {"name": "flow", "mean": 0.0, "std": 1.0}
+    assert objective("recipe=digits", "pretrain.prior.net.objective=flow") == flow
+
+
 def test_the_same_component_keeps_its_settings():
     assert digits("decoder.name=dit").decoder == digits().decoder
 
@@ -114,6 +124,8 @@ def test_a_nested_setting_follows_its_name():
         ("evaluation.decoders=[3]", "evaluation.decoders: 3 is not"),
         ("pretrain.teachr.steps=3", "did you mean 'teacher'"),
         ("pretrain.teacher=3", "pretrain.teacher: 3 is not"),
+        ("pretrain.prior.net.objective=flw", "did you mean 'flow'"),
+        ("pretrain.prior.net.objective.min_snr=0", "min_snr is above 0"),
         ("trainer.device=1", "did you mean 'devices'"),
         ("seed={", "cannot be read"),
         ("seed=!!python/object/apply:os.getcwd []", "cannot be read"),

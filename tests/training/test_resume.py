@@ -166,9 +166,15 @@ UNET = [
     "pretrain.prior.space=pixels",
 ]
 
+FLOW = [
+    "pretrain.prior.net={layers: 2, heads: 1, shared: true, objective: flow}",
+    *("pretrain.prior.checkpointing=true", "pretrain.prior.samples=0"),
+]
+
 
 @pytest.mark.parametrize(
-    ("part", "chosen"), [("autoencoder", []), ("teacher", []), ("prior", []), ("prior", UNET)]
+    ("part", "chosen"),
+    [("autoencoder", []), ("teacher", []), ("prior", []), ("prior", UNET), ("prior", FLOW)],
 )
 def test_pretraining_goes_on_too(tmp_path, stopped_at, resumed_at, part, chosen):
     chosen = [*chosen, f"pretrain.{part}.steps=6", f"{part}.source=pretrain"]
