@@ -61,12 +61,17 @@ class Sampler:
         draws = "generator" in inspect.signature(self.scheduler.step).parameters
         random: dict[str, Any] = {"generator": generators} if draws else {}
         for number, time in enumerate(self.times):
-            scaled, share = self.scheduler.scale_model_input(x, time), self.share(number)
+            scaled, share = self._scaled(x, time), self.share(number)
             output = predict(scaled, time, share)
             if guide is not None and targets is not None:
                 output = self._guided(guide, targets, scaled, output, time, self.done(number))
             x = self.scheduler.step(output, time, x, **random).prev_sample
         return x
+
+    def _scaled(self, x: Tensor, time: Tensor) -> Tensor:
+        """Return the network's input. Schedulers of flows do not scale it."""
+        scale = getattr(self.scheduler, "scale_model_input", None)
+        return x if scale is None else scale(x, time)
 
     def _guided(
         self,

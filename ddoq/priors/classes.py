@@ -24,8 +24,12 @@ class Classes:
 
     @classmethod
     def of(cls, source: str) -> "Classes":
-        """Return the classes that a folder lists, or ImageNet-1K's if there is no such list."""
-        file = shipped.locate(source) / _FILE
+        """Return the classes that a folder lists, or ImageNet-1K's if there is no such list.
+
+        The list of a file's classes lies beside it.
+        """
+        place = shipped.locate(source)
+        file = (place.parent if place.is_file() else place) / _FILE
         return cls(_read(file) if file.is_file() else imagenet_ids())
 
     def save(self, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What tells a prior's network which class to draw: a label, or the embedding of a prompt."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
@@ -11,6 +11,7 @@ from torch import Tensor
 Inputs = dict[str, Tensor]
 
 
+@runtime_checkable
 class Conditions(Protocol):
     """The inputs of a network for each class of the images."""
 

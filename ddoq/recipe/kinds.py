@@ -72,6 +72,7 @@ LIBRARIES = {
     ("solver", "d4m"): ("scikit-learn",),
     ("solver", "faiss"): ("faiss",),
     ("prior", "stable_diffusion"): ("transformers",),
+    ("prior", "sdxl"): ("transformers",),
 }
 
 # What `pretrain` makes, in this order, as the teacher judges the prior's samples. The fields of a

@@ -30,6 +30,12 @@ _READ = {
         *("tokenizer/*.json", "tokenizer/*.txt"),
         _SCHEDULE,
     ),
+    ("prior", "sdxl"): (
+        *(f"unet/{p}" for p in _DIFFUSERS),
+        *(f"text_encoder{n}/{p}" for n in ("", "_2") for p in _TRANSFORMERS),
+        *(f"tokenizer{n}/{p}" for n in ("", "_2") for p in ("*.json", "*.txt")),
+        *(_SCHEDULE, "model_index.json"),
+    ),
     ("teacher", "trained"): ("teacher.json", "model.safetensors"),
 }
 # Files for people, or written by the program about a folder's origin.
@@ -45,7 +51,9 @@ def weights_fingerprint(kind: str, block: Block) -> str:
     if not folder.exists():
         return block["source"]
     if folder.is_file():
-        return fingerprint(sha256(folder))
+        beside = folder.with_name("classes.json")
+        is_listed = kind == "prior" and beside.is_file()
+        return fingerprint([sha256(folder), sha256(beside)] if is_listed else sha256(folder))
     patterns = _READ.get((kind, block["name"]), ())
     subfolder = block.get("subfolder") or "."
     read = {f for p in patterns for f in folder.glob(p.replace("<subfolder>", subfolder))}

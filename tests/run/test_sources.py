@@ -67,5 +67,14 @@ def test_a_single_file_is_hashed_wherever_it_lies(tmp_path: Path):
     assert a == b != c
 
 
+def test_a_file_and_the_classes_beside_it_make_the_key_of_a_prior(tmp_path: Path):
+    block = {"name": "sit", "source": str(written(tmp_path, "net.pt") / "net.pt")}
+    keys = [weights_fingerprint("prior", block)]
+    for text in ("[1]", "[2]"):
+        written(tmp_path, "classes.json", text=text)
+        keys.append(weights_fingerprint("prior", block))
+    assert len(set(keys)) == 3
+
+
 def test_what_is_on_the_hub_stands_for_itself():
     assert weights_fingerprint("prior", {**DIT, "source": "some/model"}) == "some/model"
