@@ -12,7 +12,10 @@ _MODEL = (
     "{0}.safetensors.index.json",
     "{0}-*.safetensors",
 )
-_DIFFUSERS = tuple(pattern.format("diffusion_pytorch_model") for pattern in _MODEL)
+_DIFFUSERS = (
+    *(pattern.format("diffusion_pytorch_model") for pattern in _MODEL),
+    "diffusion_pytorch_model.bin",
+)
 _TRANSFORMERS = tuple(pattern.format("model") for pattern in _MODEL)
 _SCHEDULE = "scheduler/scheduler_config.json"
 # By kind and name. Other components, a user's among them, may read any file.
@@ -57,6 +60,7 @@ def weights_fingerprint(kind: str, block: Block) -> str:
     patterns = _READ.get((kind, block["name"]), ())
     subfolder = block.get("subfolder") or "."
     read = {f for p in patterns for f in folder.glob(p.replace("<subfolder>", subfolder))}
+    read -= {f for f in read if f.suffix == ".bin" and any(f.parent.glob("*.safetensors"))}
     files = sorted(f for f in read or _all(folder) if f.is_file())
     return fingerprint([[f.relative_to(folder).as_posix(), sha256(f)] for f in files])
 
