@@ -9,6 +9,7 @@ from ddoq.autoencoders.converted import converted, pickle_alone, pickle_on_hub
 from ddoq.errors import IntegrityError, ResourceError, UsageError
 from ddoq.files.artifacts import verify
 from ddoq.files.given import intact
+from ddoq.files.license import fetch_card
 from ddoq.recipe import shipped
 
 
@@ -29,11 +30,14 @@ def load_diffusers(
     else:
         _refuse_unpinned(source, revision)
         try:
-            return _load(model, source, source, dtype, **named)
+            loaded = _load(model, source, source, dtype, **named)
+            fetch_card(source, revision)
+            return loaded
         except ResourceError:
             pickle = pickle_on_hub(source, revision, subfolder)
             if pickle is None:
                 raise
+            fetch_card(source, revision)
     return _load(model, source, converted(pickle), dtype)
 
 

@@ -12,6 +12,7 @@ import torch
 from ddoq import keyed
 from ddoq.errors import UsageError
 from ddoq.files.card import write_card
+from ddoq.files.license import licenses_of
 from ddoq.priors import examples
 from ddoq.priors.classes import Classes
 from ddoq.priors.nets import Net
@@ -88,6 +89,9 @@ class PriorPretraining:
                 "parameters": sum(p.numel() for p in net.model.parameters()),
                 **shown.verdicts,
             },
+            trained_from=licenses_of(
+                {"autoencoder": run.recipe.autoencoder} if self.space == "latents" else {}
+            ),
         )
 
     def begin(self, run: "Run") -> tuple[Net, PriorTraining, examples.Examples]:

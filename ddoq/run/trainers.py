@@ -63,7 +63,7 @@ def refuse_trainer(world: World, wanted: dict[str, Any]) -> None:
 
 
 def silence() -> None:
-    """Silence hints of Lightning and others. Errors and the warnings that matter are still shown."""
+    """Silence hints of Lightning and others. Errors and warnings that matter are still shown."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
         # On import Lightning sets the level of its own loggers, but not of these.
