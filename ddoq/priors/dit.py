@@ -13,7 +13,7 @@ from ddoq.priors.space import space_of
 from ddoq.recipe import shipped
 
 # Of a file, which has no configuration: the schedule that the original code trains with.
-_ORIGINAL_SCHEDULE = {
+ORIGINAL_SCHEDULE: dict[str, Any] = {
     "_class_name": "DDIMScheduler",
     "num_train_timesteps": 1000,
     "beta_schedule": "linear",
@@ -57,7 +57,7 @@ class DiTPrior(LabelPrior):
         if file.is_file():
             num = len(classes.ids)
             model = load_original(file, heads=heads, dtype=dtype, num_classes=num)
-            schedule: dict[str, Any] = _ORIGINAL_SCHEDULE
+            schedule = ORIGINAL_SCHEDULE
         else:
             from diffusers.models.transformers.dit_transformer_2d import DiTTransformer2DModel
 

@@ -49,6 +49,15 @@ def family_of(config: Mapping[str, Any]) -> Family:
 
 def make_scheduler(config: Mapping[str, Any], name: str | None) -> Any:
     """Return a new scheduler: that of a name, or that of the configuration."""
+    family, name = family_of(config), usable_name(config, name)
+    module, _, attribute = SCHEDULERS[family][name].partition(":")
+    place = module if "." in module else f"diffusers.schedulers.{module}"
+    made: Any = getattr(importlib.import_module(place), attribute)
+    return made.from_config({**config, **_stated(config, family, name)})
+
+
+def usable_name(config: Mapping[str, Any], name: str | None) -> str:
+    """Return a scheduler's name, or that of the configuration's own; refuse an unusable one."""
     family = family_of(config)
     name = _own_name(config, family) if name is None else name
     if name not in SCHEDULERS[family]:
@@ -57,10 +66,7 @@ def make_scheduler(config: Mapping[str, Any], name: str | None) -> Any:
             f"decoder.scheduler={name} cannot use the prior's schedule, which is of kind {family}",
             f"use one of {offered}, or null for the prior's own",
         )
-    module, _, attribute = SCHEDULERS[family][name].partition(":")
-    place = module if "." in module else f"diffusers.schedulers.{module}"
-    made: Any = getattr(importlib.import_module(place), attribute)
-    return made.from_config({**config, **_stated(config, family, name)})
+    return name
 
 
 def _own_name(config: Mapping[str, Any], family: Family) -> str:

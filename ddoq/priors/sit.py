@@ -15,7 +15,7 @@ from ddoq.priors.schedule import Schedule
 from ddoq.recipe import shipped
 
 _TIMES = 1000
-_SCHEDULE: dict[str, Any] = {
+SCHEDULE: dict[str, Any] = {
     "_class_name": "FlowMatchEulerDiscreteScheduler",
     "num_train_timesteps": _TIMES,
     "shift": 1.0,
@@ -55,7 +55,7 @@ class SiTPrior(LabelPrior):
         model = load_original(file, heads=heads, dtype=dtype, num_classes=len(classes.ids))
         super().__init__(
             Network(model, call=_backwards, compile=compile),
-            Schedule(_SCHEDULE),
+            Schedule(SCHEDULE),
             classes=classes,
             null_label=int(model.config.num_embeds_ada_norm),
             shape=sample_shape(model),
