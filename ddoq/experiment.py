@@ -8,6 +8,7 @@ from ddoq.console import Console
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.missing import learn_missing, say_hours, train_missing
 from ddoq.evaluation.results import Results
+from ddoq.files.license import told
 from ddoq.files.outputs import refuse_foreign_run
 from ddoq.pushforward.pushforward import push_forward
 from ddoq.recipe import Invocation
@@ -38,6 +39,8 @@ def experiment(
         return None
 
     plan.pin(run)
+    if licenses := told(run.licenses(plan.parts(run))):
+        run.console.say(f"licenses: {licenses}")
     missing = plan.training(run)
     if missing:
         title = "weights to train first; the time left is shown as soon as it is known"

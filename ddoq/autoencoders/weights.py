@@ -5,27 +5,49 @@ from typing import Any
 
 import torch
 
+from ddoq.autoencoders.converted import converted, pickle_alone, pickle_on_hub
 from ddoq.errors import IntegrityError, ResourceError, UsageError
 from ddoq.files.artifacts import verify
 from ddoq.files.given import intact
+from ddoq.files.license import fetch_card
 from ddoq.recipe import shipped
 
 
 def load_diffusers(
     model: Any, source: str, *, revision: str | None, subfolder: str | None, dtype: str = "float32"
 ) -> Any:
-    """Load a diffusers model from safetensors, without pickle and without remote code."""
+    """Load a diffusers model without remote code, from safetensors.
+
+    A pickle is converted to safetensors if there is nothing else, and refused if it holds code.
+    """
     folder = shipped.locate(source)
+    named: dict[str, Any] = {"revision": revision, "subfolder": subfolder}
     if folder.is_dir():
         verify(folder, needs_manifest=False)
+        pickle = pickle_alone(folder / (subfolder or "."))
+        if pickle is None:
+            return _load(model, source, folder, dtype, **named)
     else:
         _refuse_unpinned(source, revision)
+        try:
+            loaded = _load(model, source, source, dtype, **named)
+            fetch_card(source, revision)
+            return loaded
+        except ResourceError:
+            pickle = pickle_on_hub(source, revision, subfolder)
+            if pickle is None:
+                raise
+            fetch_card(source, revision)
+    return _load(model, source, converted(pickle), dtype)
+
+
+def _load(model: Any, source: str, place: Path | str, dtype: str, **named: Any) -> Any:
+    """Load a model from the place where its safetensors are."""
     try:
         with intact(source):
             loaded, keys = model.from_pretrained(
-                folder if folder.is_dir() else source,
-                revision=revision,
-                subfolder=subfolder,
+                place,
+                **named,
                 use_safetensors=True,
                 torch_dtype=getattr(torch, dtype),
                 # Otherwise diffusers asks for the package accelerate, which is not needed here.
@@ -33,11 +55,10 @@ def load_diffusers(
                 output_loading_info=True,
             )
     except OSError as error:
-        _refuse_damaged(source, folder, error)
+        _refuse_damaged(source, Path(place), error)
         raise ResourceError(
-            f"{source} (revision {revision}): {str(error).splitlines()[0]}",
-            "check the id and revision; offline, download it once with `hf download` "
-            "(weights that exist only as pickle files must be converted to safetensors first)",
+            f"{source} (revision {named.get('revision')}): {str(error).splitlines()[0]}",
+            "check the id and revision; offline, download it once with `hf download`",
         ) from error
     if keys["missing_keys"]:
         # Otherwise these weights would be random numbers.

@@ -49,7 +49,10 @@ class Sampler:
         return number / len(self.times)
 
     def input(self, x: Float[Tensor, "n ..."], time: Tensor) -> Float[Tensor, "n ..."]:
-        """Return what the network sees of samples that the scheduler holds."""
+        """Return what the network sees of samples that the scheduler holds.
+
+        Schedulers of flows do not scale them.
+        """
         scale = getattr(self.scheduler, "scale_model_input", None)
         return x if scale is None else scale(x, time)
 

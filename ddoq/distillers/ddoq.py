@@ -140,6 +140,7 @@ class DDOQ(Distiller):
                 "weighting": self._weighting["name"],
                 "seed": seed,
                 "images": images.fingerprint,
+                "licenses": run.licenses(self.parts(run)),
                 **self._figures(run, points, drawn.of_points(weights)),
             },
         )

@@ -64,6 +64,7 @@ class PriorSamples(Distiller):
                 "weighting": "uniform",
                 "seed": seed,
                 "images": images.fingerprint,
+                "licenses": run.licenses(self.parts(run)),
             },
         )
 

@@ -1,12 +1,14 @@
 """The card beside weights: how they were made, on which images, and how good they are."""
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ddoq.files.artifacts import replacing, versions
+from ddoq.files.license import OWN, TRAINED_FROM, told
 
 if TYPE_CHECKING:
     from ddoq.data.images import Images
@@ -20,8 +22,12 @@ def write_card(
     how: str,
     seconds: float,
     quality: dict[str, Any],
+    trained_from: Mapping[str, str] | None = None,
 ) -> None:
-    """Write `CARD.md` into a folder of weights."""
+    """Write `CARD.md` into a folder of weights.
+
+    `trained_from` are the licenses of other weights that these were trained with.
+    """
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
     shape = f"{images.channels}x{images.image_size}x{images.image_size}"
     lines = [
@@ -33,8 +39,10 @@ def write_card(
         f"- in: {seconds:.0f} s, {torch.get_num_threads()} CPU threads, {device}",
         f"- with: {', '.join(f'{k} {v}' for k, v in versions().items())}",
         *(f"- {k}: {_plain(v)}" for k, v in quality.items()),
-        "- format: safetensors; license Apache-2.0",
+        f"- format: safetensors; license {OWN}",
     ]
+    if trained_from and told(trained_from):
+        lines.append(f"{TRAINED_FROM}{told(trained_from)}")
     with replacing(folder / "CARD.md") as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -9,6 +9,12 @@ from typing import Any
 from ddoq.files.artifacts import fingerprint, read_json, write_json
 
 
+def user_cache() -> Path:
+    """Return the user's own folder for what any run can make again."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(cache) / "ddoq"
+
+
 def remembered(
     what: str, key: Any, compute: Callable[[], dict[str, Any]], *, memo: Path | None = None
 ) -> dict[str, Any]:
@@ -22,8 +28,7 @@ def remembered(
         compute: Computes the result. Its errors are not stored.
         memo: The folder of memos; the user's cache folder if None.
     """
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    file = (memo or Path(cache) / "ddoq") / f"{what}-{fingerprint(key)}.json"
+    file = (memo or user_cache()) / f"{what}-{fingerprint(key)}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         known = read_json(file)
         if known["checksum"] == fingerprint(known["value"]):

@@ -24,8 +24,12 @@ class Classes:
 
     @classmethod
     def of(cls, source: str) -> "Classes":
-        """Return the classes that a folder lists, or ImageNet-1K's if there is no such list."""
-        file = shipped.locate(source) / _FILE
+        """Return the classes that a folder lists, or ImageNet-1K's if there is no such list.
+
+        The list of a file's classes lies beside it.
+        """
+        place = shipped.locate(source)
+        file = (place.parent if place.is_file() else place) / _FILE
         return cls(_read(file) if file.is_file() else imagenet_ids())
 
     def save(self, folder: Path) -> None:
@@ -36,11 +40,19 @@ class Classes:
         """Return the prior's label for each class id."""
         missing = [c for c in class_ids if c not in self.ids]
         if missing:
+            is_imagenet = self.ids == imagenet_ids()
+            known = "ImageNet-1K's" if is_imagenet else _few(list(self.ids))
             raise DataError(
-                f"the prior does not know the classes {', '.join(missing[:5])}",
-                "use a prior trained on them: prior.source=pretrain",
+                f"the prior does not know the classes {_few(missing)}; it knows {known}",
+                "train one on your images (prior.source=pretrain), or use one that reads prompts "
+                "(stable_diffusion, sdxl)"
+                + ("; ImageNet's classes are known by their WordNet ids" if is_imagenet else ""),
             )
         return torch.tensor([self.ids.index(c) for c in class_ids])
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _read(file: Path) -> tuple[str, ...]:

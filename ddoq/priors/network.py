@@ -1,5 +1,6 @@
 """A prior's network as decoders call it, in any precision, compiled or not."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -7,11 +8,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-class Network:
-    """A diffusers model with inputs and outputs in single precision, whatever it computes in."""
+def stock(model: Any, x: Tensor, time: Tensor, **conditions: Tensor) -> Tensor:
+    """Call a diffusers model as it is."""
+    return model(x, time, **conditions).sample
 
-    def __init__(self, model: Any, *, compile: bool = False) -> None:
-        self.model = model
+
+class Network:
+    """A diffusers model with inputs and outputs in single precision, whatever it computes in.
+
+    `call` calls the model, where its times, outputs or inputs are not as decoders have them.
+    """
+
+    def __init__(
+        self, model: Any, *, call: Callable[..., Tensor] = stock, compile: bool = False
+    ) -> None:
+        self.model, self._call = model, call
         if compile:
             compile_in_place(model)
 
@@ -19,7 +30,7 @@ class Network:
         """Return the model's output for noisy samples and their times."""
         kind = self.model.dtype
         inputs = {k: v.to(kind) if v.is_floating_point() else v for k, v in conditions.items()}
-        return self.model(x.to(kind), time, **inputs).sample.float()
+        return self._call(self.model, x.to(kind), time, **inputs).float()
 
     def to(self, device: torch.device) -> None:
         """Move the model."""

@@ -13,6 +13,7 @@ import torch
 from ddoq import keyed
 from ddoq.errors import UsageError
 from ddoq.files.card import write_card
+from ddoq.files.license import licenses_of
 from ddoq.files.tensors import write_tensors
 from ddoq.priors import examples
 from ddoq.priors.classes import Classes
@@ -99,6 +100,9 @@ class PriorPretraining:
                 "parameters": sum(p.numel() for p in net.model.parameters()),
                 **shown.verdicts,
             },
+            trained_from=licenses_of(
+                {"autoencoder": run.recipe.autoencoder} if self.space == "latents" else {}
+            ),
         )
 
     def begin(self, run: "Run") -> tuple[Net, Objective, PriorTraining, examples.Examples]:

@@ -49,9 +49,7 @@ def family_of(config: Mapping[str, Any]) -> Family:
 
 def make_scheduler(config: Mapping[str, Any], name: str | None) -> Any:
     """Return a new scheduler: that of a name, or that of the configuration."""
-    family = family_of(config)
-    name = _own_name(config, family) if name is None else name
-    refuse_scheduler(config, name)
+    family, name = family_of(config), usable_name(config, name)
     module, _, attribute = SCHEDULERS[family][name].partition(":")
     place = module if "." in module else f"diffusers.schedulers.{module}"
     made: Any = getattr(importlib.import_module(place), attribute)
@@ -60,9 +58,10 @@ def make_scheduler(config: Mapping[str, Any], name: str | None) -> Any:
     return made.from_config({**written, **_stated(config, family, name)})
 
 
-def refuse_scheduler(config: Mapping[str, Any], name: str) -> None:
-    """Refuse a scheduler that cannot use a configuration's schedule."""
+def usable_name(config: Mapping[str, Any], name: str | None) -> str:
+    """Return a scheduler's name, or that of the configuration's own; refuse an unusable one."""
     family, predicts = family_of(config), config.get("prediction_type", "epsilon")
+    name = _own_name(config, family) if name is None else name
     offered = [n for n in SCHEDULERS[family] if (n, predicts) != ("pndm", "sample")]
     if name not in offered:
         of = f"{family} ({predicts})" if family == "diffusion" else family
@@ -70,6 +69,7 @@ def refuse_scheduler(config: Mapping[str, Any], name: str) -> None:
             f"decoder.scheduler={name} cannot use the prior's schedule, which is of kind {of}",
             f"use one of {', '.join(offered)}, or null for the prior's own",
         )
+    return name
 
 
 def _own_name(config: Mapping[str, Any], family: Family) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddoq.autoencoders.weights import load_diffusers, load_schedule
@@ -63,34 +63,48 @@ class StableDiffusionPrior(Prior):
 
     def embed(self, prompts: tuple[str, ...]) -> Float[Tensor, "n tokens dim"]:
         """Return the text encoder's embedding of each prompt, cut to its length."""
-        tokens = self._tokenizer(
-            list(prompts),
-            padding="max_length",
-            max_length=self._tokenizer.model_max_length,
-            truncation=True,
-            return_tensors="pt",
-        )
+        tokens = tokenized(self._tokenizer, prompts).to(self.device)
         with torch.inference_mode():
-            return self._encoder(tokens.input_ids.to(self.device)).last_hidden_state
+            return self._encoder(tokens).last_hidden_state
 
 
-def load_text_encoder(source: str, revision: str | None) -> tuple[Any, Any]:
-    """Load the tokenizer and the text encoder of a pipeline."""
+def tokenized(tokenizer: Any, prompts: tuple[str, ...]) -> Int[Tensor, "n tokens"]:
+    """Return the tokens of each prompt, filled up or cut to the tokenizer's length."""
+    return tokenizer(
+        list(prompts),
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    ).input_ids
+
+
+def load_text_encoder(
+    source: str, revision: str | None, *, number: int = 1, is_projected: bool = False
+) -> tuple[Any, Any]:
+    """Load the tokenizer and the text encoder of a pipeline: the first one, or another.
+
+    An encoder that is projected returns one more embedding of a whole prompt.
+    """
     try:
-        from transformers import CLIPTextModel, CLIPTokenizer
+        from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
     except ImportError as error:
         raise ResourceError(
-            "prior stable_diffusion needs the package transformers",
+            "a prior that reads prompts needs the package transformers",
             "pip install 'ddoq[stable-diffusion]'",
         ) from error
+    model: Any = CLIPTextModelWithProjection if is_projected else CLIPTextModel
+    suffix = "" if number == 1 else f"_{number}"
     folder = shipped.locate(source)
     place = str(folder) if folder.is_dir() else source
     pinned: dict[str, Any] = {"revision": revision} if revision else {}
     try:
         with intact(source):
-            tokenizer: Any = CLIPTokenizer.from_pretrained(place, subfolder="tokenizer", **pinned)
-            encoder: Any = CLIPTextModel.from_pretrained(
-                place, subfolder="text_encoder", use_safetensors=True, **pinned
+            tokenizer: Any = CLIPTokenizer.from_pretrained(
+                place, subfolder=f"tokenizer{suffix}", **pinned
+            )
+            encoder = model.from_pretrained(
+                place, subfolder=f"text_encoder{suffix}", use_safetensors=True, **pinned
             ).eval()
     except OSError as error:
         raise ResourceError(

@@ -117,7 +117,10 @@ def check_settings(
     """Refuse unknown keys, wrong types and missing settings, and complete nested blocks."""
     for key, value in block.items():
         is_block = key not in SEVERAL and kind_of(kinds, kind, key) is not None
-        _refuse_setting(settable, key, value, is_block=is_block, place=place, target=target)
+        takers = _takers(kinds, kind, key) if key not in settable.parameters else ""
+        _refuse_setting(
+            settable, key, value, is_block=is_block, place=place, target=target, takers=takers
+        )
     known = defaults(settable)
     nested = {
         key: (inner, value)
@@ -136,8 +139,23 @@ def check_settings(
     return {**block, **done}
 
 
+def _takers(kinds: Mapping[str, Kind], kind: str, key: str) -> str:
+    """Say which components of a kind take a setting that another one does not take."""
+    table = kinds[kind].table if kind in kinds else {}
+    own = {n: signature(place) for n, place in table.items() if not n.endswith("/*")}
+    names = [n for n, settable in own.items() if key in settable.parameters]
+    return f"; {key} is a setting of {', '.join(names)}" if names else ""
+
+
 def _refuse_setting(
-    settable: Signature, key: str, value: Any, *, is_block: bool, place: str, target: str
+    settable: Signature,
+    key: str,
+    value: Any,
+    *,
+    is_block: bool,
+    place: str,
+    target: str,
+    takers: str = "",
 ) -> None:
     """Refuse a setting that a component does not take, or a value of a wrong type or range."""
     if key in settable.parameters:
@@ -153,7 +171,7 @@ def _refuse_setting(
     elif not settable.is_open:
         raise UsageError(
             f"{place}: {target} takes no {key!r}{nearest(key, settable.parameters)}",
-            f"it takes {', '.join(settable.parameters) or 'no settings'}",
+            f"it takes {', '.join(settable.parameters) or 'no settings'}{takers}",
         )
 
 

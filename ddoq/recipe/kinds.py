@@ -78,6 +78,7 @@ LIBRARIES = {
     ("solver", "d4m"): ("scikit-learn",),
     ("solver", "faiss"): ("faiss",),
     ("prior", "stable_diffusion"): ("transformers",),
+    ("prior", "sdxl"): ("transformers",),
 }
 
 # What `pretrain` makes, in this order: an autoencoder may learn from the teacher's features, and

@@ -43,7 +43,8 @@ RANGES: dict[str, Range] = {
     **dict.fromkeys(
         (
             *("attention", "batch_size", "block", "blocks", "budget", "chunk", "depth", "epochs"),
-            *("expand", "full_seeds", "full_students", "head_size", "heads", "image_size"),
+            *("expand", "full_seeds", "full_students", "guided_channels"),
+            *("head_size", "heads", "image_size"),
             *("images_per_class", "iterations", "label_top_k", "latent_channels", "layers"),
             *("max_iterations", "multipliers", "number", "passes", "patch_size", "patches"),
             *("points_per_class", "restarts", "seeds", "steps", "studied_classes", "width"),

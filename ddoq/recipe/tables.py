@@ -23,8 +23,10 @@ AUTOENCODERS = {
 
 PRIORS = {
     "dit": "ddoq.priors.dit:DiTPrior",
+    "sit": "ddoq.priors.sit:SiTPrior",
     "unet": "ddoq.priors.unet:UNetPrior",
     "stable_diffusion": "ddoq.priors.stable_diffusion:StableDiffusionPrior",
+    "sdxl": "ddoq.priors.sdxl:SDXLPrior",
 }
 
 NETS = {
@@ -51,7 +53,8 @@ DECODERS = {
     "plain": "ddoq.decoders.plain:Plain",
     "nearest": "ddoq.decoders.nearest:Nearest",
     **dict.fromkeys(
-        ("diffusion", "dit", "unet", "stable_diffusion"), "ddoq.decoders.diffusion:Diffusion"
+        ("diffusion", "dit", "sit", "unet", "stable_diffusion", "sdxl"),
+        "ddoq.decoders.diffusion:Diffusion",
     ),
     "confident": "ddoq.decoders.best:confident",
     "closest": "ddoq.decoders.best:closest",
@@ -61,6 +64,8 @@ DECODERS = {
 USUAL_DECODERS = {
     # The convention of the field for DiT-XL/2.
     "dit": {"guidance": 4.0, "strength": 0.7, "block": 16},
+    # The guidance of SiT's own script; the rest as for `dit`.
+    "sit": {"guidance": 4.0, "strength": 0.7, "block": 16},
     # Karras et al. 2022.
     "unet": {"steps": 18, "guidance": 1.5, "scheduler": "heun"},
     # D4M's script for ImageNet: 35 of 50 steps.
@@ -70,6 +75,8 @@ USUAL_DECODERS = {
         "negative_prompt": "cartoon, anime, painting",
         "block": 4,
     },
+    # The pipeline's own defaults.
+    "sdxl": {"steps": 50, "guidance": 5.0, "strength": 0.7, "block": 1},
 }
 
 GUIDES = {

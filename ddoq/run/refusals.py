@@ -12,6 +12,7 @@ from ddoq.protocols.consistency import refuse_modality
 from ddoq.recipe import shipped
 from ddoq.recipe.component import Block, is_code, sources
 from ddoq.recipe.kinds import PRETRAINERS
+from ddoq.run.published import refuse_published
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +34,7 @@ def refuse_run(run: "Run") -> None:
     _refuse_evaluation(run)
     for block in run.recipe.students:
         _refuse_student(run, block)
+    refuse_published(run)
     settings = run.recipe.evaluation
     splits = [settings.split, *(["val"] if settings.choose else [])]
     for part in PRETRAINERS:

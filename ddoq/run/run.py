@@ -14,6 +14,7 @@ from ddoq.console import Console
 from ddoq.data.encoding import LATENTS
 from ddoq.files.artifacts import fingerprint
 from ddoq.files.cache import Cache, StageRecord
+from ddoq.files.license import licenses_of
 from ddoq.files.outputs import RUN_LOG
 from ddoq.files.stage import PRETRAIN, Planned, Stage
 from ddoq.processes.memory import keep_freed
@@ -111,6 +112,10 @@ class Run:
         """
         for part, name, commit in pinned(self.recipe, set(parts)):
             self.console.say(f"{part}: {name} is commit {commit}")
+
+    def licenses(self, parts: Iterable[str]) -> dict[str, str]:
+        """Return the licenses of the published weights of some parts."""
+        return licenses_of({part: getattr(self.recipe, part) for part in parts})
 
     def remember(self, *records: StageRecord) -> None:
         """Record the outcome of stages."""

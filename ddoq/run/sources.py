@@ -12,27 +12,43 @@ _MODEL = (
     "{0}.safetensors.index.json",
     "{0}-*.safetensors",
 )
-_DIFFUSERS = tuple(pattern.format("diffusion_pytorch_model") for pattern in _MODEL)
+_DIFFUSERS = (
+    *(pattern.format("diffusion_pytorch_model") for pattern in _MODEL),
+    "diffusion_pytorch_model.bin",
+)
 _TRANSFORMERS = tuple(pattern.format("model") for pattern in _MODEL)
-_SCHEDULE = "scheduler/scheduler_config.json"
+SCHEDULE_FILE = "scheduler/scheduler_config.json"
 # By kind and name. Other components, a user's among them, may read any file.
 _READ = {
     ("autoencoder", "kl"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
     ("autoencoder", "tiny"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
     ("autoencoder", "dc"): tuple(f"<subfolder>/{p}" for p in _DIFFUSERS),
-    ("prior", "dit"): (*(f"<subfolder>/{p}" for p in _DIFFUSERS), _SCHEDULE, "classes.json"),
+    ("prior", "dit"): (
+        *(f"<subfolder>/{p}" for p in _DIFFUSERS),
+        SCHEDULE_FILE,
+        "classes.json",
+        "prior.json",
+    ),
     ("prior", "unet"): (
         *(f"<subfolder>/{p}" for p in _DIFFUSERS),
-        *(_SCHEDULE, "classes.json", "prior.json"),
+        *(SCHEDULE_FILE, "classes.json", "prior.json"),
     ),
     ("prior", "stable_diffusion"): (
         *(f"unet/{p}" for p in _DIFFUSERS),
         *(f"text_encoder/{p}" for p in _TRANSFORMERS),
         *("tokenizer/*.json", "tokenizer/*.txt"),
-        _SCHEDULE,
+        SCHEDULE_FILE,
+    ),
+    ("prior", "sdxl"): (
+        *(f"unet/{p}" for p in _DIFFUSERS),
+        *(f"text_encoder{n}/{p}" for n in ("", "_2") for p in _TRANSFORMERS),
+        *(f"tokenizer{n}/{p}" for n in ("", "_2") for p in ("*.json", "*.txt")),
+        *(SCHEDULE_FILE, "model_index.json"),
     ),
     ("teacher", "trained"): ("teacher.json", "model.safetensors"),
 }
+# Files without which a folder is not of its kind.
+_NEEDED = ("config.json", "model_index.json")
 # Files for people, or written by the program about a folder's origin.
 _UNREAD = ("manifest.json", "trained_on.safetensors", "README*", "LICENSE*", "*.md")
 
@@ -46,12 +62,23 @@ def weights_fingerprint(kind: str, block: Block) -> str:
     if not folder.exists():
         return block["source"]
     if folder.is_file():
-        return fingerprint(sha256(folder))
+        beside = folder.with_name("classes.json")
+        is_listed = kind == "prior" and beside.is_file()
+        return fingerprint([sha256(folder), sha256(beside)] if is_listed else sha256(folder))
     patterns = _READ.get((kind, block["name"]), ())
     subfolder = block.get("subfolder") or "."
     read = {f for p in patterns for f in folder.glob(p.replace("<subfolder>", subfolder))}
+    read -= {f for f in read if f.suffix == ".bin" and any(f.parent.glob("*.safetensors"))}
     files = sorted(f for f in read or _all(folder) if f.is_file())
     return fingerprint([[f.relative_to(folder).as_posix(), sha256(f)] for f in files])
+
+
+def files_lacking(kind: str, block: Block) -> list[str]:
+    """Return the files that a component cannot do without, and that its folder does not have."""
+    folder, subfolder = shipped.locate(block["source"]), block.get("subfolder") or "."
+    needed = [p for p in _READ.get((kind, block["name"]), ()) if p.endswith(_NEEDED)]
+    names = [p.replace("<subfolder>/", "" if subfolder == "." else f"{subfolder}/") for p in needed]
+    return [name for name in names if not (folder / name).is_file()]
 
 
 def _all(folder: Path) -> list[Path]:

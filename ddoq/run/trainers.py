@@ -63,7 +63,7 @@ def refuse_trainer(world: World, wanted: dict[str, Any]) -> None:
 
 
 def silence() -> None:
-    """Silence Lightning's hints. Its errors and the warnings that matter are still shown."""
+    """Silence hints of Lightning and others. Errors and warnings that matter are still shown."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
         # On import Lightning sets the level of its own loggers, but not of these.
@@ -73,5 +73,7 @@ def silence() -> None:
         ".*isinstance.treespec, LeafSpec.*",
         ".*LeafSpec.*",
         ".*was configured so checkpointing is.*",
+        # Diffusers passes the Hub's client an argument that it no longer takes.
+        ".*local_dir_use_symlinks.*",
     ):
         warnings.filterwarnings("ignore", message)

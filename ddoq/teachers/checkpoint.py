@@ -1,14 +1,13 @@
 """A teacher from a user's own file: safetensors, or a torch file that holds only weights."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ddoq.data.images import Images
 from ddoq.errors import IntegrityError, ResourceError, UsageError
+from ddoq.files.pickles import read_pickle
 from ddoq.files.tensors import read_tensors
 from ddoq.recipe.component import Block
 from ddoq.teachers.teacher import Teacher
@@ -17,7 +16,6 @@ from ddoq.teachers.trained import make_net
 # The keys under which training programs keep weights beside other things.
 _WITHIN = ("state_dict", "model", "model_state_dict")
 _PREFIXES = ("module.", "net.", "model.")
-_DAMAGED = (RuntimeError, EOFError, ValueError, TypeError)
 
 
 def checkpoint_teacher(
@@ -60,7 +58,7 @@ def checkpoint_teacher(
 def _weights(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
         raise ResourceError(f"there is no file {file}", "give teacher.source the weights")
-    content: Any = _tensors(file) if file.suffix == ".safetensors" else _unpickled(file)
+    content: Any = _tensors(file) if file.suffix == ".safetensors" else read_pickle(file)
     for key in _WITHIN:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -79,14 +77,3 @@ def _tensors(file: Path) -> Any:
         return read_tensors(file)
     except SafetensorError as error:
         raise IntegrityError(f"{file} is damaged: {error}", "save it again") from error
-
-
-def _unpickled(file: Path) -> Any:
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, LookupError, AttributeError, *_DAMAGED) as error:
-        said = str(error).partition("\n")[0][:80] or type(error).__name__
-        raise IntegrityError(
-            f"{file} holds more than weights, or is damaged: {said}",
-            "save model.state_dict() by torch.save or safetensors; code is never run",
-        ) from error

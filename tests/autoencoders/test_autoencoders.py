@@ -96,10 +96,3 @@ def test_missing_weights_are_an_error_with_a_remedy() -> None:
 def test_a_hub_model_must_be_pinned() -> None:
     with pytest.raises(UsageError, match="revision"):
         KL(source="someone/something")
-
-
-def test_pickled_weights_are_never_read(kl_folder: Path) -> None:
-    torch.save({}, kl_folder / "diffusion_pytorch_model.bin")
-    (kl_folder / "diffusion_pytorch_model.safetensors").unlink()
-    with pytest.raises(ResourceError, match="safetensors"):
-        KL(source=str(kl_folder))

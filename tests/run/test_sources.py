@@ -50,6 +50,17 @@ def test_a_file_that_is_read_changes_the_key(tmp_path: Path, kind: str, block, n
     assert weights_fingerprint(kind, block) != before
 
 
+def test_a_pickle_changes_the_key_if_there_is_nothing_else(tmp_path: Path):
+    def changed(folder: Path) -> bool:
+        block = {**KL, "source": str(written(folder, "diffusion_pytorch_model.bin", "config.json"))}
+        before = weights_fingerprint("autoencoder", block)
+        written(folder, "diffusion_pytorch_model.bin", text="y")
+        return weights_fingerprint("autoencoder", block) != before
+
+    assert changed(tmp_path / "alone")
+    assert not changed(written(tmp_path / "beside", WEIGHTS))
+
+
 def test_two_parts_of_one_folder_have_keys_of_their_own(tmp_path: Path):
     folder = written(tmp_path, f"vae/{WEIGHTS}", f"transformer/{WEIGHTS}")
     parts = [("autoencoder", {**KL, "subfolder": "vae"}), ("prior", DIT)]
@@ -65,6 +76,15 @@ def test_a_single_file_is_hashed_wherever_it_lies(tmp_path: Path):
         for n in names
     )
     assert a == b != c
+
+
+def test_a_file_and_the_classes_beside_it_make_the_key_of_a_prior(tmp_path: Path):
+    block = {"name": "sit", "source": str(written(tmp_path, "net.pt") / "net.pt")}
+    keys = [weights_fingerprint("prior", block)]
+    for text in ("[1]", "[2]"):
+        written(tmp_path, "classes.json", text=text)
+        keys.append(weights_fingerprint("prior", block))
+    assert len(set(keys)) == 3
 
 
 def test_what_is_on_the_hub_stands_for_itself():

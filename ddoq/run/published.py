@@ -1,0 +1,89 @@
+"""Checks of weights that a user gave, before any work. None of them is loaded for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddoq.autoencoders.converted import pickle_alone
+from ddoq.errors import ResourceError
+from ddoq.files.artifacts import read_json
+from ddoq.files.given import intact
+from ddoq.files.pickles import read_pickle
+from ddoq.priors.classes import Classes
+from ddoq.priors.schedulers import usable_name
+from ddoq.recipe import shipped
+from ddoq.recipe.component import Block, is_code
+from ddoq.run.sources import SCHEDULE_FILE, files_lacking
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+# The kinds of weights in diffusers' layout, and the priors among them that know labels.
+_KINDS = ("autoencoder", "prior")
+_LABELED = ("dit", "sit", "unet")
+
+
+def refuse_published(run: "Run") -> None:
+    """Refuse weights that lack files, hold code, or do not fit the data or the decoders."""
+    drawn = list(_drawing(run))
+    for kind in _KINDS:
+        block = getattr(run.recipe, kind)
+        is_given = block.get("source") not in (None, "pretrain") and not is_code(block["name"])
+        if is_given and (kind == "autoencoder" or drawn):
+            _refuse_files(kind, block)
+            if kind == "prior":
+                _refuse_use(run, block, drawn)
+
+
+def _drawing(run: "Run") -> Iterator[Block]:
+    """Return the decoders and distillers that draw from the prior."""
+    settings = run.recipe.evaluation
+    for block in (run.recipe.decoder, *settings.decoders):
+        if "prior" in run.reads("decoder", block):
+            yield block["decoder"] if isinstance(block.get("decoder"), dict) else block
+    rows = (run.recipe.distiller, *settings.distillers, *settings.baselines)
+    yield from (block for block in rows if block["name"] == "prior")
+
+
+def _refuse_files(kind: str, block: Block) -> None:
+    """Refuse a folder that is not what the component reads, and pickles that hold code."""
+    place = shipped.locate(block["source"])
+    if place.is_file():
+        if place.suffix != ".safetensors":
+            read_pickle(place)
+    elif place.is_dir():
+        lacking = files_lacking(kind, block)
+        if lacking:
+            found = sorted(f.name for f in place.iterdir())[:8]
+            raise ResourceError(
+                f"{block['source']} is not what {kind} {block['name']} reads: there is no "
+                f"{', no '.join(lacking)}",
+                f"give the folder of a diffusers pipeline; here is {', '.join(found) or 'nothing'}",
+            )
+        for folder in (place, *(f for f in place.iterdir() if f.is_dir())):
+            if pickle := pickle_alone(folder):
+                read_pickle(pickle)
+
+
+def _refuse_use(run: "Run", block: Block, drawn: list[Block]) -> None:
+    """Refuse classes that the prior does not know, and schedulers that it cannot use."""
+    if block["name"] in _LABELED:
+        Classes.of(block["source"]).labels(run.images.class_ids)
+    config = _schedule(block)
+    for one in drawn:
+        if config is not None:
+            usable_name(config, one.get("scheduler"))
+
+
+def _schedule(block: Block) -> dict[str, Any] | None:
+    """Return the configuration of a prior's scheduler if it is on this machine."""
+    place = shipped.locate(block["source"])
+    if place.is_file():
+        from ddoq.priors import dit, sit
+
+        return sit.SCHEDULE if block["name"] == "sit" else dit.ORIGINAL_SCHEDULE
+    file: Path = place / SCHEDULE_FILE
+    if not file.is_file():
+        return None
+    with intact(file):
+        return dict(read_json(file))
