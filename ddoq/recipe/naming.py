@@ -12,9 +12,11 @@ def told_apart(kind: str, block: Block, blocks: Sequence[Block]) -> str:
     """Return a block's name, with the settings that distinguish it from others of that name.
 
     A nested component is named in the same way, without the settings that have their defaults.
+    What is not set is not said.
     """
     same = [b for b in blocks if b["name"] == block["name"] and b != block]
-    told = {k: v for k, v in block.items() if any(b.get(k) != v for b in same)}
+    differing = {k: v for k, v in block.items() if any(b.get(k) != v for b in same)}
+    told = {k: v for k, v in differing.items() if v is not None}
     inner = {k: kind_of(KINDS, kind, k) for k, v in told.items() if _is_block(v)}
     has_nested = any(inner.values())
     usual = complete(KINDS, kind, block["name"]) if has_nested else {}
