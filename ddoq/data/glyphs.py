@@ -47,8 +47,8 @@ _NOISE = 20
 class Glyphs:
     """Letters, as many as asked for. All classes have as many pictures, within one.
 
-    At the default, a ConvNet of depth 3 and width 32 learns the full data, and ten random images
-    per class are too few for it: benchmarks/RESULTS.md has the numbers.
+    By default a ConvNet of depth 3 and width 32 reaches, with 200 updates, 81 % on the full data
+    and 33 % on ten random images per class (`small_hard`); a ResNet-18 reaches 99 %.
 
     Args:
         train: The number of training images of all classes together; so `val` and `test`.
