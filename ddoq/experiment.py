@@ -10,6 +10,7 @@ from ddoq.evaluation.missing import learn_missing, say_hours, train_missing
 from ddoq.evaluation.results import Results
 from ddoq.files.license import told
 from ddoq.files.outputs import refuse_foreign_run
+from ddoq.outlook import outlook
 from ddoq.pushforward.pushforward import push_forward
 from ddoq.recipe import Invocation
 from ddoq.report.folder import write_report
@@ -43,8 +44,8 @@ def experiment(
         run.console.say(f"licenses: {licenses}")
     missing = plan.training(run)
     if missing:
-        title = "weights to train first; the time left is shown as soon as it is known"
-        run.console.show(plan.table(missing, title))
+        run.console.show(plan.table(list(missing.values()), "weights to train first"))
+        run.console.say(outlook(run, list(missing)))
 
     folder = run.open_folder(invocation.digest)
     grid = Grid.of(run)

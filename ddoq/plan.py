@@ -41,10 +41,10 @@ def plan(run: "Run") -> list[Step]:
     return steps + [_students(grid, number) for number in range(len(grid.tables))]
 
 
-def training(run: "Run") -> list[Step]:
-    """Return the weights that a run must train before anything else."""
-    steps = [_weights(run, part) for part in parts(run)]
-    return [s for s in steps if s.state == "to do"]
+def training(run: "Run") -> dict[str, Step]:
+    """Return the parts whose weights a run must train before anything else."""
+    steps = {part: _weights(run, part) for part in parts(run)}
+    return {part: step for part, step in steps.items() if step.state == "to do"}
 
 
 def parts(run: "Run") -> list[str]:

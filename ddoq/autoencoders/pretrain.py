@@ -19,8 +19,10 @@ from ddoq.autoencoders.quality import reconstruction_quality
 from ddoq.data.conversion import as_floats
 from ddoq.data.images import Images
 from ddoq.files.card import write_card
+from ddoq.protocols.protocol import Protocol
 from ddoq.students.feed import Batch
-from ddoq.students.lessons import hard_protocol, train_on_images
+from ddoq.students.lessons import feed_of, hard_protocol, train_on_images
+from ddoq.training.pace import seconds_of_step
 
 if TYPE_CHECKING:
     from ddoq.run import Run
@@ -87,25 +89,26 @@ class AutoencoderPretraining:
     def train(self, run: "Run", work: Path) -> None:
         """Train, and leave the autoencoder and its card in `work`."""
         start = time.perf_counter()
-        images, kind = run.images, run.recipe.autoencoder["name"]
         teacher = run.teacher if self.perceptual else None
-        torch.manual_seed(keyed.seed_of("autoencoder", run.recipe.seed))
-        model = new_autoencoder(
-            kind,
-            images,
-            width=self.width,
-            downsamplings=self.downsamplings,
-            latent_channels=self.latent_channels,
-        )
-        module = AutoencoderTraining(
-            model,
-            kl_weight=self.kl_weight,
-            lr=self.lr,
-            steps=self.steps,
-            perceptual=self.perceptual,
-            maps=maps_of(teacher) if teacher else None,
-        )
-        protocol = hard_protocol(
+        module = self._begin(run, teacher)
+        before = train_on_images(run, module, self._protocol, work).seconds_before
+        if run.world.is_first:
+            seconds = before + time.perf_counter() - start
+            how = f"{self.steps} steps of {self.batch_size} images, absolute error"
+            if teacher:
+                how += f" + {self.perceptual:g} x distance in the teacher's feature maps"
+            _finish(run, module.model.eval().cpu(), teacher, work, how=how, seconds=seconds)
+
+    def seconds(self, run: "Run") -> float:
+        """Return about how long the training takes, from a few steps without a teacher."""
+        module = self._begin(run, None).to(run.world.device)
+        batch = feed_of(run, run.images.whole(), self._protocol, run.recipe.seed).batch(0)
+        optimizer = module.configure_optimizers()["optimizer"]
+        return self.steps * seconds_of_step(lambda: module.training_step(batch, 0), optimizer)
+
+    @property
+    def _protocol(self) -> Protocol:
+        return hard_protocol(
             "autoencoder",
             steps=self.steps,
             batch_size=self.batch_size,
@@ -113,13 +116,25 @@ class AutoencoderPretraining:
             weight_decay=0.0,
             flip=self.flip,
         )
-        before = train_on_images(run, module, protocol, work).seconds_before
-        if run.world.is_first:
-            seconds = before + time.perf_counter() - start
-            how = f"{self.steps} steps of {self.batch_size} images, absolute error"
-            if teacher:
-                how += f" + {self.perceptual:g} x distance in the teacher's feature maps"
-            _finish(run, model.eval().cpu(), teacher, work, how=how, seconds=seconds)
+
+    def _begin(self, run: "Run", teacher: Any) -> AutoencoderTraining:
+        """Return a new autoencoder and how it learns."""
+        torch.manual_seed(keyed.seed_of("autoencoder", run.recipe.seed))
+        model = new_autoencoder(
+            run.recipe.autoencoder["name"],
+            run.images,
+            width=self.width,
+            downsamplings=self.downsamplings,
+            latent_channels=self.latent_channels,
+        )
+        return AutoencoderTraining(
+            model,
+            kl_weight=self.kl_weight,
+            lr=self.lr,
+            steps=self.steps,
+            perceptual=self.perceptual if teacher else 0.0,
+            maps=maps_of(teacher) if teacher else None,
+        )
 
 
 def _finish(run: "Run", model: Any, teacher: Any, work: Path, *, how: str, seconds: float) -> None:

@@ -15,6 +15,7 @@ from ddoq.recipe.component import Block
 from ddoq.recipe.naming import told_apart
 from ddoq.recipe.plugin import expect
 from ddoq.recipe.schema import Recipe
+from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ class Grid:
     def draw_of(self, job: int) -> Draw:
         """Return the set that a training uses."""
         return self._places[job][1]
+
+    def kind_of(self, job: int) -> tuple[int, int, Size]:
+        """Return the table, the student and the size of the set: what a training's time is of."""
+        table, draw, student = self._places[job]
+        return table, student, self.rows[draw.row].size
 
     def student_name(self, job: int) -> str:
         """Return a student's name, with its settings if two have the same name."""

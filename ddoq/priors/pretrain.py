@@ -27,6 +27,7 @@ from ddoq.recipe.component import Block, build, complete
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.tables import NETS
 from ddoq.training.loop import Trained, train
+from ddoq.training.pace import seconds_of_step
 from ddoq.training.progress import Progress
 from ddoq.training.steps import Steps
 
@@ -116,6 +117,28 @@ class PriorPretraining:
             if self.space == "pixels"
             else examples.of_latents(run, batch_size=self.batch_size)
         )
+        return *self._module(run, feed.shape), feed
+
+    def seconds(self, run: "Run") -> float:
+        """Return about how long the training takes, from a few steps on noise."""
+        if self.minutes is not None:
+            return 60 * self.minutes
+        images, how = run.images, run.recipe.pretrain["autoencoder"]
+        shape: tuple[int, ...] = (images.channels, images.image_size, images.image_size)
+        if self.space == "latents" and run.recipe.autoencoder.get("source") == "pretrain":
+            side = images.image_size // 2 ** how["downsamplings"]
+            shape = (how["latent_channels"], side, side)
+        elif self.space == "latents":
+            shape = run.autoencoder.latent_shape(images.channels, images.image_size)
+        _, _, module = self._module(run, shape)
+        module.to(run.world.device)
+        places = torch.arange(self.batch_size, device=run.world.device)
+        batch = torch.randn(self.batch_size, *shape, device=places.device), places * 0, places
+        optimizer = module.configure_optimizers()["optimizer"]
+        return self.steps * seconds_of_step(lambda: module.loss(batch), optimizer)
+
+    def _module(self, run: "Run", shape: tuple[int, ...]) -> tuple[Net, Objective, PriorTraining]:
+        """Return a new network for samples of a shape, what it learns, and its training."""
         seed = run.recipe.seed
         torch.manual_seed(keyed.seed_of("prior", seed))
         if self.net is None:
@@ -123,11 +146,11 @@ class PriorPretraining:
                 f"prior {run.recipe.prior['name']} cannot be trained here",
                 f"give its weights by prior.source, or use one of {', '.join(NETS)}",
             )
-        net: Net = build(KINDS, "net", self.net, shape=feed.shape, num_classes=run.num_classes)
+        net: Net = build(KINDS, "net", self.net, shape=shape, num_classes=run.num_classes)
         objective: Objective = build(
             KINDS, "objective", complete(KINDS, "objective", net.objective)
         )
-        return net, objective, PriorTraining(net, objective, self, seed=seed), feed
+        return net, objective, PriorTraining(net, objective, self, seed=seed)
 
     def _fit(
         self,

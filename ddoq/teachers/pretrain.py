@@ -9,9 +9,10 @@ import torch
 
 from ddoq import keyed
 from ddoq.files.card import write_card
-from ddoq.students.lessons import hard_protocol, train_on_images
+from ddoq.students.lessons import feed_of, hard_protocol, train_on_images
 from ddoq.students.student import Student
 from ddoq.teachers.trained import make_net, save_teacher
+from ddoq.training.pace import seconds_of_step
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -39,6 +40,32 @@ class TeacherPretraining:
     def train(self, run: "Run", work: Path) -> None:
         """Train, and leave the teacher and its card in `work`."""
         start = time.perf_counter()
+        described, protocol, module = self._begin(run)
+        precision = {} if self.dtype == "float32" else {"precision": "bf16-mixed"}
+        trained = train_on_images(run, module, protocol, work, **precision)
+        accuracy = _accuracy(run, trained.trainer, module)
+        if run.world.is_first:
+            save_teacher(work, module.net.cpu(), described)
+            write_card(
+                work,
+                title=f"Teacher: {described['student']['name']}",
+                images=run.images,
+                how=f"{self.steps} steps of {self.batch_size} images, {self.optimizer}, "
+                f"hard labels, crops of {self.crop}, flip {self.flip}, computed in {self.dtype}",
+                seconds=trained.seconds_before + time.perf_counter() - start,
+                quality={"validation accuracy": accuracy, "parameters": _size(module)},
+            )
+
+    def seconds(self, run: "Run") -> float:
+        """Return about how long the training takes, from a few steps."""
+        _, protocol, module = self._begin(run)
+        module.to(run.world.device)
+        batch = feed_of(run, run.images.whole(), protocol, run.recipe.seed).batch(0)
+        optimizer = module.configure_optimizers()["optimizer"]
+        return self.steps * seconds_of_step(lambda: module.loss(batch), optimizer, self.dtype)
+
+    def _begin(self, run: "Run") -> tuple[dict[str, Any], "Protocol", Student]:
+        """Return what the teacher says of itself, how it is trained, and the new network."""
         block = {"name": self.student} if isinstance(self.student, str) else self.student
         described = _described(block, run.images)
         torch.manual_seed(keyed.seed_of("teacher", run.recipe.seed))
@@ -53,21 +80,7 @@ class TeacherPretraining:
             crop=list(self.crop) if self.crop else None,
             flip=self.flip,
         )
-        module = _module(described, protocol, self.steps, run.images)
-        precision = {} if self.dtype == "float32" else {"precision": "bf16-mixed"}
-        trained = train_on_images(run, module, protocol, work, **precision)
-        accuracy = _accuracy(run, trained.trainer, module)
-        if run.world.is_first:
-            save_teacher(work, module.net.cpu(), described)
-            write_card(
-                work,
-                title=f"Teacher: {block['name']}",
-                images=run.images,
-                how=f"{self.steps} steps of {self.batch_size} images, {self.optimizer}, "
-                f"hard labels, crops of {self.crop}, flip {self.flip}, computed in {self.dtype}",
-                seconds=trained.seconds_before + time.perf_counter() - start,
-                quality={"validation accuracy": accuracy, "parameters": _size(module)},
-            )
+        return described, protocol, _module(described, protocol, self.steps, run.images)
 
 
 def _described(block: dict[str, Any], images: "Images") -> dict[str, Any]:

@@ -1,0 +1,52 @@
+"""About how long a run will take, said before anything is trained: a few steps of each kind."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ddoq.evaluation.forecast import seconds_of
+from ddoq.evaluation.grid import Grid
+from ddoq.evaluation.training import Training
+from ddoq.evaluation.workers import num_workers
+from ddoq.recipe.component import Kind as KindOfComponent
+from ddoq.recipe.component import build
+from ddoq.recipe.kinds import KINDS, PRETRAINERS
+from ddoq.size import Size
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+
+def outlook(run: "Run", parts: list[str]) -> str:
+    """Return one line about the minutes of these weights, and of the trainings after them."""
+    weights = {part: _weights(run, part) / 60 for part in parts}
+    trainings, number = _trainings(run)
+    each = ", ".join(f"{part} {minutes:.2g}" for part, minutes in weights.items())
+    whole = sum(weights.values()) + trainings / 60
+    return (
+        f"about {whole:.2g} minutes in all: {each}, {number} trainings {trainings / 60:.2g}; "
+        "encoding and decoding are not counted"
+    )
+
+
+def _weights(run: "Run", part: str) -> float:
+    kinds = {**KINDS, "pretrain": KindOfComponent(PRETRAINERS)}
+    block = {"name": part, **run.recipe.pretrain[part]}
+    return build(kinds, "pretrain", block).seconds(run)
+
+
+def _trainings(run: "Run") -> tuple[float, int]:
+    """Return the seconds and number of all trainings, on random images in place of the sets.
+
+    The teacher may not be there yet, so all labels are hard.
+    """
+    grid = Grid.of(run)
+    kinds = Counter(grid.kind_of(job) for job in range(len(grid)))
+    total = 0.0
+    for (table, student, size), number in kinds.items():
+        protocol = grid.tables[table].protocol.change(labels="hard", loss="ce")
+        block = {"name": "random", **(size if size.is_known else Size(1)).settings}
+        drawn = run.make("distiller", block).distill(run.images, run, run.seed)
+        training = Training(drawn, run.recipe.students[student], protocol, run.seed)
+        total += number * seconds_of(run, training)
+    workers = 1 if run.world.size > 1 else num_workers(run)
+    return total / max(1, min(workers, len(grid))), len(grid)
