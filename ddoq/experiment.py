@@ -7,10 +7,10 @@ from ddoq import plan
 from ddoq.console import Console
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.missing import learn_missing, say_hours, train_missing
+from ddoq.evaluation.outlook import outlook
 from ddoq.evaluation.results import Results
 from ddoq.files.license import told
 from ddoq.files.outputs import refuse_foreign_run
-from ddoq.outlook import outlook
 from ddoq.pushforward.pushforward import push_forward
 from ddoq.recipe import Invocation
 from ddoq.report.folder import write_report

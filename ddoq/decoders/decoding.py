@@ -62,6 +62,7 @@ def decode(
         for group in world.share(_groups(blocks, quantization, by_class=by_class)):
             for num in loop.decoded(group, writer):
                 advance(num * world.size)
+        loop.wait()
     world.barrier()
     if world.is_first:
         join_tensors(work / _FILE, parts, [_NAME])
@@ -89,24 +90,26 @@ class _Loop:
     image_size: int
     most: int | None = None
     """How many points fit into memory, once that is known."""
+    pending: Future[None] | None = None
+    """The block that is being written while the next one is decoded."""
 
     def decoded(self, group: list[int], writer: ThreadPoolExecutor) -> Iterator[int]:
-        """Decode the blocks of a group in order, and yield how many images each has.
-
-        Images are written while the next block is decoded.
-        """
-        pending: Future[None] | None = None
+        """Decode the blocks of a group in order, and yield how many images each has."""
         for place, number in enumerate(group):
             if not self.parts[number].exists():
                 block = self.blocks.block(self.quantization, number)
                 if getattr(self.decoder, "by_class", False):
-                    _wait(pending)
+                    self.wait()
                     block = replace(block, company=self._company(block, group[:place]))
                 images = self._images(block)[: block.num]
-                _wait(pending)
-                pending = writer.submit(write_tensors, self.parts[number], {_NAME: images})
+                self.wait()
+                self.pending = writer.submit(write_tensors, self.parts[number], {_NAME: images})
             yield self.blocks.nums[number]
-        _wait(pending)
+
+    def wait(self) -> None:
+        """Wait until the last block is written, and raise what went wrong."""
+        if self.pending is not None:
+            self.pending.result()
 
     def _company(self, block: PointBlock, earlier: list[int]) -> Company:
         first, end = self.points.offsets[block.labels[0] : block.labels[0] + 2].tolist()
@@ -132,8 +135,9 @@ class _Loop:
         try:
             if size >= len(block.labels):
                 return self.decoder.decode(block)
-            starts = range(0, len(block.labels), size)
-            return torch.cat([self.decoder.decode(block.part(i, i + size)) for i in starts])
+            number = len(block.labels)
+            parts = [self.decoder.decode(block.part(i, size)) for i in range(0, number, size)]
+            return torch.cat(parts)[:number]
         except torch.OutOfMemoryError as error:
             if size == 1 or block.company is not None:
                 raise ResourceError(
@@ -142,12 +146,6 @@ class _Loop:
                 ) from error
             self.most = size // 2
         return self._fitting(block)
-
-
-def _wait(pending: "Future[None] | None") -> None:
-    """Wait until a block is written, and raise what went wrong."""
-    if pending is not None:
-        pending.result()
 
 
 def _refuse_non_finite(images: Tensor, block: PointBlock) -> None:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddoq import keyed
+from ddoq.autoencoders.sizes import encoded
 from ddoq.data.images import Images
 from ddoq.decoders.sampling import Predict, Sampler
 from ddoq.decoders.starts import PARTIAL, Start, begin, first_step
@@ -135,7 +136,7 @@ class Diffusion:
         """Return images in the space of the prior."""
         if self._prior.space == "pixels":
             return self._fitted(images * 2 - 1)
-        return self._autoencoder.encode(images)
+        return encoded(self._autoencoder, images)
 
     def _in_space(self, points: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
         """Return points in the space of the prior, on its device."""

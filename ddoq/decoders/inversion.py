@@ -3,11 +3,10 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
-from ddoq.decoders.sampling import Predict
-from ddoq.priors.schedule import Schedule, as_number
+from ddoq.decoders.sampling import Predict, Sampler
 
 
 class Inverted(NamedTuple):
@@ -17,24 +16,23 @@ class Inverted(NamedTuple):
     noise: Float[Tensor, "n ..."]
 
 
-def inverted(
-    x: Float[Tensor, "n ..."],
-    times: Shaped[Tensor, " times"],
-    predict: Predict,
-    schedule: Schedule,
-) -> Inverted:
-    """Return what clean samples come from at the first, and noisiest, of falling times.
+def inverted(x: Float[Tensor, "n ..."], sampler: Sampler, predict: Predict) -> Inverted:
+    """Return what clean samples come from at a sampler's first, and noisiest, time.
 
     Each step is that of diffusers' DDIMInverseScheduler (Dhariwal and Nichol 2021, Song et al.
     2021), for any prediction: the noise is read at the time that the step leads to. Its error falls
     in proportion to the steps.
     """
+    schedule, times = sampler.schedule, sampler.times
     level = schedule.clean_level
     clean, noise = x, torch.zeros_like(x)
     x = level.clean * x
-    for time in times.flip(0).unique_consecutive():
-        following = schedule.level(as_number(time))
-        reading = schedule.reading(as_number(time))
+    for number in range(len(times) - 1, -1, -1):
+        time, following = times[number], sampler.level(number)
+        if following == level:
+            # Schedulers that call the network twice at a level name its time twice.
+            continue
+        reading = schedule.reading(following)
         output = predict(x, time, 0.0)
         noise = (x - following.clean * (reading.x * x + reading.out * output)) / following.noise
         clean = (x - level.noise * noise) / level.clean

@@ -12,7 +12,7 @@ from ddoq.data.latents import LatentStore
 from ddoq.decoders.inversion import inverted
 from ddoq.decoders.sampling import Sampler
 from ddoq.decoders.starts import first_step
-from ddoq.errors import UsageError
+from ddoq.errors import IntegrityError, UsageError
 from ddoq.files.artifacts import write_json
 from ddoq.files.stage import PRETRAIN, Stage
 from ddoq.files.tensors import write_tensors
@@ -31,6 +31,7 @@ class Inversion:
     steps: int
     strength: float
     scheduler: str | None
+    prompt: str = "{}"
 
     @property
     def key(self) -> dict[str, Any]:
@@ -42,8 +43,10 @@ def open_inverted(run: "Run", inversion: Inversion) -> LatentStore:
     """Open a run's inverted latents, a shard for each class. Ranks share the classes."""
 
     def work(folder: Path) -> None:
-        store, prior = run.clean.latents, run.prior
-        _refuse_shape(store, prior)
+        prior = run.clean.prior
+        size = run.autoencoder.image_size or run.image_size
+        _refuse_shape(prior, run.autoencoder.latent_shape(run.channels, size))
+        store = run.clean.latents
         counts = store.counts
         with run.console.stage("invert latents", sum(counts)) as bar:
             for label in run.world.share(range(len(counts))):
@@ -58,18 +61,18 @@ def open_inverted(run: "Run", inversion: Inversion) -> LatentStore:
     return LatentStore.open(run.stage(INVERTED, run.latents_key, work))
 
 
-def _refuse_shape(store: LatentStore, prior: Any) -> None:
-    if prior.shape is not None and prior.shape != store.shape:
+def _refuse_shape(prior: Any, shape: tuple[int, ...]) -> None:
+    if prior.shape is not None and prior.shape != shape:
         raise UsageError(
             f"distiller.space=inverted: the prior denoises samples of shape {prior.shape}, the "
-            f"latents have {store.shape}",
+            f"latents have {shape}",
             "use a prior of the same latents, or autoencoder=identity with a prior of pixels",
         )
 
 
 def _of_class(run: "Run", prior: Any, latents: Tensor, label: int, inversion: Inversion) -> Tensor:
     """Invert the latents of a class, without guidance, in batches of the class's own."""
-    conditions = prior.conditions(run.images, "{}", None)
+    conditions = prior.conditions(run.images, inversion.prompt, None)
     parts: list[Tensor] = []
     for batch in latents.split(_BATCH):
         sampler = Sampler.of(
@@ -85,11 +88,17 @@ def _of_class(run: "Run", prior: Any, latents: Tensor, label: int, inversion: In
 
         with torch.inference_mode():
             x = batch.float().to(prior.device)
-            found = inverted(x, sampler.times, predict, prior.schedule)
-            # As the decoder's start `noisy` takes them: what the network sees at that time.
-            at = prior.schedule.level(float(sampler.times[0]))
-            parts.append((at.clean * found.clean + at.noise * found.noise).cpu())
-    return torch.cat(parts) if parts else latents.float()
+            found = inverted(x, sampler, predict)
+        # As the decoder's start `noisy` takes them: what the network sees at that time.
+        at = sampler.level(0)
+        noisy = (at.clean * found.clean + at.noise * found.noise).cpu()
+        if not bool(noisy.isfinite().all()):
+            raise IntegrityError(
+                f"invert: class {run.images.class_names[label]!r} has latents that are not finite",
+                "use full precision: prior.dtype=float32",
+            )
+        parts.append(noisy)
+    return torch.cat(parts)
 
 
 def _manifest(store: LatentStore) -> dict[str, Any]:

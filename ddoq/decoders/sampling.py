@@ -9,8 +9,11 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from ddoq.errors import UsageError
 from ddoq.guides.guide import Guide, Targets
-from ddoq.priors.schedule import Schedule, as_number
+from ddoq.priors.schedule import Level, Schedule
+from ddoq.priors.schedulers import UNSHRUNK
+from ddoq.recipe.plugin import blamed, expect_tensor
 
 # From a network's input, its time and the share of the way from noise to image to the output.
 Predict = Callable[[Tensor, Tensor, float], Tensor]
@@ -29,9 +32,16 @@ class Sampler:
     def of(cls, schedule: Schedule, name: str | None, *, steps: int, first: int = 0) -> "Sampler":
         """Return a sampler that begins at step number `first`."""
         scheduler = schedule.scheduler(name)
+        trained = schedule.config.get("num_train_timesteps", steps)
+        if schedule.family != "edm" and steps > trained:
+            raise UsageError(
+                f"decoder.steps={steps}, but the prior was trained with {trained} times",
+                f"give at most {trained} steps",
+            )
         scheduler.set_timesteps(steps)
-        index = first * scheduler.order
-        if index and index < len(scheduler.timesteps) and hasattr(scheduler, "set_begin_index"):
+        number = len(scheduler.timesteps)
+        index = first * scheduler.order if first < steps else number
+        if 0 < index < number and hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(index)
         return cls(schedule, scheduler, index)
 
@@ -39,6 +49,28 @@ class Sampler:
     def times(self) -> Shaped[Tensor, " times"]:
         """The times that remain. There are none if nothing is left to do."""
         return self.scheduler.timesteps[self.first :]
+
+    def level(self, number: int) -> Level:
+        """Return the level of what the network sees at a remaining time.
+
+        Some schedulers round their times, but not their sigmas.
+        """
+        sigmas = getattr(self.scheduler, "sigmas", None)
+        if sigmas is None:
+            return self.schedule.level(float(self.times[number]))
+        return self.schedule.level_of(float(sigmas[self.first + number]))
+
+    def holding(self, level: Level) -> float:
+        """Return the factor by which the scheduler holds larger samples than the network sees."""
+        name = type(self.scheduler).__name__
+        return 1 / level.clean if self.schedule.family == "edm" or name in UNSHRUNK else 1.0
+
+    def noised(
+        self, clean: Float[Tensor, "n ..."], noise: Float[Tensor, "n ..."]
+    ) -> Float[Tensor, "n ..."]:
+        """Return samples as noisy as the first time asks for, as the scheduler holds them."""
+        at = self.level(0)
+        return self.holding(at) * (at.clean * clean + at.noise * noise)
 
     def share(self, number: int) -> float:
         """Return the share of the way from pure noise to images at a remaining time."""
@@ -72,7 +104,7 @@ class Sampler:
             scaled, share = self.input(x, time), self.share(number)
             output = predict(scaled, time, share)
             if guide is not None and targets is not None:
-                output = self._guided(guide, targets, scaled, output, time, self.done(number))
+                output = self._guided(guide, targets, scaled, output, number)
             x = self.scheduler.step(output, time, x, **random).prev_sample
         return x
 
@@ -82,11 +114,13 @@ class Sampler:
         targets: Targets,
         scaled: Tensor,
         output: Tensor,
-        time: Tensor,
-        done: float,
+        number: int,
     ) -> Tensor:
         """Change the output so that it says what the guide makes of its clean samples."""
-        reading = self.schedule.reading(as_number(time))
+        reading = self.schedule.reading(self.level(number))
         clean = reading.x * scaled + reading.out * output
+        with blamed():
+            found = guide(clean, targets, self.done(number))
+        expect_tensor(found, tuple(clean.shape), guide, "the guide")
         # A guide that changes nothing leaves the output as it is, bit for bit.
-        return output + (guide(clean, targets, done) - clean) / reading.out
+        return output + (found - clean) / reading.out

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ddoq.decoders.inversion import inverted
 from ddoq.decoders.sampling import Predict, Sampler
-from ddoq.priors.schedule import as_number, noised, scaled_for
 
 Start = Literal["renoise", "direct", "noise", "invert", "noisy"]
 
@@ -41,8 +40,7 @@ def begin(
 
 
 def _renoise(points: Tensor, noise: Tensor, sampler: Sampler, predict: Predict) -> Tensor:
-    time = as_number(sampler.times[0])
-    return noised(sampler.schedule, sampler.scheduler, points, noise, time)
+    return sampler.noised(points, noise)
 
 
 def _direct(points: Tensor, noise: Tensor, sampler: Sampler, predict: Predict) -> Tensor:
@@ -54,14 +52,12 @@ def _noise(points: Tensor, noise: Tensor, sampler: Sampler, predict: Predict) ->
 
 
 def _invert(points: Tensor, noise: Tensor, sampler: Sampler, predict: Predict) -> Tensor:
-    found = inverted(points, sampler.times, predict, sampler.schedule)
-    time = as_number(sampler.times[0])
-    return noised(sampler.schedule, sampler.scheduler, found.clean, found.noise, time)
+    found = inverted(points, sampler, predict)
+    return sampler.noised(found.clean, found.noise)
 
 
 def _noisy(points: Tensor, noise: Tensor, sampler: Sampler, predict: Predict) -> Tensor:
-    time = as_number(sampler.times[0])
-    return scaled_for(sampler.schedule, sampler.scheduler, points, time)
+    return sampler.holding(sampler.level(0)) * points
 
 
 _STARTS: dict[Start, _Begin] = {

@@ -15,6 +15,8 @@ from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.files.stage import PRETRAIN, Planned, Stage
+from ddoq.priors.conditions import prompts_key
+from ddoq.priors.raw import innermost
 from ddoq.quantize.certificates import certify
 from ddoq.quantize.quantization import Quantization
 from ddoq.recipe.component import Block
@@ -30,6 +32,10 @@ _OF_POINTS = (PRETRAIN, LATENTS, STUDY, QUANTIZATION)
 DECODED = Stage("decoded", 3, _OF_POINTS)
 _CERTIFICATES = Stage("certificates", 4, _OF_POINTS)
 _STUDIES = "hold out latents of some classes and quantize the rest"
+_MOVED_OUT = (
+    "distiller.shrinkage={} has no effect with space=inverted, where points are moved out to where "
+    "noisy latents lie"
+)
 # Classes whose W2 under the weights in use is computed exactly; the others get bounds.
 _EXACT_CLASSES = 20
 
@@ -66,16 +72,16 @@ class DDOQ(Distiller):
         folds: int = 5,
         studied_classes: int = 20,
     ) -> None:
-        if strength is not None and strength < 0:
-            raise UsageError(f"distiller.strength={strength}", "it is at least 0")
         if budget is not None and points_per_class is not None:
             raise UsageError(
                 "distiller.points_per_class has no meaning beside a budget",
                 "give images_per_class with it, or the budget alone",
             )
+        if space == "inverted" and shrinkage != "none":
+            raise UsageError(_MOVED_OUT.format(shrinkage), "leave one of them out")
         self._space = space
         self.size = Size(images_per_class, budget)
-        self._numbers = images_per_class if points_per_class is not None else None
+        self._numbers = None if points_per_class in (None, images_per_class) else images_per_class
         self._points = PointSettings(
             solver={"name": solver} if isinstance(solver, str) else solver,
             size=Size(points_per_class or images_per_class, budget),
@@ -98,16 +104,22 @@ class DDOQ(Distiller):
         """Return the run with the latents that are quantized."""
         if self._space == "latents":
             return run
-        decoder = self._decoder
+        decoder = innermost(self._decoder)
         if decoder.get("start") != "noisy":
             raise UsageError(
                 "distiller.space=inverted finds points among noisy latents, but the decoder "
                 f"{decoder['name']} does not start there",
-                "use a decoder of a prior with start=noisy; its steps and strength say how far "
-                "latents are carried back",
+                "use decoders of a prior with start=noisy, whose steps and strength say how far "
+                "latents are carried back, in evaluation.decoders too (or evaluation.decoders=[])",
             )
-        how = Inversion(decoder["steps"], decoder["strength"], decoder["scheduler"])
-        return run.inverting(how)
+        steps, strength = decoder.get("steps", 0), decoder.get("strength", 0.0)
+        if int(steps * strength) < 1:
+            raise UsageError(
+                "distiller.space=inverted: the decoder's steps times strength are below one step",
+                "give steps and strength whose product is 1 or more",
+            )
+        prompt, scheduler = decoder.get("prompt", "{}"), decoder.get("scheduler")
+        return run.inverting(Inversion(steps, strength, scheduler, prompt))
 
     def distill(self, images: Images, run: "Run", seed: int) -> SyntheticSet:
         """Return the synthetic set of a seed."""
@@ -221,6 +233,7 @@ class DDOQ(Distiller):
             "points": points.key(),
             "decoder": run.key("decoder", self._decoder),
             **{part: run.key(part) for part in self._read(run)},
+            **prompts_key(run.recipe.prior, run.images),
             "image_size": run.images.image_size,
             "images_per_class": self._numbers,
         }

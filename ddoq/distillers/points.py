@@ -46,6 +46,8 @@ class PointSettings:
     studied_classes: int
 
     def __post_init__(self) -> None:
+        if self.strength is not None and self.strength < 0:
+            raise UsageError(f"distiller.strength={self.strength}", "it is at least 0")
         if self.strength is not None and self.shrinkage == "none":
             raise UsageError(
                 f"distiller.strength={self.strength} has no effect without a shrinkage",

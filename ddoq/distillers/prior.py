@@ -11,6 +11,7 @@ from ddoq.distillers.ddoq import DECODED
 from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.weighting import class_priors, uniform
 from ddoq.files.stage import Planned
+from ddoq.priors.conditions import prompts_key
 from ddoq.priors.raw import raw_decoder
 from ddoq.quantize.quantization import Quantization
 from ddoq.recipe.component import Block
@@ -81,6 +82,7 @@ class PriorSamples(Distiller):
         return {
             "samples": self._numbers(run),
             "class_ids": list(run.images.class_ids),
+            **prompts_key(run.recipe.prior, run.images),
             "decoder": run.key("decoder", self._decoder(run)),
             "autoencoder": run.key("autoencoder"),
             "prior": run.key("prior"),

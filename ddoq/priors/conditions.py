@@ -7,6 +7,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ddoq.data.images import Images
+from ddoq.errors import UsageError
+from ddoq.recipe.component import Block
+
+# Priors that know their classes by labels.
+LABELED = ("dit", "sit", "unet")
+
 # Further inputs of a network, by name. Each has a row for each sample.
 Inputs = dict[str, Tensor]
 
@@ -29,7 +36,7 @@ class LabelConditions:
     """A prior's own label for each class, and its label for "no class"."""
 
     labels: Int[Tensor, " classes"]
-    null_label: int
+    null_label: int | None
 
     def of(self, labels: Int[Tensor, " n"]) -> Inputs:
         """Return the prior's labels of these classes."""
@@ -37,6 +44,11 @@ class LabelConditions:
 
     def none(self, labels: Int[Tensor, " n"]) -> Inputs:
         """Return the label for "no class"."""
+        if self.null_label is None:
+            raise UsageError(
+                'the prior has no label for "no class", which guidance needs',
+                "set decoder.guidance=1",
+            )
         return {"class_labels": torch.full_like(self.labels[labels], self.null_label)}
 
 
@@ -56,6 +68,11 @@ class PromptConditions:
     def none(self, labels: Int[Tensor, " n"]) -> Inputs:
         """Return the negative prompt's embeddings."""
         return {k: row.expand(len(labels), *row.shape[1:]) for k, row in self.unwanted.items()}
+
+
+def prompts_key(prior: Block, images: Images) -> dict[str, list[str]]:
+    """Return the names that prompts are made of, unless a prior is known to read labels alone."""
+    return {} if prior["name"] in LABELED else {"class_names": list(images.class_names)}
 
 
 def doubled(wanted: Inputs, unwanted: Inputs) -> Inputs:

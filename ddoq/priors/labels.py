@@ -20,7 +20,7 @@ class LabelPrior(Prior):
         schedule: Schedule,
         *,
         classes: Classes,
-        null_label: int,
+        null_label: int | None,
         **rest: Any,
     ) -> None:
         super().__init__(network, schedule, **rest)

@@ -1,4 +1,4 @@
-"""The decoder's block for raw samples of a recipe's prior, without any points."""
+"""Blocks of decoders: the one within others, and the one for raw samples of a prior."""
 
 from ddoq.recipe.component import Block, complete
 from ddoq.recipe.kinds import KINDS
@@ -8,14 +8,20 @@ from ddoq.recipe.tables import DECODERS
 _SHARED = ("steps", "guidance", "interval", "scheduler", "prompt", "negative_prompt", "block")
 
 
+def innermost(decoder: Block) -> Block:
+    """Return the decoder within those that choose among its images, or the decoder itself."""
+    while isinstance(decoder.get("decoder"), dict):
+        decoder = decoder["decoder"]
+    return decoder
+
+
 def raw_decoder(decoder: Block, prior: Block, **given: object) -> Block:
     """Return the block of a decoder that ignores points.
 
     Its settings are `given`, or those of a recipe's decoder if that draws from the prior, or else
     the defaults of the decoder that has the prior's name.
     """
-    while "decoder" in decoder:
-        decoder = decoder["decoder"]
+    decoder = innermost(decoder)
     is_prior = DECODERS.get(decoder["name"]) == DECODERS["diffusion"]
     name = prior["name"] if prior["name"] in DECODERS else "diffusion"
     own = {k: decoder[k] for k in _SHARED if k in decoder} if is_prior else {}

@@ -6,12 +6,9 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from ddoq.errors import DataError
-from ddoq.priors.schedulers import UNSHRUNK, Family, family_of, make_scheduler
+from ddoq.priors.schedulers import Family, family_of, make_scheduler
 
 Predicts = Literal["epsilon", "v_prediction", "sample", "flow", "edm"]
 
@@ -49,7 +46,7 @@ class Schedule:
     def predicts(self) -> Predicts:
         """What the network predicts."""
         if self.family != "diffusion":
-            return "flow" if self.family == "flow" else "edm"
+            return self.family
         kind = self.config.get("prediction_type", "epsilon")
         if kind not in ("epsilon", "v_prediction", "sample"):
             raise DataError(
@@ -65,62 +62,47 @@ class Schedule:
     def level(self, time: float) -> Level:
         """Return the level of a time, as a scheduler passes it to the network."""
         if self.family == "flow":
-            noise = time / self.config.get("num_train_timesteps", 1000)
-            return Level(1 - noise, noise)
+            return self.level_of(time / self.config.get("num_train_timesteps", 1000))
         if self.family == "edm":
-            # Times are logarithms of sigma / 4; inputs are scaled to unit variance.
-            sigma, data = float(np.exp(4 * time)), self.config["sigma_data"]
-            total = (sigma**2 + data**2) ** 0.5
-            return Level(1 / total, sigma / total)
-        ratio = float(np.interp(time, np.arange(len(self._ratios)), self._ratios))
-        clean = (1 + ratio**2) ** -0.5
-        return Level(clean, ratio * clean)
+            # Times are logarithms of sigma / 4.
+            return self.level_of(float(np.exp(4 * time)))
+        return self.level_of(float(np.interp(time, np.arange(len(self._ratios)), self._ratios)))
+
+    def level_of(self, sigma: float) -> Level:
+        """Return the level of a scheduler's sigma.
+
+        It is the ratio of noise to clean sample; for flows, the share of noise.
+        """
+        if self.family == "flow":
+            return Level(1 - sigma, sigma)
+        # EDM's inputs are scaled to unit variance.
+        data = self.config["sigma_data"] if self.family == "edm" else 1.0
+        total = (sigma**2 + data**2) ** 0.5
+        return Level(1 / total, sigma / total)
 
     @property
     def clean_level(self) -> Level:
         """The level without noise."""
         return Level(1 / self.config["sigma_data"] if self.family == "edm" else 1.0, 0.0)
 
-    def reading(self, time: float) -> Reading:
-        """Return how the clean sample is read from the network's input and output."""
-        clean, noise = self.level(time)
-        if self.predicts == "edm":
-            data = self.config["sigma_data"]
-            return Reading(clean * data**2, noise * data)
-        return {
-            "epsilon": Reading(1 / clean, -noise / clean),
-            "v_prediction": Reading(clean, -noise),
-            "sample": Reading(0.0, 1.0),
-            "flow": Reading(1.0, -noise),
-        }[self.predicts]
+    def reading(self, level: Level) -> Reading:
+        """Return how the clean sample is read from the network's input and output at a level."""
+        clean, noise = level
+        match self.predicts:
+            case "edm":
+                data = self.config["sigma_data"]
+                return Reading(clean * data**2, noise * data)
+            case "epsilon":
+                return Reading(1 / clean, -noise / clean)
+            case "v_prediction":
+                return Reading(clean, -noise)
+            case "sample":
+                return Reading(0.0, 1.0)
+            case "flow":
+                return Reading(1.0, -noise)
 
     @cached_property
     def _ratios(self) -> Any:
         """The ratio of noise to clean sample at every training time."""
         share = make_scheduler(self.config, "ddpm").alphas_cumprod.double().clamp_min(1e-12)
         return ((1 - share) / share).sqrt().numpy()
-
-
-def noised(
-    schedule: Schedule,
-    scheduler: Any,
-    clean: Float[Tensor, "n ..."],
-    noise: Float[Tensor, "n ..."],
-    time: float,
-) -> Float[Tensor, "n ..."]:
-    """Return noisy samples at a time, in the scale in which a scheduler holds them."""
-    at = schedule.level(time)
-    return scaled_for(schedule, scheduler, at.clean * clean + at.noise * noise, time)
-
-
-def scaled_for(
-    schedule: Schedule, scheduler: Any, x: Float[Tensor, "n ..."], time: float
-) -> Float[Tensor, "n ..."]:
-    """Convert a network's input at a time to the scale in which a scheduler holds it."""
-    is_unshrunk = schedule.family == "edm" or type(scheduler).__name__ in UNSHRUNK
-    return x / schedule.level(time).clean if is_unshrunk else x
-
-
-def as_number(time: Tensor | float) -> float:
-    """Return a scheduler's time as a number."""
-    return float(time.item()) if isinstance(time, torch.Tensor) else float(time)

@@ -35,6 +35,8 @@ SCHEDULERS: dict[Family, dict[str, str]] = {
     },
 }
 
+_OF_PURE_NOISE = ("ddpm", "ddim", "dpm", "unipc")
+
 # Schedulers whose noisy samples are the clean ones plus noise, and not shrunk.
 UNSHRUNK = ("HeunDiscreteScheduler", "EulerDiscreteScheduler")
 
@@ -62,7 +64,11 @@ def usable_name(config: Mapping[str, Any], name: str | None) -> str:
     """Return a scheduler's name, or that of the configuration's own; refuse an unusable one."""
     family, predicts = family_of(config), config.get("prediction_type", "epsilon")
     name = _own_name(config, family) if name is None else name
+    _refuse_config(config, family)
     offered = [n for n in SCHEDULERS[family] if (n, predicts) != ("pndm", "sample")]
+    if config.get("rescale_betas_zero_snr"):
+        # The others do not know levels of pure noise.
+        offered = [n for n in offered if n in _OF_PURE_NOISE]
     if name not in offered:
         of = f"{family} ({predicts})" if family == "diffusion" else family
         raise UsageError(
@@ -70,6 +76,21 @@ def usable_name(config: Mapping[str, Any], name: str | None) -> str:
             f"use one of {', '.join(offered)}, or null for the prior's own",
         )
     return name
+
+
+def _refuse_config(config: Mapping[str, Any], family: Family) -> None:
+    """Refuse settings of a schedule under which an image would be no function of its noise."""
+    wanted: dict[str, Any] = {}
+    if family == "edm":
+        wanted = {"prediction_type": "epsilon", "sigma_schedule": "karras"}
+    elif family == "flow":
+        wanted = {"use_dynamic_shifting": False, "stochastic_sampling": False}
+    for name, value in wanted.items():
+        if config.get(name, value) != value:
+            raise DataError(
+                f"the prior's scheduler says {name}={config[name]}, which is not offered",
+                f"a schedule of kind {family} needs {name}={value}",
+            )
 
 
 def _own_name(config: Mapping[str, Any], family: Family) -> str:
@@ -96,7 +117,7 @@ def _stated(config: Mapping[str, Any], family: Family, name: str) -> dict[str, A
     if name == "pndm" and "skip_prk_steps" not in config:
         # Its Runge-Kutta steps come first, and denoising could not begin after them.
         stated["skip_prk_steps"] = True
-    if name == "ddpm" and str(config.get("variance_type", "")).startswith("learned"):
+    if str(config.get("variance_type", "")).startswith("learned"):
         # The network's variance is left out, as in diffusers' DiTPipeline.
         stated["variance_type"] = "fixed_small"
     return stated

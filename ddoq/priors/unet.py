@@ -49,11 +49,12 @@ class UNetPrior(LabelPrior):
                 f"{source}: its network takes no class labels",
                 "give one that was trained with labels (num_class_embeds)",
             )
+        classes = Classes.of(source)
         super().__init__(
             Network(model, compile=compile),
             Schedule(load_schedule(source, revision)),
-            classes=Classes.of(source),
-            null_label=int(labels) - 1,
+            classes=classes,
+            null_label=int(labels) - 1 if labels > len(classes.ids) else None,
             space=space or space_of(source, otherwise="pixels"),
             shape=(int(model.config.in_channels), *_sides(model.config.sample_size)),
         )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ddoq import keyed
+from ddoq.autoencoders.sizes import encoded
 from ddoq.data.encoding import LATENTS
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.files.stage import PRETRAIN, Stage
@@ -104,15 +105,11 @@ def encoded_again(run: "Run", images: Tensor) -> Tensor:
     parts: list[Tensor] = []
     for rows in torch.arange(len(images)).split(_BATCH):
         pixels = as_unit(images[rows])
-        if pixels.shape[-1] != size:
-            pixels = torch.nn.functional.interpolate(
-                pixels, size=(size, size), mode="bilinear", antialias=True
-            )
         pixels, noise = pixels.to(run.world.device), None
         if coder.samples:
             noise = keyed.normal(keyed.seed_of("posterior of a set"), rows, shape).to(pixels)
         with torch.inference_mode():
-            latents = coder.encode(pixels, noise).float().cpu()
+            latents = encoded(coder, pixels, noise).float().cpu()
         parts.append(latents.to(getattr(torch, coder.dtype)).float())
     return torch.cat(parts)
 

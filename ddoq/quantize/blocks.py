@@ -40,9 +40,9 @@ class PointBlock:
         """A number for each (class, k)."""
         return self.labels * 2**24 + self.ranks
 
-    def part(self, start: int, stop: int) -> "PointBlock":
-        """Return some of the points."""
-        rows = slice(start, stop)
+    def part(self, start: int, size: int) -> "PointBlock":
+        """Return `size` of the points, padded with the last one."""
+        rows = torch.arange(start, start + size).clamp_max(len(self.labels) - 1)
         return PointBlock(self.points[rows], self.labels[rows], self.ranks[rows])
 
 

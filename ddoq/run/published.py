@@ -10,22 +10,34 @@ from ddoq.files.artifacts import read_json
 from ddoq.files.given import intact
 from ddoq.files.pickles import read_pickle
 from ddoq.priors.classes import Classes
+from ddoq.priors.conditions import LABELED
+from ddoq.priors.raw import innermost
 from ddoq.priors.schedulers import usable_name
 from ddoq.recipe import shipped
-from ddoq.recipe.component import Block, is_code
+from ddoq.recipe.component import Block, complete, is_code
+from ddoq.recipe.kinds import KINDS
 from ddoq.run.sources import SCHEDULE_FILE, files_lacking
 
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-# The kinds of weights in diffusers' layout, and the priors among them that know labels.
+# What the schedulers of trained priors say, by objective. To make one takes a second.
+_LEARNED: dict[str, dict[str, Any]] = {
+    "noise": {"_class_name": "DDIMScheduler"},
+    "velocity": {"_class_name": "DDIMScheduler", "prediction_type": "v_prediction"},
+    "clean": {"_class_name": "DDIMScheduler", "prediction_type": "sample"},
+    "flow": {"_class_name": "FlowMatchEulerDiscreteScheduler"},
+    "edm": {"_class_name": "EDMEulerScheduler"},
+}
+# The kinds of weights in diffusers' layout.
 _KINDS = ("autoencoder", "prior")
-_LABELED = ("dit", "sit", "unet")
 
 
 def refuse_published(run: "Run") -> None:
     """Refuse weights that lack files, hold code, or do not fit the data or the decoders."""
     drawn = list(_drawing(run))
+    if drawn and run.recipe.prior.get("source") == "pretrain":
+        _refuse_schedulers(_learned_schedule(run), drawn)
     for kind in _KINDS:
         block = getattr(run.recipe, kind)
         is_given = block.get("source") not in (None, "pretrain") and not is_code(block["name"])
@@ -40,7 +52,7 @@ def _drawing(run: "Run") -> Iterator[Block]:
     settings = run.recipe.evaluation
     for block in (run.recipe.decoder, *settings.decoders):
         if "prior" in run.reads("decoder", block):
-            yield block["decoder"] if isinstance(block.get("decoder"), dict) else block
+            yield innermost(block)
     rows = (run.recipe.distiller, *settings.distillers, *settings.baselines)
     yield from (block for block in rows if block["name"] == "prior")
 
@@ -67,12 +79,22 @@ def _refuse_files(kind: str, block: Block) -> None:
 
 def _refuse_use(run: "Run", block: Block, drawn: list[Block]) -> None:
     """Refuse classes that the prior does not know, and schedulers that it cannot use."""
-    if block["name"] in _LABELED:
+    if block["name"] in LABELED:
         Classes.of(block["source"]).labels(run.images.class_ids)
-    config = _schedule(block)
-    for one in drawn:
-        if config is not None:
+    _refuse_schedulers(_schedule(block), drawn)
+
+
+def _refuse_schedulers(config: dict[str, Any] | None, drawn: list[Block]) -> None:
+    if config is not None:
+        for one in drawn:
             usable_name(config, one.get("scheduler"))
+
+
+def _learned_schedule(run: "Run") -> dict[str, Any] | None:
+    """Return what will be saved beside a trained prior of its scheduler, as far as is known."""
+    net = run.recipe.pretrain["prior"]["net"]
+    objective = complete(KINDS, "net", net)["objective"] if net else {"name": "unknown"}
+    return _LEARNED.get(objective["name"])
 
 
 def _schedule(block: Block) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from ddoq import __version__
 from ddoq.errors import ResourceError, UsageError
 from ddoq.files.artifacts import versions
 from ddoq.files.memo import remembered
+from ddoq.priors.raw import innermost
 from ddoq.protocols.consistency import refuse_modality
 from ddoq.recipe import shipped
 from ddoq.recipe.component import Block, is_code, sources
@@ -34,6 +35,8 @@ def refuse_run(run: "Run") -> None:
     _refuse_evaluation(run)
     for block in run.recipe.students:
         _refuse_student(run, block)
+    for block in (run.recipe.decoder, *run.recipe.evaluation.decoders):
+        refuse_decoder(run, block)
     refuse_published(run)
     settings = run.recipe.evaluation
     splits = [settings.split, *(["val"] if settings.choose else [])]
@@ -42,6 +45,24 @@ def refuse_run(run: "Run") -> None:
         for source in (s for block in blocks for s in sources(block) if s != "pretrain"):
             for split in splits:
                 refuse_seen(shipped.locate(source), run.images, split)
+
+
+def refuse_decoder(run: "Run", block: Block) -> None:
+    """Refuse a decoder whose settings do not fit together."""
+    inner = innermost(block)
+    low, high = inner.get("interval", (0.0, 1.0))
+    if low > high:
+        raise UsageError(
+            f"decoder.interval={[low, high]}: guidance would never be used",
+            "give the smaller share first, or guidance=1",
+        )
+    guide = inner.get("guide")
+    if inner is not block and guide and run.make("guide", guide).guides_classes:
+        raise UsageError(
+            f"decoder {block['name']}: the images of a class that is guided as a whole cannot be "
+            "chosen alone",
+            f"use another guide than {guide['name']}, or no choice of the best",
+        )
 
 
 def _refuse_model(name: str) -> None:
@@ -100,7 +121,9 @@ def _refuse_evaluation(run: "Run") -> None:
             "give the data validation images, or set evaluation.choose=false",
         )
     largest = int(run.images.train.labels.bincount().max())
-    beyond = [n for n in dict.fromkeys(settings.images_per_class) if n >= largest]
+    is_real = run.recipe.distiller.get("points_per_class") is None
+    sizes = dict.fromkeys(settings.images_per_class) if is_real else {}
+    beyond = [n for n in sizes if n >= largest]
     if len(beyond) > 1:
         raise UsageError(
             f"evaluation.images_per_class={beyond}, but no class has more than {largest} images",

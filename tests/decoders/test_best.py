@@ -67,3 +67,13 @@ def test_a_class_that_is_guided_as_a_whole_has_no_best_image(run: Run):
     guided = {**DECODER, "guide": {"name": "transport"}}
     with pytest.raises(UsageError, match="cannot be chosen alone"):
         run.make("decoder", {"name": "closest", "decoder": guided})
+
+
+def test_attempts_within_attempts_all_differ(run: Run, block: PointBlock):
+    """Nested or not, and for however many attempts, no two draw the same noise."""
+    inner = {"name": "closest", "decoder": DECODER, "number": 3}
+    nested = run.make("decoder", {"name": "closest", "decoder": inner, "number": 3}, seed=1)
+    leaves = [leaf for best in nested._decoders for leaf in best._decoders]
+    noises = torch.stack([leaf._noise(block, (2,)) for leaf in leaves]).flatten()
+    assert len(leaves) == 9
+    assert len(noises.unique()) == noises.numel()

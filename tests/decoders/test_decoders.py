@@ -1,5 +1,6 @@
 """Is an image a function of (seed, class, k), whatever block and rank it was decoded in?"""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -304,3 +305,31 @@ def test_a_device_too_small_for_one_point_is_an_error(tmp_path: Path) -> None:
     q = quantization(torch.rand(2, 1, 8, 8), labels=torch.zeros(2).long(), classes=1)
     with pytest.raises(ResourceError, match="do not fit into the memory"):
         decode(q, Full(Identity(), block=4), tmp_path, image_size=8, world=World())
+
+
+def test_a_block_is_written_while_the_next_one_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ddoq.decoders import decoding
+
+    events: list[str] = []
+    decoded, written = threading.Event(), decoding.write_tensors
+
+    def slow(file: Path, tensors: dict[str, torch.Tensor]) -> None:
+        # The first block is on its way to the disk until the second one is decoded.
+        assert decoded.wait(20)
+        written(file, tensors)
+        events.append(f"written {file.stem}")
+
+    class Noted(Plain):
+        def decode(self, block: PointBlock) -> torch.Tensor:
+            events.append("decoded")
+            if len(events) == 2:
+                decoded.set()
+            return super().decode(block)
+
+    monkeypatch.setattr(decoding, "write_tensors", slow)
+    q = quantization(torch.rand(4, 1, 8, 8), labels=torch.zeros(4).long(), classes=1)
+    decode(q, Noted(Identity(), block=2), tmp_path, image_size=8, world=World())
+    assert events[:2] == ["decoded", "decoded"]
+    assert torch.equal(read_images(tmp_path), as_bytes(Identity().decode(q.points)))

@@ -72,13 +72,14 @@ def test_a_gaussian_is_inverted_to_its_closed_form():
     schedule, x = Schedule(EDM), torch.randn(5, 2).double()
 
     def network(scaled: torch.Tensor, time: torch.Tensor, share: float) -> torch.Tensor:
-        reading, at = schedule.reading(float(time)), schedule.level(float(time))
+        at = schedule.level(float(time))
+        reading = schedule.reading(at)
         noisy, level = scaled / at.clean, at.noise / at.clean
         clean = 0.3 + 0.25 / (0.25 + level**2) * (noisy - 0.3)
         return (clean - reading.x * scaled) / reading.out
 
     sampler = Sampler.of(schedule, "euler", steps=2000)
-    found = inverted(x, sampler.times, network, schedule)
+    found = inverted(x, sampler, network)
     expected = 0.3 + (x - 0.3) * (0.25 + 80.0**2) ** 0.5 / 0.5
     assert torch.allclose(found.clean + 80 * found.noise, expected, rtol=0.02, atol=0.1)
 

@@ -83,3 +83,32 @@ def test_the_clean_latents_are_another_key(run: Run):
 def test_a_decoder_that_does_not_start_there_is_refused(run: Run, decoder: dict[str, Any]):
     with pytest.raises(UsageError, match="does not start there"):
         distiller(run, decoder).distill(run.images, run, 0)
+
+
+def test_a_decoder_that_chooses_among_images_starts_where_its_own_does(run: Run):
+    chosen = {"name": "closest", "decoder": DECODER, "number": 2}
+    assert distiller(run, chosen).points(run, 0).key() == distiller(run).points(run, 0).key()
+
+
+def test_too_little_strength_for_a_step_is_refused(run: Run):
+    with pytest.raises(UsageError, match="below one step"):
+        distiller(run, {**DECODER, "strength": 0.05}).points(run, 0)
+
+
+def test_a_shrinkage_that_would_be_undone_is_refused(run: Run):
+    with pytest.raises(UsageError, match="has no effect with space=inverted"):
+        distiller(run, shrinkage="mean", strength=2.0)
+
+
+def test_the_prior_is_loaded_once(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    fresh = Run(recipe.read(["recipe=digits", f"cache={tmp_path}"]).recipe)
+    loaded: list[str] = []
+    make = Run.make
+
+    def noted(self: Run, kind: str, *rest: Any, **more: Any) -> Any:
+        loaded.append(kind)
+        return make(self, kind, *rest, **more)
+
+    monkeypatch.setattr(Run, "make", noted)
+    distiller(fresh, images_per_class=2).distill(fresh.images, fresh, 5)
+    assert loaded.count("prior") == 1

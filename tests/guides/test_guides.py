@@ -1,5 +1,7 @@
 """Do guides move predicted images where they should, and not at all at strength 0?"""
 
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,12 @@ import torch
 from ddoq import recipe
 from ddoq.decoders.decoding import decode, read_images
 from ddoq.distillers.points import Points
+from ddoq.errors import UsageError
 from ddoq.guides.guide import Targets
 from ddoq.guides.mode import ModeGuide
 from ddoq.guides.transport import TransportGuide
 from ddoq.processes.world import World
+from ddoq.quantize.blocks import PointBlock
 from ddoq.quantize.functional import squared_distances
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.transport import w2_squared
@@ -105,3 +109,31 @@ def test_a_point_without_mass_is_left_out():
     masses = torch.tensor([0.6, 0.4, 0.0])
     without = TransportGuide()(clean, Targets(clean, of_class[:2], masses[:2]), 0.5)
     assert torch.allclose(TransportGuide()(clean, Targets(clean, of_class, masses), 0.5), without)
+
+
+@pytest.mark.parametrize("returned", ["None", "clean.mean()"])
+def test_what_a_users_guide_returns_is_checked(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, returned: str
+):
+    code = f"def __call__(self, clean, targets, done):\n        return {returned}\n"
+    (tmp_path / "ownguide.py").write_text(f"class G:\n    guides_classes = False\n    {code}")
+    monkeypatch.syspath_prepend(tmp_path)
+    decoder = run.make("decoder", {**HOW, "guide": {"name": "ownguide:G"}})
+    zero = torch.zeros(1, dtype=torch.int64)
+    with pytest.raises(UsageError, match="the guide returned"):
+        decoder.decode(PointBlock(torch.zeros(1, 4, 4, 4), zero, zero))
+    sys.modules.pop("ownguide")
+
+
+def test_the_guide_of_the_docs_works_word_for_word(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    docs = (Path(__file__).parents[2] / "docs" / "decoders.md").read_text()
+    code = docs.split("    # mine.py\n")[1].split("\n\n    python")[0]
+    (tmp_path / "mineguide.py").write_text(textwrap.dedent(code))
+    monkeypatch.syspath_prepend(tmp_path)
+    block = {**HOW, "guide": {"name": "mineguide:Halfway", "until": 0.5}}
+    zero = torch.zeros(1, dtype=torch.int64)
+    points = PointBlock(torch.zeros(1, 4, 4, 4), zero, zero)
+    guided, free = (run.make("decoder", b).decode(points) for b in (block, HOW))
+    assert not torch.equal(guided, free)

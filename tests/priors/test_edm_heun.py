@@ -44,7 +44,8 @@ def drawn(denoise, x: torch.Tensor, steps: int, name: str = "heun", **config) ->
     schedule = Schedule({**CONFIG, **config})
 
     def network(scaled: torch.Tensor, time: torch.Tensor, share: float) -> torch.Tensor:
-        reading, at = schedule.reading(float(time)), schedule.level(float(time))
+        at = schedule.level(float(time))
+        reading = schedule.reading(at)
         return (denoise(scaled / at.clean, at.noise / at.clean) - reading.x * scaled) / reading.out
 
     return Sampler.of(schedule, name, steps=steps).run(x, network)
@@ -99,7 +100,8 @@ def test_a_later_step_is_where_the_whole_way_would_be():
     schedule = Schedule(CONFIG)
 
     def network(scaled: torch.Tensor, time: torch.Tensor, share: float) -> torch.Tensor:
-        reading, at = schedule.reading(float(time)), schedule.level(float(time))
+        at = schedule.level(float(time))
+        reading = schedule.reading(at)
         clean = mixture(scaled / at.clean, at.noise / at.clean)
         return (clean - reading.x * scaled) / reading.out
 

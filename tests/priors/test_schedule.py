@@ -12,9 +12,12 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
 )
 
 from ddoq.decoders.sampling import Sampler
+from ddoq.decoders.starts import begin
 from ddoq.errors import DataError, UsageError
+from ddoq.guides.guide import Targets
+from ddoq.guides.mode import ModeGuide
 from ddoq.priors import edm
-from ddoq.priors.schedule import Schedule, as_number, noised
+from ddoq.priors.schedule import Schedule
 from ddoq.priors.schedulers import SCHEDULERS
 
 
@@ -57,7 +60,8 @@ def test_the_clean_sample_is_read_from_a_perfect_networks_output(predicts: str, 
     schedule = Schedule(CONFIGS[predicts])
     assert schedule.predicts == predicts
     time = 2 * share - 1 if predicts == "edm" else 1000 * share
-    at, reading = schedule.level(time), schedule.reading(time)
+    at = schedule.level(time)
+    reading = schedule.reading(at)
     clean, noise = torch.randn(2, 3, 1, 4, 4)
     output = output_of(predicts, clean, noise, at)
     x = at.clean * clean + at.noise * noise
@@ -71,33 +75,93 @@ def test_a_scheduler_holds_noisy_samples_as_this_says(predicts: str, name: str):
     schedule = Schedule(CONFIGS[predicts])
     if name not in SCHEDULERS[schedule.family]:
         pytest.skip("not offered")
-    scheduler = schedule.scheduler(name)
-    scheduler.set_timesteps(10)
-    index = 4 * scheduler.order
-    if hasattr(scheduler, "set_begin_index"):
-        scheduler.set_begin_index(index)
-    time = scheduler.timesteps[index]
+    sampler = Sampler.of(schedule, name, steps=10, first=4)
     clean, noise = torch.randn(2, 3, 1, 4, 4)
-    held = noised(schedule, scheduler, clean, noise, as_number(time))
-    at = schedule.level(as_number(time))
+    at = sampler.level(0)
     expected = at.clean * clean + at.noise * noise
-    seen = Sampler(schedule, scheduler, index).input(held, time)
+    seen = sampler.input(sampler.noised(clean, noise), sampler.times[0])
     assert torch.allclose(seen, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["ddpm", "ddim", "pndm", "dpm", "unipc", "heun", "euler"])
 def test_noise_is_added_as_the_scheduler_itself_does(name: str):
-    schedule = Schedule(CONFIGS["epsilon"])
-    scheduler = schedule.scheduler(name)
-    scheduler.set_timesteps(10)
-    index = 4 * scheduler.order
-    time, (clean, noise) = scheduler.timesteps[index], torch.randn(2, 3, 1, 4, 4)
-    if hasattr(scheduler, "set_begin_index"):
-        scheduler.set_begin_index(index)
-    theirs = scheduler.add_noise(clean, noise, time[None].expand(3))
-    assert torch.allclose(
-        noised(schedule, scheduler, clean, noise, as_number(time)), theirs, atol=1e-5
+    sampler = Sampler.of(Schedule(CONFIGS["epsilon"]), name, steps=10, first=4)
+    clean, noise = torch.randn(2, 3, 1, 4, 4)
+    theirs = sampler.scheduler.add_noise(clean, noise, sampler.times[:1].expand(3))
+    assert torch.allclose(sampler.noised(clean, noise), theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("predicts", CONFIGS)
+def test_a_perfect_network_ends_at_the_clean_sample_by_every_scheduler(predicts: str):
+    """From half of the way, under a guide that changes nothing."""
+    schedule = Schedule(CONFIGS[predicts])
+    clean, noise = torch.randn(2, 3, 1, 4, 4)
+    for name in SCHEDULERS[schedule.family]:
+        if name in ("ddpm", "pndm"):
+            # The first draws; the second begins a step early, as in diffusers' pipelines.
+            continue
+        sampler = Sampler.of(schedule, name, steps=12, first=6)
+
+        def network(x: torch.Tensor, time: torch.Tensor, share: float) -> torch.Tensor:
+            reading = schedule.reading(schedule.level(float(time)))
+            return (clean - reading.x * x) / reading.out
+
+        found = sampler.run(
+            sampler.noised(clean, noise),
+            network,
+            guide=ModeGuide(strength=0.0),
+            targets=Targets(clean),
+        )
+        assert torch.allclose(found, clean, atol=0.03), name
+
+
+@pytest.mark.parametrize("predicts", CONFIGS)
+def test_guides_and_inversion_reach_pure_noise(predicts: str):
+    schedule = Schedule(CONFIGS[predicts])
+    sampler = Sampler.of(schedule, "euler", steps=5)
+    x, still = torch.randn(2, 1, 4, 4), lambda x, time, share: torch.zeros_like(x)
+    guided = sampler.run(
+        begin("noise", x, x, sampler, still), still, guide=ModeGuide(), targets=Targets(x)
     )
+    again = Sampler.of(schedule, "euler", steps=5)
+    assert bool(guided.isfinite().all())
+    assert bool(begin("invert", x, x, again, still).isfinite().all())
+
+
+@pytest.mark.parametrize("name", ["heun", "pndm", "euler"])
+def test_levels_of_pure_noise_are_for_schedulers_that_know_them(name: str):
+    whole = config(DDIMScheduler(rescale_betas_zero_snr=True, prediction_type="v_prediction"))
+    with pytest.raises(UsageError, match=f"scheduler={name} cannot use"):
+        Schedule(whole).scheduler(name)
+    assert Schedule(whole).scheduler("ddim").alphas_cumprod[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("predicts", "changed"),
+    [
+        ("edm", {"prediction_type": "v_prediction"}),
+        ("edm", {"sigma_schedule": "exponential"}),
+        ("flow", {"use_dynamic_shifting": True}),
+        ("flow", {"stochastic_sampling": True}),
+    ],
+)
+def test_schedules_that_are_not_offered_are_refused(predicts: str, changed: dict[str, Any]):
+    with pytest.raises(DataError, match=next(iter(changed))):
+        Schedule({**CONFIGS[predicts], **changed}).scheduler()
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ddim", "dpm", "unipc"])
+def test_a_learned_variance_is_left_out_for_every_scheduler(name: str):
+    learned = {**CONFIGS["epsilon"], "variance_type": "learned_range"}
+    sampler = Sampler.of(Schedule(learned), name, steps=4)
+    x = torch.randn(2, 4, 4, 4)
+    generators = [torch.Generator().manual_seed(n) for n in range(2)]
+    assert sampler.run(x, lambda x, *_: 0.1 * x, generators=generators).shape == x.shape
+
+
+def test_more_steps_than_times_of_training_are_refused():
+    with pytest.raises(UsageError, match="trained with 1000 times"):
+        Sampler.of(Schedule(CONFIGS["epsilon"]), "ddim", steps=2000)
 
 
 def test_the_own_scheduler_is_the_default():

@@ -47,7 +47,8 @@ def folder(run: Run) -> Path:
 def clean(prior: UNetPrior, x: torch.Tensor, sigma: float, labels: torch.Tensor, guidance: float):
     """Return the clean images that the prior predicts."""
     time = torch.tensor(sigma).log() / 4
-    reading, at = prior.schedule.reading(float(time)), prior.schedule.level(float(time))
+    at = prior.schedule.level(float(time))
+    reading = prior.schedule.reading(at)
     conditions = LabelConditions(torch.arange(10), prior.null_label)
     with torch.inference_mode():
         scaled = at.clean * x

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ddoq import plan, recipe
 from ddoq.evaluation.grid import Grid
-from ddoq.outlook import outlook
+from ddoq.evaluation.outlook import outlook
 from ddoq.run import Run
 
 SMALL = [
