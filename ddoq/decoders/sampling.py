@@ -122,5 +122,5 @@ class Sampler:
         with blamed():
             found = guide(clean, targets, self.done(number))
         expect_tensor(found, tuple(clean.shape), guide, "the guide")
-        # A guide that changes nothing leaves the output as it is, bit for bit.
+        # A guide that changes nothing leaves the output exactly as it is.
         return output + (found - clean) / reading.out
