@@ -15,6 +15,11 @@ from ddoq.size import Size
 if TYPE_CHECKING:
     from ddoq.run import Run
 
+_HARD = {
+    **{"labels": "hard", "loss": "ce"},
+    **{"label_keep": 1.0, "label_dtype": "float32", "label_top_k": None},
+}
+
 
 def outlook(run: "Run", parts: list[str]) -> str:
     """Return one line about the minutes of these weights, and of the trainings after them."""
@@ -43,7 +48,7 @@ def _trainings(run: "Run") -> tuple[float, int]:
     kinds = Counter(grid.kind_of(job) for job in range(len(grid)))
     total = 0.0
     for (table, student, size), number in kinds.items():
-        protocol = grid.tables[table].protocol.change(labels="hard", loss="ce")
+        protocol = grid.tables[table].protocol.change(**_HARD)
         block = {"name": "random", **(size if size.is_known else Size(1)).settings}
         drawn = run.make("distiller", block).distill(run.images, run, run.seed)
         training = Training(drawn, run.recipe.students[student], protocol, run.seed)
