@@ -57,7 +57,7 @@ def decode(
     by_class = getattr(decoder, "by_class", False)
     blocks = layout(quantization, size, by_class=by_class)
     parts = [work / f"block-{number:05d}.safetensors" for number in range(len(blocks))]
-    loop = _Loop(quantization, points or quantization, decoder, blocks, parts, image_size)
+    loop = _Loop(quantization, points or quantization, decoder, blocks, parts, image_size, by_class)
     with ThreadPoolExecutor(max_workers=1) as writer:
         for group in world.share(_groups(blocks, quantization, by_class=by_class)):
             for num in loop.decoded(group, writer):
@@ -88,6 +88,7 @@ class _Loop:
     blocks: Layout
     parts: list[Path]
     image_size: int
+    by_class: bool
     most: int | None = None
     """How many points fit into memory, once that is known."""
     pending: Future[None] | None = None
@@ -98,7 +99,7 @@ class _Loop:
         for place, number in enumerate(group):
             if not self.parts[number].exists():
                 block = self.blocks.block(self.quantization, number)
-                if getattr(self.decoder, "by_class", False):
+                if self.by_class:
                     self.wait()
                     block = replace(block, company=self._company(block, group[:place]))
                 images = self._images(block)[: block.num]

@@ -7,23 +7,17 @@ from ddoq.evaluation.forecast import seconds_of
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.training import Training
 from ddoq.evaluation.workers import num_workers
-from ddoq.recipe.component import Kind as KindOfComponent
-from ddoq.recipe.component import build
-from ddoq.recipe.kinds import KINDS, PRETRAINERS
+from ddoq.run.pretraining import pretrainer
 from ddoq.size import Size
 
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-_HARD = {
-    **{"labels": "hard", "loss": "ce"},
-    **{"label_keep": 1.0, "label_dtype": "float32", "label_top_k": None},
-}
-
 
 def outlook(run: "Run", parts: list[str]) -> str:
     """Return one line about the minutes of these weights, and of the trainings after them."""
-    weights = {part: _weights(run, part) / 60 for part in parts}
+    how = {part: pretrainer(part, run.recipe.pretrain[part]) for part in parts}
+    weights = {part: one.seconds(run) / 60 for part, one in how.items()}
     trainings, number = _trainings(run)
     each = ", ".join(f"{part} {minutes:.2g}" for part, minutes in weights.items())
     whole = sum(weights.values()) + trainings / 60
@@ -31,12 +25,6 @@ def outlook(run: "Run", parts: list[str]) -> str:
         f"about {whole:.2g} minutes in all: {each}, {number} trainings {trainings / 60:.2g}; "
         "encoding and decoding are not counted"
     )
-
-
-def _weights(run: "Run", part: str) -> float:
-    kinds = {**KINDS, "pretrain": KindOfComponent(PRETRAINERS)}
-    block = {"name": part, **run.recipe.pretrain[part]}
-    return build(kinds, "pretrain", block).seconds(run)
 
 
 def _trainings(run: "Run") -> tuple[float, int]:
@@ -48,7 +36,7 @@ def _trainings(run: "Run") -> tuple[float, int]:
     kinds = Counter(grid.kind_of(job) for job in range(len(grid)))
     total = 0.0
     for (table, student, size), number in kinds.items():
-        protocol = grid.tables[table].protocol.change(**_HARD)
+        protocol = grid.tables[table].protocol.with_hard_labels()
         block = {"name": "random", **(size if size.is_known else Size(1)).settings}
         drawn = run.make("distiller", block).distill(run.images, run, run.seed)
         training = Training(drawn, run.recipe.students[student], protocol, run.seed)

@@ -202,6 +202,13 @@ class Protocol:
             )
         return dataclasses.replace(self, lr=float(lr), lr_of={})
 
+    def with_hard_labels(self) -> "Protocol":
+        """Return this protocol with hard labels."""
+        if self.labels == "hard":
+            return self
+        whole = {"label_keep": 1.0, "label_dtype": "float32", "label_top_k": None}
+        return self.change(labels="hard", loss="ce", **whole)
+
     def num_steps(self, num_images: int) -> int:
         """Return the number of optimizer updates on a set of `num_images`."""
         if self.steps is not None:

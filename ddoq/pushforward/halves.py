@@ -50,17 +50,6 @@ def halves(labels: Int[Tensor, " n"], seed: int) -> tuple[Tensor, Tensor]:
     return first, second
 
 
-def hard(protocol: Protocol) -> Protocol:
-    """Return a protocol with hard labels.
-
-    A teacher's answers would add what it knows of all images to what one half says of the other.
-    """
-    if protocol.labels == "hard":
-        return protocol
-    whole = {"label_keep": 1.0, "label_dtype": "float32", "label_top_k": None}
-    return protocol.change(labels="hard", loss="ce", **whole)
-
-
 def too_few(labels: Int[Tensor, " n"]) -> str:
     """Return why a set has no halves to compare, or nothing if it has."""
     fewest = int(labels.unique(return_counts=True)[1].min())
@@ -72,10 +61,11 @@ def too_few(labels: Int[Tensor, " n"]) -> str:
 def redundancy(run: "Run", synthetic: SyntheticSet, protocol: Protocol, seed: int) -> Redundancy:
     """Return the redundancy of a set, and of random real images, by the run's first student.
 
-    All four trainings are stages, which sets with the same images share.
+    Labels are hard, as a teacher's answers would add what it knows of all images to what one half
+    says of the other. All four trainings are stages, which sets with the same images share.
     """
     real = as_many(run.images, synthetic.labels, seed)
-    found = [_of(run, s, hard(protocol), seed) for s in (synthetic, real)]
+    found = [_of(run, s, protocol.with_hard_labels(), seed) for s in (synthetic, real)]
     return Redundancy(*found)
 
 

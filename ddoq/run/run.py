@@ -16,13 +16,14 @@ from ddoq.files.artifacts import fingerprint
 from ddoq.files.cache import Cache, StageRecord
 from ddoq.files.license import licenses_of
 from ddoq.files.outputs import RUN_LOG
-from ddoq.files.stage import PRETRAIN, Planned, Stage
+from ddoq.files.stage import Planned, Stage
 from ddoq.processes.memory import keep_freed
 from ddoq.processes.world import World, launch
 from ddoq.recipe import Recipe
-from ddoq.recipe.component import Block, Kind, build, is_code, kind_of
-from ddoq.recipe.kinds import KINDS, PRETRAINERS
+from ddoq.recipe.component import Block, build, is_code, kind_of
+from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.signature import signature
+from ddoq.run import pretraining
 from ddoq.run.keys import component_key
 from ddoq.run.refusals import refuse_places, refuse_resizing
 from ddoq.run.revisions import pinned
@@ -83,7 +84,7 @@ class Run:
         self.whole = self.clean = self
         self.world: World = launch(recipe.trainer)
         self.inversion = None
-        self.decodes = self._measures = measures
+        self.decodes = self.measures = measures
         """Whether this run may decode images. A plan does not."""
         refuse_trainer(self.world, recipe.trainer)
         self.pretrain_ranks = pretrain_ranks or self.world.size
@@ -180,9 +181,9 @@ class Run:
     @property
     def student_key(self) -> dict[str, Any]:
         """Return what affects a student's training, apart from its own settings."""
-        return self._training_key(self.student_world.size)
+        return self.training_key(self.student_world.size)
 
-    def _training_key(self, ranks: int) -> dict[str, Any]:
+    def training_key(self, ranks: int) -> dict[str, Any]:
         """Return a training's key. It has the number of ranks, which changes the order of sums.
 
         It also has the strategy, unless that is plain DDP.
@@ -195,49 +196,11 @@ class Run:
 
     def pretrain_key(self, part: str) -> dict[str, Any]:
         """Return what determines the weights that `pretrain` makes."""
-        settings: dict[str, Any] = self._settings(part)
-        if settings.get("net"):
-            settings = settings | {"net": self.key("net", settings["net"])}
-        key: dict[str, Any] = {
-            "images": self.whole.images.fingerprint,
-            "seed": self.recipe.seed,
-            "settings": settings,
-            "name": getattr(self.recipe, part)["name"],
-            "training": self._training_key(self.pretrain_ranks),
-        }
-        if part == "prior" and settings["space"] == "latents":
-            key["autoencoder"] = self.key("autoencoder")
-        if part == "autoencoder" and settings["perceptual"] > 0:
-            key["teacher"] = self.key("teacher")
-        return key
-
-    def _settings(self, part: str) -> Block:
-        """Return how a part is trained. Minutes are converted to steps, in the recipe too."""
-        settings: Block = self.recipe.pretrain[part]
-        if settings.get("minutes") is None:
-            return settings
-        from ddoq.priors.pretrain import PriorPretraining
-        from ddoq.priors.throughput import is_measured, steps_within
-
-        how = PriorPretraining(**settings)
-        if self._measures or is_measured(self.whole, how):
-            settings = {**settings, "minutes": None, "steps": steps_within(self.whole, how)}
-            self.recipe.pretrain[part] = settings
-        return settings
+        return pretraining.pretrain_key(self, part)
 
     def pretrained(self, part: str) -> Path:
         """Return the folder of trained weights, training them first if need be."""
-        from ddoq.data.seen import remember
-
-        def work(folder: Path) -> None:
-            kinds = {**KINDS, "pretrain": Kind(PRETRAINERS)}
-            how = build(kinds, "pretrain", {"name": part, **self._settings(part)})
-            with self.console.stage(f"pretrain {part}"):
-                how.train(self.whole, folder)
-            if self.world.is_first:
-                remember(folder, self.whole.images)
-
-        return self.stage(PRETRAIN.part(part), self.pretrain_key(part), work)
+        return pretraining.pretrained(self, part)
 
     def make(self, kind: str, block: Block | None = None, **supplied: Any) -> Any:
         """Make a component. If the recipe says `pretrain`, its weights are trained first."""

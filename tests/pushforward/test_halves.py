@@ -9,7 +9,7 @@ import torch
 from ddoq import recipe
 from ddoq.distillers.random import Random
 from ddoq.protocols.presets import PRESETS
-from ddoq.pushforward.halves import as_many, halves, hard, redundancy, too_few
+from ddoq.pushforward.halves import as_many, halves, redundancy, too_few
 from ddoq.run import Run
 
 
@@ -36,8 +36,8 @@ def test_another_seed_divides_otherwise():
 def test_soft_labels_are_replaced_and_nothing_else():
     pruned = PRESETS["small"].change(label_keep=0.5, label_dtype="float16", steps=7)
     expected = PRESETS["small_hard"].change(steps=7)
-    assert hard(pruned).key() == expected.key()
-    assert hard(expected) is expected
+    assert pruned.with_hard_labels().key() == expected.key()
+    assert expected.with_hard_labels() is expected
 
 
 def test_fewer_than_four_images_of_a_class_are_too_few():
