@@ -57,7 +57,9 @@ class _Watch:
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Raise in the main thread the first time, unless a training saves its state first."""
         self.asked = self.asked or number
-        if self.is_finishing or not (self._raises or self.deferrals):
+        if self.is_finishing:
+            return  # The thread ends the process, unless this is the signal that it already knows.
+        if not (self._raises or self.deferrals):
             self.end(self.asked)
         if not self.deferrals:
             self.raise_once()
@@ -96,9 +98,10 @@ class _Watch:
             if number % _NOT_COUNTED not in _NUMBERS:
                 continue
             self.asked = self.asked or number % _NOT_COUNTED
-            is_second = first is not None and now - first > _SAME_SECONDS and number in _NUMBERS
+            is_late = first is None and self.is_finishing
+            is_second = first is not None and now - first > _SAME_SECONDS
             first = first or now
-            if is_second or self.is_finishing:
+            if number in _NUMBERS and (is_second or is_late):
                 self.end(self.asked)
 
     def _left(self, first: float) -> float:

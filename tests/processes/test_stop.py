@@ -137,6 +137,22 @@ def test_what_another_rank_was_asked_for_raises_once(start):
     assert process.stdout.read() == "2 2\nnot again\n"
 
 
+def test_a_signal_that_was_asked_for_leaves_time_for_the_last_words(start):
+    # Another rank was stopped, this one finishes, and its launcher hands the signal on to it too.
+    process = start("""
+        stop.ask(signal.SIGINT)
+        stop.finish()
+        os.kill(os.getpid(), signal.SIGINT)
+        print("ready", flush=True)
+        time.sleep(0.2)
+        print("last words", flush=True)
+        time.sleep(60)
+    """)
+    assert process.stdout.readline() == "last words\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
+
+
 def test_a_fork_answers_signals_as_any_process(start):
     process = start("""
         came, goes = os.pipe()
