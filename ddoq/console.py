@@ -31,12 +31,17 @@ class StageBar:
 
     def __init__(self, on_advance: Callable[[int], None]) -> None:
         self._on_advance = on_advance
-        self.done = 0
+        self.done = self.resumed = 0
 
     def advance(self, n: int = 1) -> None:
         """Count `n` more steps as done."""
         self.done += n
         self._on_advance(self.done)
+
+    def resume(self, done: int) -> None:
+        """Begin with the steps that an earlier process did; they tell nothing about this one."""
+        self.resumed = done
+        self.advance(done)
 
 
 class Console:
@@ -135,9 +140,10 @@ class Console:
             now = self._clock()
             if now - spoken >= _PAUSE_SECONDS and done != total:
                 spoken = now
-                self.say(f"{name}: {_state(done, total, now - start)}")
+                self.say(f"{name}: {_state(done, total, stage.resumed, now - start)}")
 
-        yield StageBar(speak)
+        stage = StageBar(speak)
+        yield stage
 
     @contextlib.contextmanager
     def _nothing(self, name: str, total: int | None) -> Generator[StageBar]:
@@ -158,12 +164,18 @@ def _new_progress(terminal: Terminal) -> Progress:
     return Progress(*columns, console=terminal, transient=True)
 
 
-def _state(done: int, total: int | None, seconds: float) -> str:
-    """Describe the progress of a stage: `30/120, 2.5/s, 36 s left`."""
-    rate = done / seconds
-    if total is None or not done:
-        return f"{done}, {rate:.1f}/s"
-    return f"{done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left"
+def _state(done: int, total: int | None, resumed: int, seconds: float) -> str:
+    """Describe the progress of a stage: `30/120, 2.5/s, 36 s left`, or `3/12, 21 s each, ...`."""
+    rate = (done - resumed) / seconds
+    if not rate:
+        return f"{done}/{total}" if total else f"{done}"
+    pace = f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
+    if total is None:
+        return f"{done}, {pace}"
+    left = (total - done) / rate
+    return f"{done}/{total}, {pace}, " + (
+        f"{left:.0f} s left" if left < 100 else f"{left / 60:.0f} min left"
+    )
 
 
 def _finite(value: Any) -> Any:

@@ -100,6 +100,16 @@ def test_text_is_not_read_as_markup():
     assert stream.getvalue() == "[bold]x[/bold] " + "y" * 100 + "\n"
 
 
+def test_what_an_earlier_process_did_tells_nothing_about_the_pace():
+    clock = Clock()
+    console, stream = plain(clock)
+    with console.stage("train", total=1000) as stage:
+        stage.resume(990)
+        clock.now += 50
+        stage.advance()
+    assert stream.getvalue().startswith("train: 991/1000, 50.0 s each, 8 min left\n")
+
+
 def test_a_silent_console_says_and_writes_nothing(tmp_path: Path):
     stream = io.StringIO()
     console = Console(is_silent=True, terminal=Terminal(file=stream))

@@ -15,7 +15,7 @@ class Progress(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin at the step from which the training resumes."""
         if self._done:
-            self._bar.advance(self._by * self._done)
+            self._bar.resume(self._by * self._done)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -10,6 +10,7 @@ from lightning import Callback, LightningModule
 from torch import Tensor, nn
 
 from ddoq import recipe
+from ddoq.console import StageBar
 from ddoq.errors import IntegrityError
 from ddoq.evaluation.evaluations import Evaluations
 from ddoq.run import Run
@@ -45,16 +46,6 @@ class TwoRates(LightningModule):
         return [torch.optim.Adam([self.numbers]), torch.optim.SGD([self.scale], 0.01, 0.9)]
 
 
-class Bar:
-    """As much of a bar as Progress asks for."""
-
-    def __init__(self) -> None:
-        self.done = 0
-
-    def advance(self, by: int) -> None:
-        self.done += by
-
-
 @pytest.fixture
 def fit(tmp_path: Path, monkeypatch) -> Callable[..., tuple[Any, ...]]:
     """Return a function that trains for 12 steps in a folder: the module, its losses, and so on."""
@@ -64,7 +55,7 @@ def fit(tmp_path: Path, monkeypatch) -> Callable[..., tuple[Any, ...]]:
     def train(name: str, *callbacks: Callback, breaks_at: int | None = None) -> tuple[Any, ...]:
         torch.manual_seed(0)
         (tmp_path / name).mkdir(exist_ok=True)
-        module, bar = TwoRates(breaks_at), Bar()
+        module, bar = TwoRates(breaks_at), StageBar(lambda done: None)
         test = [(torch.eye(3), torch.arange(3))]
         shown = Progress(bar, by=10), Evaluations([3, 9], lambda: test), *callbacks
         steps = Steps(lambda step: torch.full((3,), float(step)), 12)
