@@ -10,7 +10,7 @@ from ddoq import recipe as recipes
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
-    from ddoq.console import Console
+    from ddoq.display.console import Console
     from ddoq.evaluation.results import Results
 
 
@@ -102,8 +102,8 @@ def _console() -> "Console":
     """Return a console on standard error, as a library's messages are not its result."""
     from rich.console import Console as Terminal
 
-    from ddoq.console import Console
-    from ddoq.outlet import Outlet
+    from ddoq.display.console import Console
+    from ddoq.display.outlet import Outlet
 
     stream: Any = Outlet(sys.stderr)
     return Console(terminal=Terminal(file=stream))

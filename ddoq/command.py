@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ddoq.display.outlet import Outlet
 from ddoq.errors import DdoqError, ResourceError, UsageError, refused_by_the_machine
-from ddoq.outlet import Outlet
 from ddoq.processes import ranks, stop
 from ddoq.recipe.plugin import blamed
 

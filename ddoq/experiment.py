@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddoq import plan
-from ddoq.console import Console
+from ddoq.display.console import Console
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.missing import learn_missing, say_hours, train_missing
 from ddoq.evaluation.outlook import outlook

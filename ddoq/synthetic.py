@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ddoq.display.notebook import gallery
 from ddoq.errors import DataError
 from ddoq.files.artifacts import read_json, verify, write_json
 from ddoq.files.outputs import publish
 from ddoq.files.tensors import read_tensors, write_tensors
-from ddoq.notebook import gallery
 from ddoq.protocols.hints import refuse_hints
 from ddoq.size import Size
 

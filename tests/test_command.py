@@ -107,7 +107,7 @@ import sys
 from pathlib import Path
 from ddoq import command
 def body(arguments):
-    from ddoq.console import Console
+    from ddoq.display.console import Console
     for _ in range(3):
         Console().say("90.0 ± 2.8 " * 2000)
         sys.stdout.write("more\\n")

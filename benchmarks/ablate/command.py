@@ -16,7 +16,7 @@ def main(argv: list[str]) -> None:
 
     from benchmarks.ablate.report import report
     from benchmarks.ablate.sweep import spectra, sweep
-    from ddoq.console import Console
+    from ddoq.display.console import Console
 
     console = Console()
     rows = sweep(invocation, console)

@@ -17,7 +17,7 @@ from benchmarks.ablate.invocation import Invocation
 from benchmarks.ablate.means import Means, means
 from benchmarks.ablate.spectrum import Spectrum, average
 from benchmarks.ablate.table import points_grid, spectrum_grid
-from ddoq.console import Console
+from ddoq.display.console import Console
 from ddoq.files.artifacts import replacing, write_json
 
 _LIBRARIES = ("torch", "scikit-learn", "POT")

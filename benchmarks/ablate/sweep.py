@@ -13,7 +13,7 @@ from benchmarks.ablate.case import Case, Row, measure, warm_up
 from benchmarks.ablate.classes import ClassSource, digest, halves, open_classes
 from benchmarks.ablate.invocation import Invocation
 from benchmarks.ablate.spectrum import Spectrum, spectrum
-from ddoq.console import Console, StageBar
+from ddoq.display.console import Console, StageBar
 from ddoq.errors import UsageError
 from ddoq.files.artifacts import fingerprint, read_json, versions, write_json
 

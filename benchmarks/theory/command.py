@@ -13,7 +13,7 @@ from ddoq.recipe import arguments
 
 if TYPE_CHECKING:
     from benchmarks.theory.finding import Finding
-    from ddoq.console import Console
+    from ddoq.display.console import Console
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
 
     from benchmarks.theory.checks import failures
     from benchmarks.theory.table import table
-    from ddoq.console import Console
+    from ddoq.display.console import Console
 
     console = Console()
     invocation.out.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from filelock import FileLock
 from rich.console import Console as Terminal
 from torch import Tensor
 
-from ddoq.console import Console
+from ddoq.display.console import Console
 from ddoq.errors import IntegrityError
 from ddoq.files.artifacts import commit, damage, fingerprint, is_finished, sha256
 from ddoq.files.memo import user_cache

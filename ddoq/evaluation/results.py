@@ -5,6 +5,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import overload
 
+from ddoq.display.notebook import html_table, text_table
 from ddoq.errors import UsageError
 from ddoq.evaluation.choice import chosen, method_of
 from ddoq.evaluation.score import (
@@ -18,7 +19,6 @@ from ddoq.evaluation.score import (
     holm,
     p_value,
 )
-from ddoq.notebook import html_table, text_table
 
 
 class Part:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddoq.console import Console
+from ddoq.display.console import Console
 from ddoq.errors import ResourceError
 from ddoq.evaluation.grid import Draw, Grid
 from ddoq.evaluation.measure import measure

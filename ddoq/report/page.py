@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from ddoq.display.notebook import png
 from ddoq.evaluation.score import Score
 from ddoq.files.artifacts import replacing
-from ddoq.notebook import png
 from ddoq.report.comparisons import in_words, p_text
 from ddoq.report.heat import HeatMap
 from ddoq.report.pushed import PushedSheet

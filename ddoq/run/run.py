@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddoq.console import Console
 from ddoq.data.encoding import LATENTS
+from ddoq.display.console import Console
 from ddoq.files.artifacts import fingerprint
 from ddoq.files.cache import Cache, StageRecord
 from ddoq.files.license import licenses_of

@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule
 from torch import Tensor, nn
 
 from ddoq import recipe
-from ddoq.console import StageBar
+from ddoq.display.console import StageBar
 from ddoq.errors import IntegrityError
 from ddoq.evaluation.evaluations import Evaluations
 from ddoq.run import Run

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console as Terminal
 from rich.table import Table
 
-from ddoq.outlet import Outlet
+from ddoq.display.outlet import Outlet
 
 
 def encoded(encoding: str) -> tuple[io.BytesIO, Outlet]:

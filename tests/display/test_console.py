@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console as Terminal
 
-from ddoq.console import Console
+from ddoq.display.console import Console
 
 
 class Clock:
