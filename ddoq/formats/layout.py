@@ -13,6 +13,6 @@ WEIGHTS_FILE = "weights.csv"
 SOFT_LABELS_FILE = "soft_labels.safetensors"
 
 # Beside any format, what no format can say: {"class_ids": [...], "class_names": [...],
-# "mean": [...], "std": [...], "hints": {...}, "provenance": {...}}. Mean and standard deviation of the channels are
-# those of the real training images, for who normalizes; no format holds normalized images.
+# "mean": [...], "std": [...], "hints": {...}, "provenance": {...}}. Mean and standard deviation are
+# those of the real training images' channels, to normalize with; no format holds normalized images.
 ABOUT_FILE = "about.json"
