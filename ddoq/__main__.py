@@ -20,28 +20,35 @@ COMMANDS = {
 
 # A command that is a folder, with the files that only it needs.
 _FOLDERS = ("students",)
+_HELP = ("--help", "-h", "help")
 
 
-def dispatch(argv: list[str]) -> None:
-    """Run the command that the first argument names, or list them all."""
-    name = argv[0] if argv else "--help"
-    if name in ("--help", "-h", "help"):
-        lines = [f"  ddoq {n:9} {text}" for n, text in COMMANDS.items()]
-        lines += ["", "all take key=value; those that run a recipe take recipe=NAME, for example:"]
-        lines += ["  ddoq fit recipe=digits distiller.images_per_class=10 dry_run=true"]
-        sys.stdout.write("\n".join(lines) + "\n")
-        return
-    if name not in COMMANDS:
+def listing(argv: list[str]) -> None:
+    """List all commands, or refuse what is none."""
+    if argv and argv[0] not in _HELP:
         raise UsageError(
-            f"there is no command {name!r}{nearest(name, COMMANDS)}", f"use {', '.join(COMMANDS)}"
+            f"there is no command {argv[0]!r}{nearest(argv[0], COMMANDS)}",
+            f"use {', '.join(COMMANDS)}",
         )
+    lines = [f"  ddoq {n:9} {text}" for n, text in COMMANDS.items()]
+    lines += ["", "all take key=value; those that run a recipe take recipe=NAME, for example:"]
+    lines += ["  ddoq fit recipe=digits distiller.images_per_class=10 dry_run=true"]
+    lines += ["and each says more: ddoq fit --help"]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def chosen(argv: list[str]) -> tuple[command.Body, list[str]]:
+    """Return the command that the first argument names, and the arguments that are left for it."""
+    name, *rest = argv or ["help"]
+    if name not in COMMANDS:
+        return listing, ["help"] if name in _HELP else [name]
     home = f"{name}.command" if name in _FOLDERS else name
-    importlib.import_module(f"ddoq.{home}").main(argv[1:])
+    return importlib.import_module(f"ddoq.{home}").main, rest
 
 
 def main() -> None:
     """Run as the console script `ddoq`."""
-    command.run(dispatch)
+    command.run(*chosen(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ddoq import __version__
 from ddoq.display.outlet import Outlet
 from ddoq.errors import DdoqError, ResourceError, UsageError, refused_by_the_machine
 from ddoq.processes import ranks, stop
@@ -22,6 +23,10 @@ _GRACE_SECONDS = 3.0
 # The seconds that other ranks have to save their state, when a signal ends this one.
 _SAVING_SECONDS = 10.0
 
+_MORE = """\
+recipes: python -m ddoq.recipes. Every key with its default: docs/recipes.md. To see what a command
+would do, add dry_run=true; for the traceback of an error, debug=true."""
+
 _has_said_why = False
 
 
@@ -29,6 +34,7 @@ def run(body: Body, argv: list[str] | None = None) -> NoReturn:
     """Run a command's body and exit with its code. Errors print two lines, not a traceback."""
     arguments = sys.argv[1:] if argv is None else argv
     _prepare()
+    _answer(arguments, sys.modules[body.__module__].__doc__ or "")
     try:
         with blamed():
             body(arguments)
@@ -53,6 +59,16 @@ def run(body: Body, argv: list[str] | None = None) -> NoReturn:
     stop.finish()
     _leave_outlets()
     sys.exit(0)
+
+
+def _answer(arguments: list[str], about: str) -> None:
+    """End after the text about a command, or the version, if that was asked for."""
+    if arguments[:1] == ["--version"]:
+        sys.stdout.write(f"ddoq {__version__}\n")
+        sys.exit(0)
+    if {"--help", "-h"} & set(arguments):
+        sys.stdout.write(f"{about.strip()}\n\n{_MORE}\n")
+        sys.exit(0)
 
 
 def from_checkout(name: str) -> Body:

@@ -1,6 +1,15 @@
 """Distill, train students, compare: a whole recipe.
 
-python -m ddoq.fit recipe=NAME [key=value ...] [dry_run=true]
+    python -m ddoq.fit recipe=NAME [key=value ...] [dry_run=true]
+
+For example:
+
+    python -m ddoq.fit recipe=digits
+    python -m ddoq.fit recipe=digits distiller.images_per_class=10 protocol=small_hard
+    python -m ddoq.fit recipe=imagefolder data.root=FOLDER student=timm/resnet18
+
+It writes the set, every result and a page with pictures to checkpoints/runs/NAME, or to out=FOLDER.
+Called again, it goes on where it stopped.
 """
 
 from ddoq import command, recipe

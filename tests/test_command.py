@@ -59,6 +59,18 @@ def test_the_commands_are_listed(environment):
     assert "ddoq fit recipe=digits" in done.stdout
 
 
+@pytest.mark.parametrize("command", [["ddoq", "fit"], ["ddoq.fit"], ["ddoq.fit", "recipe=digits"]])
+def test_a_command_explains_itself(environment, command: list[str]):
+    done = started(environment, "-m", *command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "python -m ddoq.fit recipe=imagefolder data.root=FOLDER" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["ddoq", "ddoq.students"])
+def test_the_version_is_told(environment, name: str):
+    assert started(environment, "-m", name, "--version").stdout == f"ddoq {ddoq.__version__}\n"
+
+
 def test_an_unknown_command_is_refused_with_the_nearest(environment):
     done = started(environment, "-m", "ddoq", "fitt")
     assert done.returncode == 2
@@ -190,10 +202,11 @@ _WITHOUT_RECIPE = {
 
 _LIGHT = """
 import sys
-from ddoq.__main__ import dispatch
+from ddoq.__main__ import chosen
 from ddoq.errors import UsageError
 try:
-    dispatch(sys.argv[1:])
+    body, rest = chosen(sys.argv[1:])
+    body(rest)
 except UsageError:
     print(*sorted({"torch", "ot", "sklearn", "matplotlib", "rich"} & set(sys.modules)))
 """

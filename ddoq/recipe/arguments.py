@@ -19,6 +19,11 @@ T = TypeVar("T")
 def pair(argument: str, remedy: str = "write for example seed=1") -> tuple[str, str]:
     """Split an argument into its key and its value."""
     key, equals, value = argument.partition("=")
+    if key.startswith("-"):
+        plain = key.lstrip("-").replace("-", "_") or "key"
+        raise UsageError(
+            f"{argument!r} is not key=value", f"write {plain}={value or 'VALUE'}, without dashes"
+        )
     if not equals or not key:
         raise UsageError(f"{argument!r} is not key=value", remedy)
     return key, value

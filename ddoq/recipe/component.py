@@ -90,8 +90,12 @@ def complete(
     block = {"name": block} if isinstance(block, str) else dict(block)
     name = block.pop("name", None)
     if not isinstance(name, str):
+        glued = next((k for k in block if str(k).startswith("name:")), None)
         raise UsageError(
-            f"{place}: the block has no name", f"add one of {', '.join(kinds[kind].table)}"
+            f"{place}: the block has no name",
+            f"add one of {', '.join(kinds[kind].table)}"
+            if glued is None
+            else f"write a space after the colon: {{name: {glued.removeprefix('name:')}}}",
         )
     target = kinds[kind].target(place, name)
     settable = signature(target)

@@ -20,9 +20,10 @@ from yaml import YAMLError
 from ddoq.errors import UsageError
 from ddoq.recipe import arguments, shipped
 from ddoq.recipe.checks import as_block, checked, refuse_missing
-from ddoq.recipe.component import is_code
+from ddoq.recipe.component import Block, is_code
 from ddoq.recipe.keywords import layer_of
 from ddoq.recipe.kinds import PLURAL, SINGLE
+from ddoq.recipe.meant import meant
 from ddoq.recipe.ranges import refuse_unusable
 from ddoq.recipe.schema import PLACES, Evaluation, Recipe, without_places
 from ddoq.recipe.signature import nearest
@@ -209,11 +210,11 @@ def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
     for key in layer:
         if key not in known:
             raise UsageError(
-                f"there is no key {key!r}{nearest(key, [*known, 'student', 'protocol'])}",
+                f"there is no key {key!r}{meant(_dotted(key, layer[key]), merged, known)}",
                 f"a recipe has {', '.join(known)}",
             )
         refuse_unusable(key, layer[key])
-    layer = {k: _normal(k, v) for k, v in layer.items()}
+    layer = {k: _normal(k, v, merged.get(k)) for k, v in layer.items()}
     for key in {*SINGLE, "pretrain"} & layer.keys():
         _start_afresh(merged, key, layer[key])
     try:
@@ -223,6 +224,11 @@ def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
         raise UsageError(
             f"{key}: {str(error).splitlines()[0]}", "see docs/recipes.md for the schema"
         ) from error
+
+
+def _dotted(key: str, value: Any) -> str:
+    """Return an unknown key with the setting that was given to it, as in `protocol.steps`."""
+    return f"{key}.{next(iter(value))}" if isinstance(value, dict) and len(value) == 1 else key
 
 
 def _start_afresh(merged: DictConfig, key: str, block: Any) -> None:
@@ -235,8 +241,11 @@ def _start_afresh(merged: DictConfig, key: str, block: Any) -> None:
         _start_afresh(merged[key], inner, value)
 
 
-def _normal(key: str, value: Any) -> Any:
-    """Convert the short forms of a block to the long form."""
+def _normal(key: str, value: Any, before: Any) -> Any:
+    """Convert the short forms of a block to the long form.
+
+    In a list, a bare name keeps the settings that the list had for it `before`.
+    """
     if key in SINGLE:
         return as_block(key, value, key)
     if key == "pretrain" and isinstance(value, dict):
@@ -248,5 +257,10 @@ def _normal(key: str, value: Any) -> Any:
         )
     if key in PLURAL:
         listed = value if isinstance(value, list) else [value]
-        return [as_block(key, v, PLURAL[key]) for v in listed]
+        return [_as_before(as_block(key, v, PLURAL[key]), v, before or []) for v in listed]
     return value
+
+
+def _as_before(block: Block, value: Any, before: Any) -> Block:
+    same = [dict(b) for b in before if not isinstance(b, str) and b["name"] == value]
+    return same[0] if len(same) == 1 else block

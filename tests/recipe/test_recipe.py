@@ -108,6 +108,14 @@ def test_a_nested_setting_follows_its_name():
     ("argument", "message"),
     [
         ("sed=1", "no key 'sed' .did you mean 'seed'"),
+        ("ipc=10", "did you mean 'distiller.images_per_class=...'"),
+        ("images_per_class=10", "'distiller.images_per_class=...' or 'evaluation.images_per"),
+        ("seeds=3", "did you mean 'evaluation.seeds=...'"),
+        ("device=cuda", "did you mean 'trainer.accelerator=...'"),
+        ("protocol.steps=10", r"'protocols=.{name: small, steps: ...}.'"),
+        ("batch_size=8", r"'protocols=.{name: small, batch_size: ...}.'"),
+        ("students=[{name:convnet}]", "the block has no name"),
+        ("--seed=3", "'--seed=3' is not key=value"),
         ("seed=x", "seed: "),
         ("seed", "'seed' is not key=value"),
         ("dry_run=yes", "dry_run=yes"),
@@ -135,6 +143,14 @@ def test_a_nested_setting_follows_its_name():
 def test_what_a_recipe_does_not_have_is_refused(argument: str, message: str):
     with pytest.raises(UsageError, match=message):
         digits(argument)
+
+
+def test_a_bare_name_in_a_list_keeps_the_settings_that_the_recipe_has_for_it():
+    own = digits().students[0]
+    assert own["name"] == "convnet"
+    assert own["width"] != digits("students=[{name: convnet}]").students[0]["width"]
+    assert digits("student=convnet").students == [own]
+    assert digits("students=[timm/test_vit, convnet]").students[1] == own
 
 
 keys = st.sampled_from(
