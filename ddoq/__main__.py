@@ -14,6 +14,7 @@ COMMANDS = {
     "pretrain": "train a recipe's autoencoder, prior and teacher",
     "theory": "check the claims of the theory, with plots",
     "ablate": "ablate the method: the gains of points, weights and shrinkage",
+    "new": "start a student, distiller, source, guide or recipe of your own",
     "recipes": "list the recipes",
     "students": "list and search the networks that can be trained, or measure one",
 }

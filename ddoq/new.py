@@ -1,0 +1,61 @@
+"""Start a component or a recipe of your own: write a file that runs as it is, to be changed.
+
+    python -m ddoq.new student|distiller|source|guide|recipe NAME
+
+For example, `python -m ddoq.new student WideNet` writes widenet.py, and says how to use it.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from ddoq import command
+from ddoq.errors import UsageError
+from ddoq.recipe.signature import nearest
+
+_SKELETONS = Path(__file__).parent / "skeletons"
+_CLASSES = {
+    "student": "MyStudent",
+    "distiller": "MyDistiller",
+    "source": "MySource",
+    "guide": "MyGuide",
+}
+_KINDS = (*_CLASSES, "recipe")
+
+
+def main(argv: list[str]) -> None:
+    """Write the file, and print the command that uses it."""
+    kind, name = _asked(argv)
+    file = Path(f"{name.lower()}.py" if kind in _CLASSES else f"{name}.yaml")
+    if file.exists():
+        raise UsageError(f"{file} is there already", "choose another name, or move it away")
+    if kind == "recipe":
+        text = (_SKELETONS / "recipe.yaml").read_text(encoding="utf-8").replace("NAME", name)
+    else:
+        text = (_SKELETONS / f"{kind}.py").read_text(encoding="utf-8")
+        text = text.replace(_CLASSES[kind], name).replace("MODULE", file.stem)
+    file.write_text(text, encoding="utf-8")
+    used = next(line for line in text.splitlines() if "python -m ddoq.fit" in line)
+    sys.stdout.write(f"wrote {file}; it runs as it is:\n{used.lstrip('# ')}\n")
+
+
+def _asked(argv: list[str]) -> tuple[str, str]:
+    if len(argv) != 2:
+        raise UsageError(
+            f"new takes a kind and a name, not {len(argv)} arguments",
+            f"write for example `ddoq new student WideNet`; the kinds are {', '.join(_KINDS)}",
+        )
+    kind, name = argv
+    if kind not in _KINDS:
+        raise UsageError(
+            f"there is no kind {kind!r}{nearest(kind, _KINDS)}", f"use one of {', '.join(_KINDS)}"
+        )
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise UsageError(
+            f"{name!r} cannot be a class's name", "use letters, digits and _, as in WideNet"
+        )
+    return kind, name
+
+
+if __name__ == "__main__":
+    command.run(main)

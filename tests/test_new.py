@@ -1,0 +1,59 @@
+"""Does what `ddoq new` writes run as it is, and is nothing written over?"""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from ddoq import fit, new
+from ddoq.errors import UsageError
+
+SHORT = ["evaluation.seeds=1", "evaluation.baselines=[]", "evaluation.decoders=[]", "out=run"]
+
+
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch, capsys):
+    """Return what writes a skeleton in an empty folder; it returns the command that is printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(kind: str, name: str) -> list[str]:
+        new.main([kind, name])
+        printed = capsys.readouterr().out.splitlines()[-1]
+        return shlex.split(printed)[3:]
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "changes"),
+    [
+        ("student", "WideNet", ["decoder=plain", "protocol={name: small_hard, steps: 5}"]),
+        ("distiller", "Filters", ["distiller.steps=3", "protocol={name: small_hard, steps: 5}"]),
+        ("source", "Stripes", ["protocol={name: small_hard, steps: 5}"]),
+        ("guide", "Pull", ["decoder.start=noise", "protocol={name: small_hard, steps: 5}"]),
+        ("recipe", "mine", ["protocol={name: small_hard, steps: 5}", "student=convnet"]),
+    ],
+)
+def test_a_skeleton_runs_as_it_is(begun, kind: str, name: str, changes: list[str]):
+    fit.main([*begun(kind, name), *changes, *SHORT, "cache=cache"])
+    assert Path("run/report.html").exists()
+
+
+def test_a_file_is_not_replaced(begun):
+    begun("student", "WideNet")
+    with pytest.raises(UsageError, match="is there already"):
+        new.main(["student", "WideNet"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "a kind and a name"),
+        (["students", "X"], "did you mean 'student'"),
+        (["student", "my-net"], "cannot be a class's name"),
+    ],
+)
+def test_what_cannot_be_begun_is_refused(argv: list[str], message: str):
+    with pytest.raises(UsageError, match=message):
+        new.main(argv)
