@@ -6,12 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddoq.priors.quality import features_of, fid, in_class, kid
+from ddoq.priors.quality import features_of, fid, in_class, kid, precision, recall
 from ddoq.run import Run
 
 _BATCH = 500
 # KID is the mean over ten blocks of images or more, of these sizes.
 _LEAST_BLOCK, _MOST_BLOCK = 50, 1000
+# Precision and recall compare with at most so many real images, as balls around them shrink.
+_MOST_REAL = 5000
 
 
 class Judge:
@@ -33,7 +35,7 @@ class Judge:
         return self.judged(self._run.images.pixels(split), self._run.images.split(split).labels)
 
     def judged(self, images: Tensor, labels: Tensor) -> dict[str, Any]:
-        """Return the share in class, and FID and KID to real training images."""
+        """Return the share in class; FID, KID, precision and recall to real training images."""
         return {
             "n": len(images),
             "in_class": in_class(self._run.teacher, images, labels),
@@ -46,7 +48,14 @@ class Judge:
         found = found[torch.randperm(len(found), generator=_generator())]
         block = max(_LEAST_BLOCK, min(_MOST_BLOCK, min(len(found), len(real)) // 10))
         mean, error = kid(real, found, block=block)
-        return {"fid": fid(real, found), "kid": mean, "kid_error": error}
+        some = real[:_MOST_REAL]
+        return {
+            "fid": fid(real, found),
+            "kid": mean,
+            "kid_error": error,
+            "precision": precision(some, found),
+            "recall": recall(some, found),
+        }
 
     def _features(self, name: str, images: Tensor) -> Tensor:
         device = self._run.world.device
@@ -64,6 +73,7 @@ def line(name: str, row: Mapping[str, Any]) -> str:
     far = "; ".join(
         f"{features}: FID {f['fid']:.3g}, KID {f['kid']:.3g}"
         + (f" ± {f['kid_error']:.1g}" if f["kid_error"] is not None else "")
+        + f", precision {f['precision']:.2f}, recall {f['recall']:.2f}"
         for features, f in row["far"].items()
     )
     speed = f"; {row['images_per_second']:.0f} images/s" if "images_per_second" in row else ""
