@@ -4,14 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddoq.quantize.functional import squared_distances
-from ddoq.quantize.transport import transport
-
-_CHUNK = 4096
+from ddoq.quantize.transport import transport_of
 
 
 @dataclass(frozen=True)
@@ -33,13 +29,7 @@ def class_w2(
     latents: Float[Tensor, "n ..."], encoded: Float[Tensor, "k ..."], masses: Float[Tensor, " k"]
 ) -> Distance:
     """Return W2 between the equally weighted latents of a class and weighted encoded images."""
-    points = encoded.flatten(1).double()
-    center = points.mean(0)
-    parts = [
-        squared_distances(z.double() - center, points - center)
-        for z in latents.flatten(1).split(_CHUNK)
-    ]
-    found = transport(torch.cat(parts), masses)
+    found = transport_of(latents, encoded, masses)
     return Distance(max(0.0, found.lower) ** 0.5, max(0.0, found.upper) ** 0.5)
 
 

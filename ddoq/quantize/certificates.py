@@ -20,11 +20,10 @@ from torch import Tensor
 from ddoq.data.latents import LatentStore
 from ddoq.quantize import functional
 from ddoq.quantize.quantization import Quantization
-from ddoq.quantize.transport import transport
+from ddoq.quantize.transport import transport, transport_of
 from ddoq.quantize.validation import Trial
 
 _MOST_ENTRIES = 1_000_000
-_CHUNK = 4096
 
 
 def certify(
@@ -115,15 +114,10 @@ def _between(
     least = float(quantization.distortions[label]) ** 0.5
     if torch.allclose(shares / shares.sum(), counts / counts.sum(), rtol=1e-9, atol=1e-12):
         return [least, least]
-    center = points.mean(0)
-    points = points - center
     if latents is not None and len(latents) * len(points) <= _MOST_ENTRIES:
-        parts = [
-            functional.squared_distances(z.double() - center, points)
-            for z in latents.flatten(1).split(_CHUNK)
-        ]
-        found = transport(torch.cat(parts), shares)
+        found = transport_of(latents, points, shares)
         return [found.lower**0.5, found.upper**0.5]
+    points = points - points.mean(0)
     moved = transport(functional.squared_distances(points, points), shares, counts).upper
     return [least, least + moved**0.5]
 
