@@ -9,9 +9,6 @@ from torch import Tensor
 # From a scaled input and a noise condition to the network's output F.
 Preconditioned = Callable[[Tensor, Tensor], Tensor]
 
-# The logarithm of sigma is normally distributed in training (Table 1).
-_LOG_MEAN, _LOG_STD = -1.2, 1.2
-
 
 def denoised(
     network: Preconditioned,
@@ -43,9 +40,9 @@ def loss(
     return weight * error.square().mean((1, 2, 3))
 
 
-def training_levels(normal: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Turn standard normal numbers into the noise levels of a training step."""
-    return (normal * _LOG_STD + _LOG_MEAN).exp()
+def training_levels(normal: Float[Tensor, " n"], *, mean: float, std: float) -> Float[Tensor, " n"]:
+    """Turn standard normal numbers into the noise levels of a training step (Table 1)."""
+    return (normal * std + mean).exp()
 
 
 def levels(

@@ -121,20 +121,24 @@ def flow_times(normal: Float[Tensor, " n"], *, mean: float, std: float) -> Float
     return torch.sigmoid(mean + std * normal)
 
 
-def edm(*, sigma_data: float = 0.5) -> Objective:
+def edm(*, sigma_data: float = 0.5, mean: float = -1.2, std: float = 1.2) -> Objective:
     """Denoise, preconditioned as in EDM (Karras et al. 2022).
 
     Args:
         sigma_data: The standard deviation of the samples: about 0.5 in pixels, 1 in scaled latents.
+        mean: The mean of the logarithm of the noise levels. A greater one trains more on what
+            images show, and less on their details, which counts where images are noisy themselves.
+        std: The standard deviation of that logarithm.
     """
     from diffusers.schedulers.scheduling_edm_euler import EDMEulerScheduler
 
     def losses(network: Predictor, clean: Tensor, draws: Draws) -> Tensor:
         noise = draws.normal("noise", tuple(clean.shape[1:]))
-        drawn = karras.training_levels(draws.normal("level", (1,))[:, 0])
+        drawn = karras.training_levels(draws.normal("level", (1,))[:, 0], mean=mean, std=std)
         return karras.loss(network, clean, noise, drawn, sigma_data=sigma_data)
 
-    return Objective("denoising as EDM", EDMEulerScheduler(sigma_data=sigma_data), losses)
+    schedule = EDMEulerScheduler(sigma_data=sigma_data)
+    return Objective(f"denoising as EDM, log(sigma) ~ N({mean:g}, {std:g}²)", schedule, losses)
 
 
 def _errors(found: Tensor, target: Tensor) -> Float[Tensor, " n"]:
