@@ -7,7 +7,7 @@ from yaml import safe_dump
 
 from ddoq.export.exported import Exported, without_places
 from ddoq.export.licenses import license_id, source_images, weight_licenses
-from ddoq.export.origin import Origin
+from ddoq.export.run_folder import RunFolder
 from ddoq.export.templates import cell, rendered
 from ddoq.export.writer import Writer
 
@@ -15,8 +15,8 @@ _SIZES = {"n<1K": 10**3, "1K<n<10K": 10**4, "10K<n<100K": 10**5, "100K<n<1M": 10
 _LARGEST = "1M<n<10M"
 
 
-def card(exported: Exported, origin: Origin, writer: Writer, remarks: Sequence[str]) -> str:
-    """Return the card."""
+def card(exported: Exported, origin: RunFolder, writer: Writer, missing: Sequence[str]) -> str:
+    """Return the card. `missing` is what could not be had of the run."""
     synthetic = exported.synthetic
     source = source_images(origin, synthetic)
     weights = weight_licenses(origin, synthetic, has_teacher=exported.soft_of == "teacher")
@@ -43,7 +43,7 @@ def card(exported: Exported, origin: Origin, writer: Writer, remarks: Sequence[s
         "license": license,
         "made": _made(exported),
         "has_recipe": bool(origin.recipe),
-        "remarks": [without_places(remark) for remark in remarks],
+        "missing": ", ".join(missing),
         "privacy": _privacy(exported, origin),
     }
     return rendered("card.md.j2", values, is_file=True)
@@ -65,7 +65,7 @@ def _front(exported: Exported, writer: Writer, title: str, license: str) -> str:
     return safe_dump(front, sort_keys=False, allow_unicode=True)
 
 
-def _scores(exported: Exported, origin: Origin) -> list[list[str]]:
+def _scores(exported: Exported, origin: RunFolder) -> list[list[str]]:
     def text(score: Any) -> str:
         if score is None:
             return "-"
@@ -89,7 +89,7 @@ def _made(exported: Exported) -> str:
     return "\n".join(listed or ["It is not known how: the set does not say."]) + "\n"
 
 
-def _privacy(exported: Exported, origin: Origin) -> str:
+def _privacy(exported: Exported, origin: RunFolder) -> str:
     near = origin.nearness(exported.synthetic)
     if not near:
         return (

@@ -99,7 +99,7 @@ def main(argv: list[str]) -> None:
 
 def _contents(order: ExportOrder) -> "Contents":
     from ddoq.export.folder import Contents, exported_of
-    from ddoq.export.origin import find
+    from ddoq.export.run_folder import find
     from ddoq.export.supplied import supply
     from ddoq.export.writers import WRITERS
 
@@ -114,7 +114,10 @@ def _remarks(contents: "Contents") -> list[str]:
     """Return what is missing from an export, or not as it was in the set."""
     rounding = contents.exported.rounding
     changed = [f"changed: {rounding.text}"] if rounding else []
-    return [*changed, *(f"note: {remark}" for remark in contents.supplied.remarks)]
+    return [
+        *changed,
+        *(f"without {what}: {why}" for what, why in contents.supplied.remarks.items()),
+    ]
 
 
 def _listing(folder: Path, order: ExportOrder) -> list[str]:

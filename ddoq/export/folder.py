@@ -9,8 +9,8 @@ from yaml import safe_dump
 
 from ddoq.export.card import card
 from ddoq.export.exported import Exported, rounded, without_places
-from ddoq.export.origin import Origin
 from ddoq.export.picture import write_picture
+from ddoq.export.run_folder import RunFolder
 from ddoq.export.script import plan_of, train_script
 from ddoq.export.supplied import Supplied
 from ddoq.export.writer import Writer
@@ -27,7 +27,7 @@ class Contents:
     """All that goes into a folder."""
 
     exported: Exported
-    origin: Origin
+    origin: RunFolder
     supplied: Supplied
     name: str
     """The name of the format."""
@@ -38,8 +38,7 @@ class Contents:
         self.writer.write(self.exported, work)
         write_json(work / ABOUT_FILE, self.exported.about(self.name))
         write_picture(work / "grid.png", self.exported.synthetic)
-        remarks = self.supplied.remarks
-        text = card(self.exported, self.origin, self.writer, remarks)
+        text = card(self.exported, self.origin, self.writer, [*self.supplied.remarks])
         plan = plan_of(self.exported, self.origin, self.supplied)
         script = train_script(self.exported, self.writer, plan)
         (work / "README.md").write_text(text, encoding="utf-8")

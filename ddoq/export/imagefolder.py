@@ -54,6 +54,7 @@ WRITER = Writer(
     data_files="*/*.png",
     loading="""\
 from torchvision.datasets import ImageFolder
+
 data = ImageFolder("FOLDER")  # (picture, number of its folder in sorted order)
 image, label = data[0]
 """,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ddoq.export.exported import without_places
-from ddoq.export.origin import Origin
+from ddoq.export.run_folder import RunFolder
 from ddoq.files.license import OWN, UNKNOWN, license_of, licenses_of
 from ddoq.synthetic import SyntheticSet
 
@@ -49,7 +49,7 @@ _TORCHVISION = {
 }
 
 
-def source_images(origin: Origin, synthetic: SyntheticSet) -> SourceImages:
+def source_images(origin: RunFolder, synthetic: SyntheticSet) -> SourceImages:
     """Return the source of a set's real images."""
     data: Mapping[str, Any] = origin.recipe.get("data") or {}
     if all(_WORDNET.fullmatch(c) for c in synthetic.class_ids):
@@ -67,7 +67,7 @@ def source_images(origin: Origin, synthetic: SyntheticSet) -> SourceImages:
 
 
 def weight_licenses(
-    origin: Origin, synthetic: SyntheticSet, *, has_teacher: bool
+    origin: RunFolder, synthetic: SyntheticSet, *, has_teacher: bool
 ) -> dict[str, str]:
     """Return the licenses of weights that the set, and its soft labels, depend on."""
     found: dict[str, str] = dict(synthetic.provenance.get("licenses") or {})

@@ -62,6 +62,7 @@ WRITER = Writer(
     data_files="data/*.parquet",
     loading="""\
 from datasets import load_dataset
+
 data = load_dataset("FOLDER", split="train").with_format("torch")
 image, label, weight = (data[0][name] for name in ("image", "label", "weight"))
 """,

@@ -10,7 +10,7 @@ from typing import Any
 from ddoq.evaluation.score import Score
 from ddoq.export.exported import PICTURE_MODES, Exported
 from ddoq.export.imagefolder import folders
-from ddoq.export.origin import Origin
+from ddoq.export.run_folder import RunFolder
 from ddoq.export.supplied import Supplied
 from ddoq.export.templates import rendered
 from ddoq.export.webdataset import are_pictures
@@ -71,7 +71,7 @@ class Plan:
     is_of_run: bool
 
 
-def plan_of(exported: Exported, origin: Origin, supplied: Supplied) -> Plan:
+def plan_of(exported: Exported, origin: RunFolder, supplied: Supplied) -> Plan:
     """Return what the script of an export does: the run's first protocol with its ConvNet."""
     side = exported.synthetic.images.shape[-1]
     protocols = supplied.protocols or (PRESETS["small_hard"],)

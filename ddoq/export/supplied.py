@@ -16,7 +16,7 @@ from ddoq.display.console import Console
 from ddoq.errors import DataError, DdoqError
 from ddoq.evaluation.grid import tables_of
 from ddoq.export.exported import as_unit
-from ddoq.export.origin import Origin
+from ddoq.export.run_folder import RunFolder
 from ddoq.protocols.protocol import Protocol
 from ddoq.run import Run
 from ddoq.synthetic import SyntheticSet
@@ -41,26 +41,27 @@ class Supplied:
     image_size: int | None = None
     """The side of the images that students were trained on."""
     soft_labels: Tensor | None = None
-    remarks: list[str] = field(default_factory=list[str])
+    remarks: dict[str, str] = field(default_factory=dict[str, str])
+    """What is missing, and why. The reasons may name places of this machine."""
 
     def attempt(self, what: str, work: Callable[[], T]) -> T | None:
         """Return what `work` makes, or None with a remark if a person would have to fix it."""
         try:
             return work()
         except DdoqError as error:
-            self.remarks.append(f"{what}: {error.cause} ({error.remedy})")
+            self.remarks[what] = f"{error.cause} ({error.remedy})"
             return None
 
 
 def supply(
-    origin: Origin, synthetic: SyntheticSet, *, cache: str, allow_code: bool = False
+    origin: RunFolder, synthetic: SyntheticSet, *, cache: str, allow_code: bool = False
 ) -> Supplied:
     """Open a run's recipe, and ask it for what it can supply without training anything."""
     supplied = Supplied()
     if origin.recipe_file is None:
-        supplied.remarks.append(
-            "there is no run beside this set: scores, source and the real images' mean and std "
-            "are not known"
+        supplied.remarks["the run of this set"] = (
+            "scores, the source and the real images' mean and std are not known (export the "
+            "run's folder, if there is one)"
         )
         return supplied
     given = [f"recipe={origin.recipe_file}", f"cache={cache}", f"allow_code={allow_code}"]

@@ -46,6 +46,7 @@ SAFETENSORS = Writer(
     write=write_safetensors,
     loading="""\
 from safetensors.torch import load_file
+
 data = load_file("FOLDER/data.safetensors")
 images, labels, weights = data["images"], data["labels"], data["weights"]
 """,
@@ -55,6 +56,7 @@ TORCH = Writer(
     write=write_torch,
     loading="""\
 import torch
+
 data = torch.load("FOLDER/data.pt", weights_only=True)
 images, labels, weights = data["images"], data["labels"], data["weights"]
 """,

@@ -55,6 +55,7 @@ WRITER = Writer(
     data_files="*.tar",
     loading="""\
 import glob, webdataset
+
 data = webdataset.WebDataset(sorted(glob.glob("FOLDER/*.tar")), shardshuffle=False)
 image, label, more = next(iter(data.decode("torchrgb").to_tuple("png;npy", "cls", "json")))
 """,

@@ -16,7 +16,7 @@ from ddoq.synthetic import SyntheticSet
 
 
 @dataclass(frozen=True)
-class Origin:
+class RunFolder:
     """What a run's folder says of its set. A set that was saved alone has an empty origin."""
 
     recipe_file: Path | None
@@ -62,7 +62,7 @@ class Origin:
         return {}
 
 
-def find(place: Path) -> tuple[SyntheticSet, Origin]:
+def find(place: Path) -> tuple[SyntheticSet, RunFolder]:
     """Return the set of a run's folder, of its `synthetic/`, or of any folder, and its run."""
     if not place.is_dir():
         raise DataError(
@@ -76,7 +76,7 @@ def find(place: Path) -> tuple[SyntheticSet, Origin]:
     return synthetic, _origin(home)
 
 
-def _origin(home: Path | None) -> Origin:
+def _origin(home: Path | None) -> RunFolder:
     """Return what a run's folder holds. What is missing is empty."""
     recipe, summary, results = {}, {}, Results([])
     file = home / "recipe.yaml" if home else None
@@ -86,4 +86,4 @@ def _origin(home: Path | None) -> Origin:
         summary = read_json(home / "summary.json")
     if home and (home / "results.csv").is_file():
         results = read_results(home)
-    return Origin(file if recipe else None, recipe, results, summary)
+    return RunFolder(file if recipe else None, recipe, results, summary)
