@@ -10,8 +10,9 @@ from yaml import safe_dump
 from ddoq.export.card import card
 from ddoq.export.exported import Exported, rounded, without_places
 from ddoq.export.picture import write_picture
+from ddoq.export.plan import plan_of
 from ddoq.export.run_folder import RunFolder
-from ddoq.export.script import plan_of, train_script
+from ddoq.export.script import train_script
 from ddoq.export.supplied import Supplied
 from ddoq.export.writer import Writer
 from ddoq.files.artifacts import write_json

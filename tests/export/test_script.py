@@ -13,8 +13,9 @@ import ddoq
 from ddoq.data.digits import Digits
 from ddoq.export.command import main
 from ddoq.export.exported import Exported
+from ddoq.export.plan import plan_of
 from ddoq.export.run_folder import find
-from ddoq.export.script import plan_of, train_script
+from ddoq.export.script import train_script
 from ddoq.export.supplied import Supplied
 from ddoq.export.writer import png
 from ddoq.export.writers import WRITERS
