@@ -12,6 +12,7 @@ COMMANDS = {
     "benchmark": "a grid of methods, sizes, students, protocols and seeds",
     "encode": "encode a recipe's images into a store of latents",
     "pretrain": "train a recipe's autoencoder, prior and teacher",
+    "export": "take a set away: folders, Parquet, WebDataset, tensors, or the Hub",
     "theory": "check the claims of the theory, with plots",
     "ablate": "ablate the method: the gains of points, weights and shrinkage",
     "new": "start a student, distiller, source, guide or recipe of your own",
@@ -20,7 +21,7 @@ COMMANDS = {
 }
 
 # A command that is a folder, with the files that only it needs.
-_FOLDERS = ("students",)
+_FOLDERS = ("export", "students")
 _HELP = ("--help", "-h", "help")
 
 

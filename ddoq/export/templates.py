@@ -1,0 +1,39 @@
+"""Filling in of the texts that an export contains."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("ddoq.export", ""),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        # Nothing here is HTML. The card escapes what others named itself.
+        autoescape=False,
+    )
+    environment.filters["cell"] = cell
+    return environment
+
+
+def rendered(template: str, values: Mapping[str, Any], *, is_file: bool = False) -> str:
+    """Return a template, or a file of this folder that is one, with values filled in."""
+    environment = _environment()
+    made = environment.get_template(template) if is_file else environment.from_string(template)
+    return made.render(values)
+
+
+def cell(text: str) -> str:
+    r"""Return text that is one cell of a Markdown table, and no markup.
+
+    >>> cell("a|b <script>\n")
+    'a/b &lt;script&gt; '
+    """
+    plain = "".join(c if c.isprintable() else " " for c in text.replace("|", "/"))
+    return plain.replace("<", "&lt;").replace(">", "&gt;")

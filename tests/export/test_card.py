@@ -1,0 +1,95 @@
+"""Does the card of an export say what is known, and what is not?"""
+
+import json
+from pathlib import Path
+
+import pytest
+from huggingface_hub import DatasetCard
+
+from ddoq.evaluation.score import Result
+from ddoq.export.command import main
+from ddoq.report.files import write_results
+
+RESULT = {
+    "distiller": "ddoq",
+    "images_per_class": 2,
+    "weighting": "root",
+    "decoder": "dit",
+    "student": "convnet",
+    "protocol": "small_hard",
+    "labels": "hard",
+    "set_seed": 0,
+    "top5": 1.0,
+    "loss": 0.1,
+    "seconds": 1.0,
+    "peak_memory_mb": 1.0,
+}
+NEAR = {
+    **{k: RESULT[k] for k in ("distiller", "images_per_class", "weighting", "decoder")},
+    "pixels": {"ratio": 0.75, "share": 0.13},
+    "features": None,
+}
+
+
+def exported(place: Path, tmp_path: Path, name: str = "torch") -> Path:
+    main([str(place), f"to={name}", f"out={tmp_path / 'out'}"])
+    return tmp_path / "out"
+
+
+def measured(folder: Path) -> None:
+    """Give a run results and figures."""
+    random = {**RESULT, "distiller": "random", "weighting": "-", "decoder": "-"}
+    runs = [Result(**RESULT, seed=seed, top1=0.9 + 0.01 * seed) for seed in range(3)]
+    runs += [Result(**random, seed=seed, top1=0.8) for seed in range(3)]
+    write_results(folder, runs)
+    (folder / "summary.json").write_text(json.dumps({"pushforward": {"sets": [NEAR]}}))
+
+
+def test_the_hub_reads_the_head(digits_run, tmp_path):
+    data = DatasetCard((exported(digits_run, tmp_path, "parquet") / "README.md").read_text()).data
+    assert data.license == "cc-by-4.0"
+    assert data.task_categories == ["image-classification"]
+    assert data.size_categories == ["n<1K"]
+    assert data.configs[0]["data_files"] == [{"split": "train", "path": "data/*.parquet"}]
+
+
+def test_scores_stand_with_intervals_beside_random_images(digits_run, tmp_path):
+    measured(digits_run)
+    text = (exported(digits_run, tmp_path) / "README.md").read_text()
+    assert "| small_hard | hard | convnet | 91.0 ± 2.5 (n=3) | 80.0 ± 0.0 (n=3) | - |" in text
+
+
+def test_the_memorization_figure_stands_under_privacy(digits_run, tmp_path):
+    measured(digits_run)
+    _, _, privacy = (exported(digits_run, tmp_path) / "README.md").read_text().partition("## Priv")
+    assert "is 0.75 of that of real test images, and 13 % of its images are nearer" in privacy
+    assert "features" not in privacy
+
+
+def test_what_was_not_measured_is_said(color_set, tmp_path):
+    color_set.save(tmp_path / "set")
+    text = (exported(tmp_path / "set", tmp_path) / "README.md").read_text()
+    for said in (
+        "license: unknown",
+        "Not known: there are no results beside this set.",
+        "It was not measured how near",
+        "Not at hand when this was exported: the run of this set.",
+        "They are of this set's own images",
+    ):
+        assert said in text
+
+
+def test_no_file_names_a_folder_of_this_machine(digits_run, color_set, tmp_path):
+    recipe = digits_run / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("name: digits\ndata:", "name: /home/me/x\ndata:"))
+    color_set.save(tmp_path / "set")
+    for place in (digits_run, tmp_path / "set"):
+        for file in exported(place, tmp_path).rglob("*"):
+            content = file.read_bytes() if file.is_file() else b""
+            assert b"/home" not in content, file
+            assert str(tmp_path).encode() not in content, file
+
+
+@pytest.mark.parametrize("file", ["README.md", "train.py", "about.json", "grid.png", "recipe.yaml"])
+def test_an_export_has_all_files(digits_run, tmp_path, file: str):
+    assert (exported(digits_run, tmp_path) / file).stat().st_size > 0

@@ -1,0 +1,156 @@
+"""Does the script of an export train as the run did, without ddoq?"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from scipy.stats import ttest_ind
+
+import ddoq
+from ddoq.data.digits import Digits
+from ddoq.export.command import main
+from ddoq.export.exported import Exported
+from ddoq.export.plan import plan_of
+from ddoq.export.run_folder import find
+from ddoq.export.script import train_script
+from ddoq.export.supplied import Supplied
+from ddoq.export.writer import png
+from ddoq.export.writers import WRITERS
+from ddoq.protocols.presets import PRESETS
+from ddoq.protocols.protocol import Protocol
+from ddoq.students.student import lr_factor
+from ddoq.synthetic import SyntheticSet
+
+SEEDS = 3
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
+    """A run's folder, with test pictures in it, and its accuracies."""
+    folder = tmp_path_factory.mktemp("trained")
+    results = ddoq.compare(
+        "digits",
+        "distiller.folds=0",
+        decoder="plain",
+        images_per_class=10,
+        student={"name": "convnet", "depth": 2, "width": 32},
+        protocol="small_hard",
+        seeds=4,
+        redraw=False,
+        decoders=[],
+        baselines=[],
+        out=str(folder / "run"),
+    )
+    split = Digits().test
+    for i, label in enumerate(split.labels.tolist()):
+        (folder / "test" / str(label)).mkdir(parents=True, exist_ok=True)
+        picture = png(split.read(torch.tensor([i]), 8)[0])
+        (folder / "test" / str(label) / f"{i}.png").write_bytes(picture)
+    return folder, [r.top1 for r in results]
+
+
+def accuracies(printed: str) -> list[float]:
+    return [float(x) / 100 for x in re.findall(r"seed \d+: ([\d.]+) %", printed)]
+
+
+def test_the_script_comes_to_the_accuracy_of_the_run(trained, tmp_path, alone):
+    folder, ours = trained
+    main([str(folder / "run"), "to=parquet", f"out={tmp_path / 'out'}"])
+    printed = alone(tmp_path / "out" / "train.py", folder / "test", "--seeds", str(SEEDS))
+    theirs = accuracies(printed)
+    span = ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+    assert len(theirs) == SEEDS
+    assert span.low < 0.005, (ours, theirs)
+    assert span.high > -0.005, (ours, theirs)
+    mean = f"{100 * sum(ours) / len(ours):.1f} ± "
+    assert f"expected: {mean}" in printed
+
+
+def test_the_script_trains_on_learned_images(trained, tmp_path, alone):
+    folder, ours = trained
+    synthetic, _ = find(folder / "run")
+    noise = 0.1 * torch.randn(synthetic.images.shape, generator=torch.Generator().manual_seed(0))
+    images = synthetic.images / 255 + noise
+    assert float(images.min()) < 0 < 1 < float(images.max())
+    replace(synthetic, images=images, space="image").save(tmp_path / "run" / "synthetic")
+    for name in ("recipe.yaml", "results.csv", "summary.json"):
+        (tmp_path / "run" / name).write_bytes((folder / "run" / name).read_bytes())
+    main([str(tmp_path / "run"), "to=webdataset", f"out={tmp_path / 'out'}"])
+    (theirs,) = accuracies(alone(tmp_path / "out" / "train.py", folder / "test"))
+    assert theirs > min(ours) - 0.05
+
+
+def script_of(protocol: Protocol, synthetic: SyntheticSet, **more: Any) -> str:
+    exported = Exported(synthetic, mean=(0.4,) * 3, std=(0.2,) * 3, **more)
+    sized = protocol.on(synthetic.images_per_class, synthetic.num_classes, 8)
+    _, origin = find(Path("set"))
+    plan = plan_of(exported, origin, Supplied(protocols=(sized,)))
+    return train_script(exported, WRITERS["torch"], plan)
+
+
+def opened(text: str) -> dict[str, Any]:
+    """Run a script's definitions, but not its training."""
+    names: dict[str, Any] = {"__name__": "script", "__file__": str(Path.cwd() / "out" / "train.py")}
+    exec(compile(text, "train.py", "exec"), names)
+    return names
+
+
+@pytest.fixture
+def color_folder(color_set, tmp_path, monkeypatch) -> SyntheticSet:
+    """The set, exported to `out` in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    color_set.save("set")
+    main(["set", "to=torch", "out=out"])
+    return color_set
+
+
+WITH_TARGETS = PRESETS["small_hard"].change(labels="targets", loss="mse")
+BY_DRAWING = PRESETS["small_hard"].change(weights="sampler", schedule="constant", warmup=0.0)
+
+
+@pytest.mark.parametrize(
+    "protocol", [*PRESETS.values(), WITH_TARGETS, BY_DRAWING], ids=lambda p: p.id
+)
+def test_a_script_of_every_protocol_has_its_rate_and_trains(color_folder, protocol: Protocol):
+    soft = color_folder.targets
+    whose = "teacher" if protocol.labels == "soft" else "targets"
+    names = opened(script_of(protocol, color_folder, soft_labels=soft, soft_of=whose))
+    sized = protocol.on(2, 3, 8)
+    per_epoch = -(-6 // min(6, sized.batch_size))
+    total = sized.num_steps(6)
+    assert total == names["STEPS"]
+    for step in (0, total // 100, total // 3, 2 * total // 3 + 1, total - 1):
+        done = step - step % per_epoch if sized.schedule_per == "epoch" else step
+        assert names["factor"](step) == pytest.approx(lr_factor(sized, done / total), abs=1e-9)
+    names["train"].__globals__["STEPS"] = 2
+    images, labels, weights, read = names["read"]()
+    target = read if protocol.labels != "hard" else None
+    net = names["train"](images, labels, weights.float(), target, 0)
+    assert bool(net(images.to(names["DEVICE"])).isfinite().all())
+
+
+def test_settings_that_a_script_lacks_are_named(color_folder):
+    text = script_of(PRESETS["rded"].change(patches=2), color_folder)
+    told = " ".join(text.split('"""')[1].split())
+    assert "Not reproduced: a teacher that labels every augmented crop anew" in told
+    for setting in ("patches=2", "mix=cutmix", "reported=best", "evaluations=5"):
+        assert setting in told
+    assert "either" not in script_of(PRESETS["small_hard"], color_folder)
+
+
+def test_soft_labels_are_used_if_they_are_a_teachers(color_folder):
+    soft = {"soft_labels": color_folder.targets, "soft_of": "teacher"}
+    assert "--labels" in script_of(PRESETS["small"], color_folder, **soft)
+    assert "--labels" not in script_of(PRESETS["small"], color_folder)
+
+
+def test_names_of_others_end_no_string(color_folder):
+    evil = replace(PRESETS["small_hard"], id='x""" + boom\\')
+    assert opened(script_of(evil, color_folder))["EXPECTED"].startswith("expected: unknown")
+
+
+def test_a_script_fits_on_two_screens(color_folder):
+    assert len(script_of(PRESETS["small_hard"], color_folder).splitlines()) <= 130
