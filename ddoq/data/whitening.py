@@ -5,6 +5,7 @@ whitened by `U (S + eps)^(-1/2) U'`, and restored by `U (S + eps)^(1/2) U'`.
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -12,7 +13,12 @@ from torch import Tensor
 
 from ddoq.data.preprocessing import ZCA
 from ddoq.errors import ResourceError
+from ddoq.files.stage import Stage
 
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+WHITENING = Stage("whitening", 1)
 EPS = 0.1
 # Numbers of an image, as 64 x 64 in color. The time grows with the third power, and four square
 # matrices of these 8-byte numbers are in memory: 5 GB.
@@ -48,3 +54,8 @@ def moments(
     mean = total / count
     covariance = (products - count * torch.outer(mean, mean)) / (count - 1)
     return mean + 0.5, covariance
+
+
+def whitening_key(run: "Run") -> dict[str, Any]:
+    """Return what determines a run's whitening: all its training images, also if it is narrowed."""
+    return {"images": run.whole.images.fingerprint, "eps": EPS}

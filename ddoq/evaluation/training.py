@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from ddoq.data.whitening import WHITENING, whitening_key
 from ddoq.files.artifacts import versions
 from ddoq.files.stage import Stage
 from ddoq.protocols.protocol import Protocol
 from ddoq.recipe.component import Block
-from ddoq.run.whitening import WHITENING, whitening_key
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:

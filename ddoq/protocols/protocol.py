@@ -154,8 +154,8 @@ class Protocol:
     def is_unaugmented(self, other: "Protocol") -> bool:
         """Say whether this protocol is the other one without its augmentation."""
         own, others = self.key(), other.key()
-        rest = own.keys() - set(_AUGMENTATION)
-        is_else_equal = self.rules == other.rules and all(own[k] == others[k] for k in rest)
+        rest = (own.keys() | others.keys()) - set(_AUGMENTATION)
+        is_else_equal = self.rules == other.rules and all(own.get(k) == others.get(k) for k in rest)
         return other.augments and not self.augments and is_else_equal
 
     def change(self, **changes: Any) -> "Protocol":

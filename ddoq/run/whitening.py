@@ -4,19 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq.data.preprocessing import ZCA
-from ddoq.data.whitening import EPS, whitening
-from ddoq.files.stage import Stage
+from ddoq.data.whitening import WHITENING, whitening, whitening_key
 from ddoq.files.tensors import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from ddoq.run import Run
-
-WHITENING = Stage("whitening", 1)
-
-
-def whitening_key(run: "Run") -> dict[str, Any]:
-    """Return what determines a run's whitening: all its training images, also if it is narrowed."""
-    return {"images": run.whole.images.fingerprint, "eps": EPS}
 
 
 def open_whitening(run: "Run") -> ZCA:

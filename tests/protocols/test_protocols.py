@@ -203,6 +203,12 @@ def test_a_key_is_plain_data_without_names(name: str):
     assert other.key() == key
 
 
+def test_a_protocol_that_whitens_is_no_augmentation_of_another():
+    plain = preset("mtt", dsa="")
+    assert plain.is_unaugmented(PRESETS["mtt"])
+    assert not plain.is_unaugmented(PRESETS["mtt_zca"])
+
+
 def test_every_setting_is_in_the_key():
     fields = {f.name for f in dataclasses.fields(Protocol)}
     others = {"id", "source", "deviations", "rules", "origin"}
