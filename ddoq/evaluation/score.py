@@ -73,8 +73,6 @@ class Result:
     """Which state `top1` is of: the last, the best on test images, or the running mean."""
     uses_hints: str = ""
     """The hints that the protocol takes from the set, for example `lr`."""
-    read: str = ""
-    """What was done to a given set, for example `[-1,1] undone, classes by ids`."""
     last_top1: float = nan
     best_top1: float = nan
     val_top1: float = nan
@@ -87,6 +85,8 @@ class Result:
     """Bytes of the set's images and of all stored labels."""
     of_class: tuple[float, ...] = ()
     """The accuracy on each class, in the order of classes."""
+    read: str = ""
+    """What was done to a given set, for example `[-1,1] undone, classes by ids`."""
 
     @property
     def is_quoted(self) -> bool:

@@ -11,8 +11,9 @@ from torch import Tensor
 from ddoq.data.conversion import as_floats, in_floats
 from ddoq.data.images import Images
 
-# The distance, in gray levels (root mean square over pixels), up to which an image is a copy. A
-# JPEG at quality 75 is about 5 away from its original.
+# The distance, in gray levels (root mean square over pixels), up to which an image is a copy. On
+# CIFAR-10 a JPEG of quality 90 is about 2 away from its original, of quality 50 about 8; the test
+# image nearest to any of 10,000 training images is 17 away.
 COPY = 8.0
 # A copy is nearer to its original than to images of another split, by this factor at least: where
 # all images are alike, and where a data set holds an image twice, nearness tells nothing.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from ddoq.data.pictures import converted, in_order, opened, reason
 from ddoq.errors import DataError
+
+T = TypeVar("T")
 
 _GRAY = ("1", "L", "LA", "I;16")
 
@@ -21,7 +24,7 @@ def decoded(
 
     They are gray if all of them are.
     """
-    headers = [_header(load, names, i) for i in range(len(names))]
+    headers = [_named(names[i], lambda i=i: _header(load(i))) for i in range(len(names))]
     if not headers:
         raise DataError(f"{place}: there are no pictures", "give a folder or files with pictures")
     sizes = dict.fromkeys(size for size, _ in headers)
@@ -31,18 +34,24 @@ def decoded(
     mode = "L" if all(is_gray for _, is_gray in headers) else "RGB"
 
     def pixels(index: int) -> Tensor:
-        image = np.array(converted(opened(load(index)), mode))
-        return torch.from_numpy(image.reshape(*image.shape[:2], -1)).permute(2, 0, 1)
+        return _named(names[index], lambda: _pixels(load(index), mode))
 
     return torch.stack(list(in_order(pixels, range(len(names)))))
 
 
-def _header(
-    load: Callable[[int], bytes], names: Sequence[str], index: int
-) -> tuple[tuple[int, int], bool]:
-    try:
-        image = opened(load(index))
-        converted(opened(load(index)), "RGB")
-    except Exception as error:  # Decoders raise anything on hostile bytes.
-        raise DataError(f"{names[index]}: {reason(error)}", "replace it, or remove it") from error
+def _header(content: bytes) -> tuple[tuple[int, int], bool]:
+    image = opened(content)
     return image.size, image.mode in _GRAY
+
+
+def _pixels(content: bytes, mode: str) -> Tensor:
+    image = np.array(converted(opened(content), mode))
+    return torch.from_numpy(image.reshape(*image.shape[:2], -1)).permute(2, 0, 1)
+
+
+def _named(name: str, read: Callable[[], T]) -> T:
+    """Name the picture in an error about it."""
+    try:
+        return read()
+    except Exception as error:  # Decoders raise anything on hostile bytes.
+        raise DataError(f"{name}: {reason(error)}", "replace it, or remove it") from error

@@ -64,7 +64,10 @@ def _named(path: Path) -> Generator[None]:
 
 
 def _undone(found: SyntheticSet, told: Told, data: Data | None) -> Undone:
-    return undone(found.images, told.normalized, data, unusual=told.unusual)
+    # What ddoq exports is never normalized, but learned images may leave [0, 1].
+    is_exported = told.normalized is None and "exported" in found.provenance
+    normalized = "none" if is_exported else told.normalized
+    return undone(found.images, normalized, data, unusual=told.unusual)
 
 
 def _sized(images: Tensor, data: Data, told: Told) -> tuple[Tensor, str]:

@@ -36,12 +36,15 @@ def read(path: Path, told: Told) -> SyntheticSet:
 def _about(path: Path, train: Path, folders: tuple[str, ...]) -> dict[str, Any]:
     """Return what stands beside the folders, with the classes in the order of the folders.
 
-    A folder's name is a class's id or its name.
+    A folder's name is a class's id, its name, or its number.
     """
     found = about(train) or about(path)
     listed = found.pop("class_ids", []), found.pop("class_names", [])
-    for names in listed:
-        if len(listed[0]) == len(listed[1]) == len(folders) and set(names) == set(folders):
+    if not len(listed[0]) == len(listed[1]) == len(folders):
+        return found
+    width = len(folders[0])
+    for names in (*listed, [f"{number:0{width}}" for number in range(len(folders))]):
+        if set(names) == set(folders):
             order = [names.index(folder) for folder in folders]
             found["class_ids"], found["class_names"] = ([own[i] for i in order] for own in listed)
             break

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddoq.errors import DataError
+from ddoq.formats.tensors import SUFFIXES, tensor_files
 from ddoq.formats.told import Told
 from ddoq.synthetic import SyntheticSet
 
@@ -31,6 +32,10 @@ def _is_ours(path: Path) -> bool:
     return any((place / "set.json").is_file() for place in (path, path / "synthetic"))
 
 
+def _is_around_tensors(path: Path) -> bool:
+    return path.is_dir() and len(tensor_files(path)) == 1
+
+
 def _has_class_folders(path: Path) -> bool:
     return path.is_dir() and any(f.is_dir() for f in path.iterdir() if f.name[0] != ".")
 
@@ -38,8 +43,9 @@ def _has_class_folders(path: Path) -> bool:
 # The first that fits is taken.
 FORMATS = (
     Format("a set of ddoq's", _is_ours, "ddoq.formats.folder"),
-    Format("tensors", _ends(".pt", ".pth", ".npz", ".safetensors"), "ddoq.formats.tensors"),
+    Format("tensors", _ends(*SUFFIXES), "ddoq.formats.tensors"),
     Format("tensors", lambda p: (p / "images_best.pt").is_file(), "ddoq.formats.tensors"),
+    Format("tensors", _is_around_tensors, "ddoq.formats.tensors"),
     Format("Parquet", _ends(".parquet"), "ddoq.formats.parquet"),
     Format("Parquet", _holds("*.parquet"), "ddoq.formats.parquet"),
     Format("WebDataset", _ends(".tar"), "ddoq.formats.webdataset"),

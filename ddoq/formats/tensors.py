@@ -27,6 +27,7 @@ from ddoq.formats.layout import (
     LABELS,
     SOFT_LABEL,
     SOFT_LABELS,
+    SOFT_LABELS_FILE,
     WEIGHT,
     WEIGHTS,
 )
@@ -50,7 +51,7 @@ _REMEDY = "save {'images': tensor, 'labels': tensor}, or say what it is in docs/
 
 def read(path: Path, told: Told) -> SyntheticSet:
     """Read a file of tensors, or MTT's folder of three."""
-    if path.is_dir():
+    if (path / BEST_IMAGES).is_file():
         held: Any = {
             "images": one_tensor(path / BEST_IMAGES),
             "labels": one_tensor(path / _BEST_LABELS),
@@ -58,9 +59,15 @@ def read(path: Path, told: Told) -> SyntheticSet:
         rates = [path / name for name in _BEST_RATES if (path / name).is_file()]
         held |= {"lr": opened(rates[0])} if rates else {}
     else:
-        held = opened(path)
+        held = opened(tensor_files(path)[0] if path.is_dir() else path)
     parts = _parts(_one(held, path, told.entry), path)
     return Parts(**parts, about=about(path if path.is_dir() else path.parent)).whole(path, told)
+
+
+def tensor_files(folder: Path) -> list[Path]:
+    """Return the files of tensors in a folder, but for soft labels that belong to pictures."""
+    named = [f for f in folder.iterdir() if f.suffix in SUFFIXES and f.is_file()]
+    return [f for f in named if f.name != SOFT_LABELS_FILE]
 
 
 def opened(file: Path) -> Any:

@@ -22,9 +22,9 @@ from ddoq.formats.told import ACCEPTED
 
 # Values are taken to lie in [0, 1] with this much for rounding, of half precision too.
 _ROUNDING = 2e-3
-# At most this share of pixels may lie beyond the range by this much. Sets that were learned without
-# a bound, from noise and with twice the contrast of CIFAR-10's whitened images, have up to 4 %;
-# images whose preprocessing was undone wrongly, or not, have 5 to 90 %.
+# At most this share of pixels may lie beyond the range by this much. Noise, where learning without
+# bounds starts, and whitened images of CIFAR-10 with twice the contrast have up to 4 %. Images that
+# are normalized twice, or undone as whitened, have 40 to 90 %; milder mistakes have less.
 BEYOND, _MOST_BEYOND = 0.5, 0.05
 # Pixels that are looked at; of a lattice this share is within this distance of a gray level.
 _LOOKED_AT, _ON_LATTICE, _NEAR = 2**22, 0.99, 0.05

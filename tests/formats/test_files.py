@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from ddoq.errors import DataError
+from ddoq.formats.fitting import opened_set
 from ddoq.formats.reading import name_of, read
 from ddoq.formats.told import Told
 from ddoq.synthetic import SyntheticSet
@@ -188,3 +189,34 @@ def test_what_is_no_set_is_refused_with_the_formats(tmp_path: Path):
         read(tmp_path / "a.txt", Told())
     with pytest.raises(DataError, match="no such file"):
         read(tmp_path / "b.pt", Told())
+
+
+def exported(root: Path) -> Path:
+    """Write learned images beside `about.json`, as ddoq's own export does."""
+    root.mkdir()
+    held = {"images": IMAGES / 100, "labels": torch.tensor(LABELS), "weights": torch.ones(4)}
+    save_file(held, root / "data.safetensors")
+    about = {"class_ids": ["c", "d"], "class_names": NAMES, "provenance": {"exported": {}}}
+    (root / "about.json").write_text(json.dumps(about))
+    return root
+
+
+def test_what_ddoq_exported_is_never_normalized_even_if_it_leaves_0_and_1(tmp_path: Path):
+    root = exported(tmp_path / "learned")
+    found = opened_set(root, Told(unusual=True))
+    assert torch.equal(found.images, IMAGES / 100)
+    assert (found.class_ids, found.class_names) == (("c", "d"), NAMES)
+    (root / "about.json").unlink()
+    with pytest.raises(DataError, match="what was done to them"):
+        opened_set(root, Told(unusual=True))
+
+
+def test_folders_may_be_the_numbers_of_the_classes_that_stand_beside_them(tmp_path: Path):
+    for i, (label, image) in enumerate(zip(LABELS, IMAGES, strict=True)):
+        (tmp_path / str(label)).mkdir(exist_ok=True)
+        (tmp_path / str(label) / f"{i}.png").write_bytes(png(image))
+    (tmp_path / "about.json").write_text(
+        json.dumps({"class_ids": ["b/", "a/"], "class_names": NAMES})
+    )
+    found = read(tmp_path, Told())
+    assert (found.class_ids, found.labels.tolist()) == (("b/", "a/"), [0, 0, 1, 1])
