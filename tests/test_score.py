@@ -81,6 +81,14 @@ def test_a_dry_run_names_the_sets_and_trains_nothing(sets: Path, capsys):
     assert not list(Path("dry_cache").rglob("measure.json"))
 
 
+def test_a_dry_run_refuses_what_the_run_would_refuse(sets: Path):
+    alone = [str(sets / "mtt"), "cache=dry_cache", "dry_run=true", PROTOCOL, STUDENT]
+    with pytest.raises(DataError, match=r"mtt: the images range[\s\S]*zca was not tried"):
+        score.main(alone)
+    with pytest.raises(DataError, match=r"mtt: with data undone.*contrast"):
+        score.main([*alone, "normalized=data"])
+
+
 def test_the_saved_recipe_repeats_the_score(sets: Path):
     invocation = score.read(command(sets, "cache=scored_cache"))
     invocation.recipe.save(Path("again.yaml"))

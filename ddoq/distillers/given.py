@@ -85,7 +85,7 @@ class Given(Distiller):
 
 def given_set(run: "Run", path: Path, told: Told, name: str = "") -> SyntheticSet:
     """Return a set from its files, fitted to a run's data. Copies of test images are refused."""
-    data = Data(run.images, lambda: _whitening(run))
+    data = Data(run.images, lambda: _whitening(run), lambda: _known_whitening(run))
     found = fitted(path, told, data, name)
     if run.images.modality != "image":
         return found
@@ -102,6 +102,10 @@ def _whitening(run: "Run") -> Any:
     if not run.measures and not run.is_done(WHITENING, whitening_key(run)):
         raise NotDecoded
     return run.whitening
+
+
+def _known_whitening(run: "Run") -> Any:
+    return run.whitening if run.is_done(WHITENING, whitening_key(run)) else None
 
 
 def _copied(run: "Run", found: SyntheticSet, path: Path, told: Told) -> tuple[int, int]:

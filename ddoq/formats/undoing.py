@@ -5,6 +5,7 @@ What was done is never guessed. Values are looked at only to refuse what cannot 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddoq.data.conversion import in_floats
-from ddoq.data.images import Images
+from ddoq.data.images import Images, NotDecoded
 from ddoq.data.pictures import NORMALIZATION
 from ddoq.data.preprocessing import ZCA, Normalize, Preprocessing, Unchanged
 from ddoq.errors import DataError, UsageError
+from ddoq.formats.likeness import likeness, real_sample
 from ddoq.formats.tensors import opened
 from ddoq.formats.told import ACCEPTED
 
@@ -26,6 +28,8 @@ _ROUNDING = 2e-3
 # bounds starts, and whitened images of CIFAR-10 with twice the contrast have up to 4 %. Images that
 # are normalized twice, or undone as whitened, have 40 to 90 %; milder mistakes have less.
 BEYOND, _MOST_BEYOND = 0.5, 0.05
+# Numbers of an image up to which a whitening is made only to try it.
+_TRIED = 3 * 32**2
 # Pixels that are looked at; of a lattice this share is within this distance of a gray level.
 _LOOKED_AT, _ON_LATTICE, _NEAR = 2**22, 0.99, 0.05
 
@@ -36,6 +40,8 @@ class Data:
 
     images: Images
     whitening: Callable[[], ZCA]
+    known_whitening: Callable[[], ZCA | None]
+    """The same if it is made already, else None: it takes half a minute for CIFAR-10."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,9 @@ def preprocessing_of(normalized: Any, images: Tensor, data: Data | None) -> Prep
         )
     if normalized == "data":
         return _normalize(data.images.mean, data.images.std, channels=channels)
-    size = data.images.channels, data.images.image_size, data.images.image_size
-    if images.shape[1:] != size:
+    if not _is_whitenable(images, data):
+        own = data.images
+        size = own.channels, own.image_size, own.image_size
         raise DataError(
             f"normalized=zca: the set's images are {_size(images.shape[1:])}, the data's "
             f"{_size(size)}",
@@ -150,34 +157,61 @@ def _whitening(file: Path, dim: int) -> ZCA:
     return ZCA(matrix, back, mean.flatten())
 
 
-def _candidates(images: Tensor, data: Data | None) -> dict[str, Preprocessing]:
-    """Return what may have been done to images, as far as it is cheap to try."""
+def _candidates(
+    images: Tensor, data: Data | None, whitening: ZCA | None
+) -> dict[str, Preprocessing]:
+    """Return what may have been done to images."""
     names: list[Any] = [[-1, 1], [0, 255]]
     names += ["imagenet"] if images.shape[1] == 3 else []
-    if data is not None:
-        own = data.images
-        fits = images.shape[1:] == (own.channels, own.image_size, own.image_size)
-        names += (["data"] if own.channels == images.shape[1] else []) + (["zca"] if fits else [])
-    return {shown(n): preprocessing_of(n, images, data) for n in names}
+    names += ["data"] if data is not None and data.images.channels == images.shape[1] else []
+    found = {shown(n): preprocessing_of(n, images, data) for n in names}
+    return found if whitening is None else {**found, "zca": whitening}
+
+
+def _is_whitenable(images: Tensor, data: Data) -> bool:
+    own = data.images
+    return images.shape[1:] == (own.channels, own.image_size, own.image_size)
+
+
+def _tried_whitening(images: Tensor, data: Data | None) -> ZCA | None:
+    """Return the data's whitening to try, unless it takes long or a plan asks for it."""
+    if data is None or not _is_whitenable(images, data):
+        return None
+    if images[0].numel() > _TRIED:
+        return data.known_whitening()
+    try:
+        return data.whitening()
+    except NotDecoded:
+        return None
 
 
 def _question(images: Tensor, data: Data | None) -> DataError:
     low, high = (float(x) for x in images.aminmax())
     some = _some(images)
-    misfits = {n: _misfit(p.inverse(some)) for n, p in _candidates(images, data).items()}
+    tried = _candidates(images, data, _tried_whitening(images, data))
+    real = real_sample(data.images) if data is not None and _is_whitenable(images, data) else None
+    misfits = {name: _misfit(one.inverse(some), real) for name, one in tried.items()}
     best = min(misfits, key=misfits.__getitem__)
     return DataError(
         f"the images range from {low:.4g} to {high:.4g}: what was done to them?",
-        f"say it: normalized={ACCEPTED}. By its range alone it may be normalized={best}",
+        f"say it: normalized={ACCEPTED}. By its pixels it may be normalized={best}"
+        + ("" if "zca" in tried else " (zca was not tried)"),
     )
 
 
-def _misfit(images: Float[Tensor, "n c h w"]) -> float:
-    """Return how far the ends of a range are from 0 and 1, but for its outermost pixels."""
+def _misfit(images: Float[Tensor, "n c h w"], real: Tensor | None) -> float:
+    """Return how far the ends of a range are from 0 and 1, but for its outermost pixels.
+
+    If real images are known, it is also how far contrast and detail are from theirs.
+    """
     flat = images.flatten()
     place = max(1, round(0.005 * len(flat)))
     low, high = flat.kthvalue(place).values, flat.kthvalue(len(flat) + 1 - place).values
-    return float(low.abs() + (high - 1).abs())
+    misfit = float(low.abs() + (high - 1).abs())
+    if real is None:
+        return misfit
+    found = likeness(images, real)
+    return misfit + abs(log(found.contrast)) + abs(log(found.detail))
 
 
 def _refuse_if_another_fits(images: Tensor, normalized: Any, data: Data | None) -> None:
@@ -185,7 +219,9 @@ def _refuse_if_another_fits(images: Tensor, normalized: Any, data: Data | None) 
 
     Pixels of pictures show by this what was done to them; learned ones do not.
     """
-    for name, other in _candidates(_some(images), data).items():
+    fits = data is not None and _is_whitenable(images, data)
+    known = data.known_whitening() if data is not None and fits else None
+    for name, other in _candidates(_some(images), data, known).items():
         if name != shown(normalized) and _is_lattice(other.inverse(_some(images))):
             raise DataError(
                 f"normalized={shown(normalized)}: undone so, the pixels are no gray levels of 8 "

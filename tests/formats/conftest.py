@@ -27,7 +27,7 @@ def zca(digits: Images) -> ZCA:
 @pytest.fixture(scope="session")
 def data(digits: Images, zca: ZCA) -> Data:
     """Return the digits as data that a set is scored on."""
-    return Data(digits, lambda: zca)
+    return Data(digits, lambda: zca, lambda: zca)
 
 
 @pytest.fixture(scope="session")
