@@ -10,6 +10,7 @@ from ddoq.recipe.signature import nearest
 COMMANDS = {
     "fit": "distill, train students, compare: the whole program",
     "benchmark": "a grid of methods, sizes, students, protocols and seeds",
+    "score": "score sets that others made, beside random images and all data",
     "encode": "encode a recipe's images into a store of latents",
     "pretrain": "train a recipe's autoencoder, prior and teacher",
     "export": "take a set away: folders, Parquet, WebDataset, tensors, or the Hub",

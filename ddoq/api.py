@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,11 @@ from ddoq.synthetic import SyntheticSet
 if TYPE_CHECKING:
     from ddoq.display.console import Console
     from ddoq.evaluation.results import Results
+    from ddoq.evaluation.rows import Entry
+    from ddoq.run import Run
+
+# A set's file or folder, or that with what is said of it.
+Place = str | Path | Mapping[str, Any]
 
 
 def distill(recipe: str = "digits", *overrides: str, **changes: Any) -> SyntheticSet:
@@ -57,7 +62,7 @@ def compare(recipe: str = "digits", *overrides: str, **changes: Any) -> "Results
 
 
 def evaluate(
-    synthetic: SyntheticSet,
+    synthetic: "SyntheticSet | Place | Sequence[SyntheticSet | Place]",
     *,
     recipe: str = "digits",
     students: Sequence[Any] | None = None,
@@ -66,11 +71,12 @@ def evaluate(
     overrides: Sequence[str] = (),
     **changes: Any,
 ) -> "Results":
-    """Train students on a set and measure them on a recipe's real test images.
+    """Train students on one or more sets and measure them on a recipe's real test images.
 
-    The recipe gives the test images, the teacher and the baselines. The set is compared with as
-    many random images and with all data, unless `baselines=[]`. Any set of the same classes is
-    accepted.
+    A set is in memory, or a file or folder, or `{"path": ..., "name": ..., "normalized": ...}` with
+    what is said of it (docs/score.md). The recipe gives the test images, the teacher and the
+    baselines. Each set is compared with as many random images and with all data, unless
+    `baselines=[]`. Sets in memory must have the recipe's classes.
 
     >>> import ddoq
     >>> small = ddoq.distill("digits", decoder="plain")
@@ -81,7 +87,6 @@ def evaluate(
     (['ddoq', 'ddoq', 'random', 'random'], True)
     """
     from ddoq.evaluation.grid import Grid, tables_of
-    from ddoq.evaluation.rows import beside, given_entry
     from ddoq.plan import pin
     from ddoq.run import Run
     from ddoq.run.refusals import refuse_run
@@ -93,9 +98,45 @@ def evaluate(
     run = Run(wanted, _console())
     refuse_run(run)
     pin(run)
-    mine = synthetic.for_classes(run.images.class_ids)
-    rows = [given_entry(mine, seeds, len(wanted.students)), *beside(wanted, mine)]
+    rows = _rows(run, [_opened(run, one) for one in _listed(synthetic)])
     return Grid(run, rows, tables_of(run), wanted.students, wanted.seed).results()
+
+
+def _listed(synthetic: Any) -> list[Any]:
+    is_one = isinstance(synthetic, SyntheticSet | str | Path | Mapping)
+    return [synthetic] if is_one else list(synthetic)
+
+
+def _rows(run: "Run", sets: Sequence[SyntheticSet]) -> "list[Entry]":
+    """Return a row for each set, and the baselines of all of them."""
+    from ddoq.evaluation.rows import beside, given_entry
+
+    seeds, number = run.recipe.evaluation.seeds, len(run.recipe.students)
+    rows = _told_apart([given_entry(s, seeds, number) for s in sets])
+    baselines = [row for s in sets for row in beside(run.recipe, s)]
+    return [*rows, *(b for place, b in enumerate(baselines) if b not in baselines[:place])]
+
+
+def _opened(run: "Run", one: Any) -> SyntheticSet:
+    """Return a set with the classes of a run, read from its files if need be."""
+    if isinstance(one, SyntheticSet):
+        return one.for_classes(run.images.class_ids)
+    from ddoq.distillers.given import given_set
+    from ddoq.formats.told import Told
+
+    said = dict(one) if isinstance(one, Mapping) else {"path": one}
+    path, name = Path(said.pop("path")), str(said.pop("name", ""))
+    return given_set(run, path, Told.of(said), name)
+
+
+def _told_apart(rows: "list[Entry]") -> "list[Entry]":
+    """Number the rows that have the name of an earlier one."""
+    names = [row.labels["distiller"] for row in rows]
+    numbers = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    return [
+        row if number == 1 else dataclasses.replace(row, name=f"{name} {number}")
+        for row, name, number in zip(rows, names, numbers, strict=True)
+    ]
 
 
 def _console() -> "Console":
@@ -109,8 +150,11 @@ def _console() -> "Console":
     return Console(terminal=Terminal(file=stream))
 
 
-def load(folder: str | Path) -> SyntheticSet:
-    """Load a saved set: a run's `synthetic/` folder, or the run's folder itself.
+def load(path: str | Path, *, recipe: str | None = None, **said: Any) -> SyntheticSet:
+    """Load a set: a run's `synthetic/` folder, the run's folder itself, or a set of others.
+
+    What the files of others do not say is a keyword, such as `normalized=[-1, 1]` (docs/score.md).
+    With a recipe, the set gets the classes of its data, and is checked against its real images.
 
     >>> import ddoq, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -118,5 +162,12 @@ def load(folder: str | Path) -> SyntheticSet:
     ...     len(ddoq.load(folder))
     10
     """
-    inner = Path(folder) / "synthetic"
-    return SyntheticSet.load(inner if inner.is_dir() else folder)
+    from ddoq.formats.fitting import opened_set
+    from ddoq.formats.told import Told
+
+    if recipe is None:
+        return opened_set(Path(path), Told.of(said))
+    from ddoq.run import Run
+
+    wanted = recipes.read([f"recipe={recipe}"]).recipe
+    return _opened(Run(wanted, _console()), {"path": path, **said})

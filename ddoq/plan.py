@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table as Shown
 
 from ddoq.data.images import NotDecoded
+from ddoq.data.whitening import WHITENING, whitening_key
 from ddoq.evaluation.grid import Grid, tables_of
-from ddoq.evaluation.rows import entries
+from ddoq.evaluation.rows import GIVEN, entries
 from ddoq.files.artifacts import is_finished
 from ddoq.files.stage import PRETRAIN
 from ddoq.recipe import shipped
@@ -38,6 +39,9 @@ def plan(run: "Run") -> list[Step]:
     counted: set[Path] = set()
     for row in range(len(grid.rows)):
         steps += _sets(grid, row, counted)
+    if any(table.protocol.whiten == "zca" for table in grid.tables):
+        is_done = run.is_done(WHITENING, whitening_key(run))
+        steps.append(_step("whitening", is_done, f"{len(images.train)} images"))
     return steps + [_students(grid, number) for number in range(len(grid.tables))]
 
 
@@ -90,6 +94,8 @@ def _weights(run: "Run", part: str) -> Step:
 def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
     """Return the steps of a row's sets, without those of an earlier row."""
     run, entry = grid.run, grid.rows[row]
+    if entry.distiller["name"] == GIVEN:
+        return [Step(f"set {entry.name}", "given", f"{entry.size.mean(run.num_classes)} per class")]
     found: dict[str, list[bool]] = {}
     needs: dict[str, str] = {}
     for draw in [d for d in grid.draws if d.row == row]:

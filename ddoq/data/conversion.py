@@ -10,6 +10,11 @@ def as_floats(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return images.to(torch.float32, copy=True).div_(255)
 
 
+def in_floats(images: Tensor) -> Tensor:
+    """Return images as floats where 0 is black and 1 is white. Floats are so already."""
+    return as_floats(images) if images.dtype == torch.uint8 else images
+
+
 def as_bytes(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
     """Return floats in [0, 1] as 8-bit images, rounded."""
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)

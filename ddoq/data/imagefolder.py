@@ -58,10 +58,10 @@ class ImageFolder:
         on_bad: Literal["error", "skip"] = "error",
     ) -> None:
         folder = Path(root).expanduser()
-        layout = _layout(folder)
-        self.class_ids = _class_ids(layout, classes)
+        layout = class_folders(folder)
+        self.class_ids = class_ids_of(layout, classes)
         self.class_names = _class_names(self.class_ids, class_names)
-        found = _find(folder, layout, self.class_ids)
+        found = find_pictures(folder, layout, self.class_ids)
         _warn_if_nested(folder, layout["train"], self.class_ids, found)
         stamps = [str(folder.resolve()), [stamp(file) for file in found.files]]
         seen = survey(found.load, found.names, stamps, on_bad=on_bad, where=root)
@@ -85,7 +85,7 @@ class ImageFolder:
 
 
 @dataclass(frozen=True)
-class _Found:
+class FoundPictures:
     """The picture files of a folder, with their part and label."""
 
     parts: list[str]
@@ -95,6 +95,7 @@ class _Found:
     """The files relative to the root, the same on every machine."""
 
     def load(self, index: int) -> bytes:
+        """Return the bytes of a picture file."""
         if not stat.S_ISREG(os.stat(self.files[index]).st_mode):
             # Opening a pipe would wait for a writer.
             raise OSError("it is a pipe, a socket or a device, not a file")
@@ -102,6 +103,7 @@ class _Found:
             return stream.read()
 
     def split(self, channels: int, fit: Fit) -> Split:
+        """Return all pictures as a split."""
         file = self.files.__getitem__
         return Split(
             torch.tensor(self.labels, dtype=torch.int64),
@@ -110,7 +112,7 @@ class _Found:
         )
 
 
-def _layout(root: Path) -> dict[str, Path]:
+def class_folders(root: Path) -> dict[str, Path]:
     """Return the folders that hold class folders, by part."""
     if not root.is_dir():
         raise DataError(
@@ -139,7 +141,8 @@ def _folders(place: Path) -> list[str]:
     return [f.name for f in place.iterdir() if f.is_dir() and not f.name.startswith(".")]
 
 
-def _class_ids(layout: dict[str, Path], classes: Sequence[str] | None) -> tuple[str, ...]:
+def class_ids_of(layout: dict[str, Path], classes: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of the class folders to use, in natural order."""
     present = _folders(layout["train"])
     for name in present:
         refuse_unwritable(name, str(layout["train"]))
@@ -182,8 +185,9 @@ def _class_names(class_ids: Sequence[str], file: str | None) -> tuple[str, ...]:
     return readable
 
 
-def _find(root: Path, layout: dict[str, Path], class_ids: Sequence[str]) -> _Found:
-    found = _Found([], [], [], [])
+def find_pictures(root: Path, layout: dict[str, Path], class_ids: Sequence[str]) -> FoundPictures:
+    """Return the picture files of all parts, class by class."""
+    found = FoundPictures([], [], [], [])
     for part, place in layout.items():
         read: dict[tuple[int, int], str] = {}
         for label, name in enumerate(class_ids):
@@ -216,7 +220,9 @@ def _picture_files(folder: Path, read: dict[tuple[int, int], str]) -> list[str]:
     return sorted(found)
 
 
-def _warn_if_nested(root: Path, train: Path, class_ids: Sequence[str], found: _Found) -> None:
+def _warn_if_nested(
+    root: Path, train: Path, class_ids: Sequence[str], found: FoundPictures
+) -> None:
     """Warn if all pictures lie in folders within the class folders: `root` may be too high."""
     of_train = [f for f, part in zip(found.files, found.parts, strict=True) if part == "train"]
     folders = dict.fromkeys(os.path.dirname(file) for file in of_train)

@@ -70,8 +70,10 @@ class Parquet:
         split_seed: int = 0,
         on_bad: Literal["error", "skip"] = "error",
     ) -> None:
-        rows = _Rows([_shard(*f, image, label) for f in _files(Path(root).expanduser())])
-        self.class_names, labels = _classes(rows)
+        rows = PictureRows(
+            [shard_of(*f, image, label) for f in shard_files(Path(root).expanduser())]
+        )
+        self.class_names, labels = classes_of(rows)
         is_unique = len(set(self.class_names)) == len(self.class_names)
         numbers = tuple(str(i) for i in range(len(self.class_names)))
         self.class_ids = self.class_names if is_unique else numbers
@@ -97,7 +99,7 @@ class Parquet:
 
 
 @dataclass(frozen=True)
-class _Shard:
+class PictureShard:
     """The columns of one file."""
 
     file: Path
@@ -111,39 +113,45 @@ class _Shard:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class PictureRows:
     """The rows of all shards, one after the other."""
 
-    shards: list[_Shard]
+    shards: list[PictureShard]
 
     @functools.cached_property
     def _starts(self) -> list[int]:
         ends = torch.tensor([0] + [len(shard.labels) for shard in self.shards]).cumsum(0)
         return ends[:-1].tolist()
 
-    def _at(self, index: int) -> tuple[_Shard, int]:
+    def _at(self, index: int) -> tuple[PictureShard, int]:
         number = bisect.bisect_right(self._starts, index) - 1
         return self.shards[number], index - self._starts[number]
 
     def load(self, index: int) -> bytes:
+        """Return the bytes of a picture file."""
         shard, row = self._at(index)
         return shard.images[row].as_py() or b""
 
     def name(self, index: int) -> str:
+        """Return the place of a row in words."""
         shard, row = self._at(index)
         return f"{shard.name}: row {row} of column {shard.column!r}"
 
     def label_values(self) -> list[int | str | None]:
+        """Return the labels as the files have them."""
         return [value for shard in self.shards for value in shard.labels.to_pylist()]
 
     def parts(self) -> list[str]:
+        """Return the split of each row."""
         return [shard.part for shard in self.shards for _ in range(len(shard.labels))]
 
     def stamps(self) -> list[Any]:
+        """Return data that change with the files."""
         files = [(shard.file, shard.column) for shard in self.shards]
         return [[str(file.resolve()), column, stamp(str(file))] for file, column in files]
 
     def split(self, labels: Int[Tensor, " n"], channels: int, fit: Fit) -> Split:
+        """Return all rows as a split."""
         return Split(
             labels,
             lambda i, size: pictures(self.load, self.name, i, size, channels=channels, fit=fit),
@@ -151,7 +159,7 @@ class _Rows:
         )
 
 
-def _files(root: Path) -> list[tuple[Path, str, str]]:
+def shard_files(root: Path) -> list[tuple[Path, str, str]]:
     """Return (file, relative name, part) of each shard."""
     if root.is_file():
         return [(root, root.name, "train")]
@@ -176,7 +184,10 @@ def _words(name: str) -> list[str]:
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
 
 
-def _shard(file: Path, name: str, part: str, image: str | None, label: str | None) -> _Shard:
+def shard_of(
+    file: Path, name: str, part: str, image: str | None, label: str | None
+) -> PictureShard:
+    """Read the columns of pictures and labels of a file."""
     if not file.is_file():
         raise DataError(f"{file}: it is a pipe, a socket or a device, not a file", "remove it")
     try:
@@ -197,7 +208,9 @@ def _shard(file: Path, name: str, part: str, image: str | None, label: str | Non
             "set data.label to a column of integers or strings",
         )
     names = None if _is_text(labels.type) else _written_names(file, schema, columns[1])
-    return _Shard(file, name, part, columns[0], _binary(file, columns[0], images), labels, names)
+    return PictureShard(
+        file, name, part, columns[0], _binary(file, columns[0], images), labels, names
+    )
 
 
 def _column(
@@ -245,7 +258,7 @@ def _written_names(file: Path, schema: pa.Schema, column: str) -> list[str] | No
         ) from error
 
 
-def _classes(rows: _Rows) -> tuple[tuple[str, ...], Int[Tensor, " n"]]:
+def classes_of(rows: PictureRows) -> tuple[tuple[str, ...], Int[Tensor, " n"]]:
     """Return the class names and the label of every row."""
     values, names = rows.label_values(), rows.shards[0].class_names
     for shard in rows.shards:

@@ -40,6 +40,49 @@ class Normalize:
         return seen * _of_channels(self.std, seen.device) + _of_channels(self.mean, seen.device)
 
 
+@dataclass(frozen=True)
+class Unchanged:
+    """Networks see the images as they are."""
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return images as networks see them."""
+        return images
+
+    def inverse(self, seen: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return the images that networks see so."""
+        return seen
+
+
+@dataclass(frozen=True, eq=False)
+class ZCA:
+    """Whiten: take away the mean image, and multiply the pixels by a symmetric matrix.
+
+    It is `(C + eps)^(-1/2)`, where C is the covariance of the pixels of real training images
+    (data/whitening.py). The inverse exists as eps is above 0.
+    """
+
+    matrix: Float[Tensor, "dim dim"]
+    back: Float[Tensor, "dim dim"]
+    """The inverse of the matrix."""
+    mean: Float[Tensor, " dim"]
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return images as networks see them."""
+        here = images.device
+        flat = images.flatten(1) - self.mean.to(here)
+        return (flat @ self.matrix.to(here)).reshape(images.shape)
+
+    def inverse(self, seen: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return the images that networks see so."""
+        here = seen.device
+        flat = seen.flatten(1) @ self.back.to(here) + self.mean.to(here)
+        return flat.reshape(seen.shape)
+
+    def to(self, device: torch.device) -> "ZCA":
+        """Return it with its numbers on a device."""
+        return ZCA(*(t.to(device) for t in (self.matrix, self.back, self.mean)))
+
+
 @functools.cache
 def _of_channels(numbers: tuple[float, ...], device: torch.device) -> Float[Tensor, "c 1 1"]:
     """Return one number for each channel. It is kept, as a copy to a device would wait for it."""

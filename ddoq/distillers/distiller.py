@@ -28,6 +28,8 @@ class Distiller:
     """Whether making a set takes long enough to be a job of its own, done by one process on one
     device beside others. Such a distiller keeps its set in a stage (`run.stage`)."""
     size: Size = Size()
+    title: str = ""
+    """The name of its row, if that is not the distiller's."""
 
     def distill(self, images: "Images", run: "Run", seed: int) -> "SyntheticSet":
         """Return the set of a seed: the same one whenever it is asked for."""
@@ -47,7 +49,16 @@ class Own(Distiller):
 
     def __init__(self, made: Any) -> None:
         self.made = made
-        for name in ("redraws", "keeps_all", "learns", "size", "distill", "parts", "stages"):
+        for name in (
+            "redraws",
+            "keeps_all",
+            "learns",
+            "size",
+            "title",
+            "distill",
+            "parts",
+            "stages",
+        ):
             if hasattr(made, name):
                 setattr(self, name, getattr(made, name))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.quoted import quoted
 from ddoq.evaluation.results import Results
-from ddoq.evaluation.rows import Entry, entries
+from ddoq.evaluation.rows import GIVEN, Entry, entries
 from ddoq.evaluation.score import ABSENT, Result
 from ddoq.evaluation.training import TRAINING, Training, stored_bytes, stores_labels, training_key
 from ddoq.protocols.protocol import Protocol
@@ -116,9 +116,16 @@ class Grid:
 
     @property
     def of_method(self) -> list[Draw]:
-        """The first set of each row of the recipe's method. The method's own row comes first."""
+        """The first set of each row of the recipe's method, and every given set.
+
+        The method's own row comes first.
+        """
         lead = self.rows[0].distiller
-        return [Draw(row, 0) for row, entry in enumerate(self.rows) if entry.distiller == lead]
+        return [
+            Draw(row, 0)
+            for row, entry in enumerate(self.rows)
+            if entry.distiller == lead or entry.distiller["name"] == GIVEN
+        ]
 
     def seed_of(self, draw: Draw) -> int:
         """Return the seed that a set is drawn with."""
@@ -188,6 +195,7 @@ class Grid:
             seed=training.seed,
             set_seed=self.seed_of(draw),
             note=self._note(job, training),
+            read=str(synthetic.provenance.get("read", "")),
             reported=training.protocol.reported,
             uses_hints=" ".join(training.wanted.uses_hints),
             **numbers,
@@ -199,7 +207,8 @@ class Grid:
         if full and self._keeps_all(self.draw_of(job)):
             return f"by {full.id}"
         own = self.rows[self.draw_of(job).row].note(training.wanted, training.protocol)
-        return ", ".join(filter(None, (own, training.note)))
+        remark = str(training.synthetic.provenance.get("remark", ""))
+        return ", ".join(filter(None, (own, remark, training.note)))
 
     def labels(self, draw: Draw) -> dict[str, Any]:
         """Return a row's labels and its images per class, where 0 stands for all data."""

@@ -1,6 +1,7 @@
 """The measurement of one training: one set, one student, one protocol, one seed."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +17,7 @@ from ddoq.recipe.plugin import expect
 from ddoq.run.refusals import refuse_set
 
 if TYPE_CHECKING:
+    from ddoq.data.preprocessing import ZCA
     from ddoq.labels.table import LabelTable
     from ddoq.protocols import protocol as protocols
     from ddoq.run import Run
@@ -127,13 +129,30 @@ def evaluated(
     return replace(found, seconds=seconds, peak_memory_mb=peak_mb(run.world.device))
 
 
+@dataclass(frozen=True)
+class Whitened:
+    """Batches of real images, whitened, on the device of the whitening's numbers."""
+
+    batches: Any
+    whitening: "ZCA"
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        device = self.whitening.mean.device
+        for images, labels in self.batches:
+            yield self.whitening.forward(images.to(device)), labels
+
+
 def measured(run: "Run", protocol: "protocols.Protocol", split: str | None = None) -> Any:
     """Return this rank's part of the real images that students are measured on."""
     world = run.student_world
-    return run.images.batches(
+    batches = run.images.batches(
         split or run.recipe.evaluation.split,
         rank=world.rank,
         world_size=world.size,
         margin=protocol.test_margin,
         batch_size=_MEASURED_AT_ONCE if world.device.type == "cpu" else None,
     )
+    return Whitened(batches, run.whitening) if protocol.whiten == "zca" else batches

@@ -107,6 +107,8 @@ def train_missing(grid: Grid) -> None:
     if not waiting or not (is_ray or run.trains_apart or len(waiting) >= 2 * workers):
         return
     _train_teachers(grid)
+    if any(table.protocol.whiten == "zca" for table in grid.tables):
+        _ = run.whitening
     if run.trains_apart:
         own = part_of(run.world, list(waiting), grid)
         _share_over_ranks(run, waiting, f"train on {run.world.size} ranks", own)

@@ -15,6 +15,7 @@ from ddoq.recipe.signature import signature
 from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
+GIVEN = "given"
 _NONE: Block = {"name": "-"}
 _UNIFORM: Block = {"name": "uniform"}
 
@@ -87,13 +88,27 @@ def entries(recipe: Recipe) -> list[Entry]:
     baselines = [b for b in settings.baselines if b not in everything]
     rows: list[Entry] = []
     for number in settings.images_per_class or [None]:
-        of_size = [sized(block, lead, number) for block in blocks]
-        for block in of_size:
-            rows += _method(recipe, block, of_size)
-        for block in baselines:
-            rows += _baseline(recipe, block, of_size[0], number)
+        for of_size in _by_size([sized(block, lead, number) for block in blocks]):
+            for block in of_size:
+                rows += _method(recipe, block, of_size)
+            for block in baselines:
+                rows += _baseline(recipe, block, of_size[0], number)
     rows += [_of_everything(recipe, like(lead, block)) for block in everything]
     return [row for place, row in enumerate(rows) if row not in rows[:place]]
+
+
+def _by_size(methods: list[Block]) -> list[list[Block]]:
+    """Group methods by their size. They have one size, but given sets bring their own along."""
+    sizes = [Size.of(b if _has_own_size(b) else methods[0]) for b in methods]
+    return [
+        [b for b, own in zip(methods, sizes, strict=True) if own == size]
+        for size in dict.fromkeys(sizes)
+    ]
+
+
+def _has_own_size(block: Block) -> bool:
+    """Say whether a block is of a given set whose size is known."""
+    return block["name"] == GIVEN and Size.of(block).is_known
 
 
 def _keeps_all(recipe: Recipe, block: Block) -> bool:
@@ -109,6 +124,8 @@ def _asked(distiller: Block) -> list[str]:
 
 def sized(block: Block, lead: Block, number: int | None) -> Block:
     """Return a distiller's block with a number of images per class, or with the lead's size."""
+    if number is None and _has_own_size(block):
+        return block
     size = Size.of(lead) if number is None else Size(number)
     asked = [name for name in size.settings if name in _asked(block)]
     if size.is_budget and asked == ["images_per_class"]:
@@ -144,7 +161,8 @@ def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
     pairs = product(
         weightings if "weighting" in asked else [_NONE], decoders if "decoder" in asked else [_NONE]
     )
-    redraws = made_of(block, recipe.decoder, recipe.weighting).redraws
+    made = made_of(block, recipe.decoder, recipe.weighting)
+    redraws = made.redraws
     return [
         Entry(
             block,
@@ -154,7 +172,7 @@ def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
             len(recipe.students),
             # The seed determines every random subset too.
             redraws == "always" or (redraws == "if asked" and settings.redraw),
-            told_apart("distiller", block, methods),
+            made.title or told_apart("distiller", block, methods),
             told_apart("decoder", decoder, decoders) if "decoder" in asked else "-",
         )
         for weighting, decoder in pairs
@@ -166,7 +184,7 @@ def _baseline(recipe: Recipe, block: Block, lead: Block, number: int | None) -> 
     if block["name"] == _UNIFORM["name"]:
         first = _method(recipe, lead, [lead])[0]
         return [replace(first, weighting=_UNIFORM)] if first.weighting != _NONE else []
-    of_size = sized(block, recipe.distiller, number)
+    of_size = sized(block, lead if _has_own_size(lead) else recipe.distiller, number)
     return _method(recipe, of_size, [of_size])[:1]
 
 
@@ -190,12 +208,14 @@ def beside(recipe: Recipe, synthetic: SyntheticSet) -> list[Entry]:
     return rows
 
 
-def given_entry(synthetic: SyntheticSet, num_seeds: int, num_students: int) -> Entry:
-    """Return the row of a given set. It is named by the set's provenance."""
+def given_entry(
+    synthetic: SyntheticSet, num_seeds: int, num_students: int, name: str = ""
+) -> Entry:
+    """Return the row of a given set. By default it is named by the set's provenance."""
     made = synthetic.provenance
     decoder: Block = made.get("decoder", _NONE)
     return Entry(
-        distiller={"name": str(made.get("distiller", "given"))},
+        distiller={"name": name or str(made.get("distiller", GIVEN))},
         decoder=decoder,
         weighting={"name": made.get("weighting", "-")},
         num_seeds=num_seeds,

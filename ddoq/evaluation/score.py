@@ -85,6 +85,8 @@ class Result:
     """Bytes of the set's images and of all stored labels."""
     of_class: tuple[float, ...] = ()
     """The accuracy on each class, in the order of classes."""
+    read: str = ""
+    """What was done to a given set, for example `[-1,1] undone, classes by ids`."""
 
     @property
     def is_quoted(self) -> bool:

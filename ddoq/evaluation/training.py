@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from ddoq.data.whitening import WHITENING, whitening_key
 from ddoq.files.artifacts import versions
 from ddoq.files.stage import Stage
 from ddoq.protocols.protocol import Protocol
@@ -75,6 +76,7 @@ def training_key(run: "Run", training: Training) -> dict[str, Any]:
         "protocol": training.protocol.key(),
         "evaluator": run.key("evaluator", training.protocol.evaluator),
         **_library(training.protocol),
+        **_whitening(run, training.protocol),
         "teacher": run.key("teacher", training.teacher)
         if training.protocol.labels == "soft"
         else None,
@@ -88,6 +90,13 @@ def training_key(run: "Run", training: Training) -> dict[str, Any]:
 def _library(protocol: Protocol) -> dict[str, Any]:
     """Return the version of Pillow, if it makes the crops."""
     return {"crops": versions("Pillow")} if protocol.pixels == "pil" else {}
+
+
+def _whitening(run: "Run", protocol: Protocol) -> dict[str, Any]:
+    """Return what determines the whitening, if the protocol whitens."""
+    return (
+        {"whitening": WHITENING.versioned(whitening_key(run))} if protocol.whiten == "zca" else {}
+    )
 
 
 def feed_of(run: "Run", training: Training, labels: "LabelTable | None" = None) -> "Feed":

@@ -1,6 +1,7 @@
 """Torch's own files of weights, which are pickles: read without running the code they may hold."""
 
 import argparse
+import codecs
 import pickle
 import re
 import warnings
@@ -8,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ddoq.errors import IntegrityError
@@ -16,6 +18,16 @@ _SIGNS = (
     *(RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError),
     pickle.UnpicklingError,
 )
+# What makes a number of numpy's from its bytes, under whichever name numpy has it.
+_SCALAR: Any = np.float64(0).__reduce__()[0]
+# Plain data that programs keep beside the weights: their command line, and numbers of numpy's.
+_PLAIN: list[Any] = [
+    argparse.Namespace,
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8")),
+    (codecs.encode, "_codecs.encode"),
+]
 # So torch names what it refuses.
 _CODE = re.compile(r"GLOBAL ([\w.]+)")
 
@@ -23,8 +35,7 @@ _CODE = re.compile(r"GLOBAL ([\w.]+)")
 def read_pickle(file: Path) -> Any:
     """Read what a torch file holds: tensors in plain containers. Its code is never run."""
     try:
-        # Programs that train keep their command line beside the weights. It is plain data.
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        with torch.serialization.safe_globals(_PLAIN), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(
                 file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file)

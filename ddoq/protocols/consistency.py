@@ -21,6 +21,7 @@ def refuse_settings(protocol: "Protocol") -> None:
     """Refuse settings that contradict each other, or that cannot work."""
     _refuse_length(protocol)
     _refuse_augmentation(protocol)
+    _refuse_whitened(protocol)
     _refuse_labels(protocol)
     _refuse_reported(protocol)
 
@@ -93,10 +94,31 @@ def _refuse_augmentation(protocol: "Protocol") -> None:
         )
 
 
+def _refuse_whitened(protocol: "Protocol") -> None:
+    """Refuse what would change images before they are whitened, or show a teacher whitened ones."""
+    done = [k for k in changed(protocol) if k != "dsa"]
+    if protocol.whiten == "zca" and done:
+        settings = ", ".join(f"{k}={getattr(protocol, k)}" for k in done)
+        raise UsageError(
+            f"protocol {protocol.id}: whiten=zca with {settings}",
+            "images are whitened when they are loaded, and only DSA changes whitened images",
+        )
+    if protocol.whiten == "zca" and protocol.labels == "soft":
+        raise UsageError(
+            f"protocol {protocol.id}: whiten=zca with labels=soft",
+            "a teacher does not know whitened images: use labels=hard or labels=targets",
+        )
+
+
+def changed(protocol: "Protocol") -> list[str]:
+    """Return the settings of a protocol that change images."""
+    usual = {f.name: f.default for f in dataclasses.fields(protocol)}
+    return [k for k in _OF_IMAGES if getattr(protocol, k) != usual[k]]
+
+
 def refuse_modality(protocol: "Protocol", modality: str) -> None:
     """Refuse a protocol that changes images, if the data are not images."""
-    usual = {f.name: f.default for f in dataclasses.fields(protocol)}
-    done = [k for k in _OF_IMAGES if getattr(protocol, k) != usual[k]]
+    done = changed(protocol)
     done += ["uses_hints"] if "tiles" in protocol.uses_hints else []
     if modality != "image" and done:
         settings = ", ".join(f"{k}={getattr(protocol, k)}" for k in done)

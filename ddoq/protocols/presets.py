@@ -218,6 +218,13 @@ _DC = Protocol(
     dsa="color_crop_cutout_flip_scale_rotate",
 )
 
+_MTT = dataclasses.replace(
+    _DC,
+    id="mtt",
+    source="MTT, FTD and TESLA: as DC, with the learning rate that was learned with the set",
+    uses_hints=["lr"],
+)
+
 PRESETS: dict[str, Protocol] = {
     p.id: p
     for p in (
@@ -235,6 +242,13 @@ PRESETS: dict[str, Protocol] = {
         ),
         _MINIMAX,
         _DC,
+        _MTT,
+        dataclasses.replace(
+            _MTT,
+            id="mtt_zca",
+            source="MTT, FTD and TESLA on CIFAR's whitened images",
+            whiten="zca",
+        ),
     )
 }
 

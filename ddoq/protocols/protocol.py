@@ -126,6 +126,9 @@ class Protocol:
     """The share of the training after which these evaluations begin."""
     evaluator: dict[str, Any] = field(default_factory=lambda: {"name": "train"})
     """What turns a set into numbers. Evaluators other than `train` need not train."""
+    whiten: Literal["none", "zca"] = "none"
+    """`zca` whitens the set and the measured images before anything else. DSA then changes whitened
+    images, and students do not normalize."""
     uses_hints: list[Literal["lr", "tiles"]] = field(default_factory=list[Literal["lr", "tiles"]])
     """The hints to use of a set that has them: its learning rate, for all students, and the tiles
     into which its images are cut first."""
@@ -151,8 +154,8 @@ class Protocol:
     def is_unaugmented(self, other: "Protocol") -> bool:
         """Say whether this protocol is the other one without its augmentation."""
         own, others = self.key(), other.key()
-        rest = own.keys() - set(_AUGMENTATION)
-        is_else_equal = self.rules == other.rules and all(own[k] == others[k] for k in rest)
+        rest = (own.keys() | others.keys()) - set(_AUGMENTATION)
+        is_else_equal = self.rules == other.rules and all(own.get(k) == others.get(k) for k in rest)
         return other.augments and not self.augments and is_else_equal
 
     def change(self, **changes: Any) -> "Protocol":
@@ -221,8 +224,10 @@ class Protocol:
 
         They include the values that hints resolve to, but not which hints are used.
         """
-        plain = dataclasses.asdict(self)
-        return {k: v for k, v in plain.items() if k not in (*_NOT_SETTINGS, "uses_hints")}
+        left_out = (*_NOT_SETTINGS, "uses_hints")
+        # Without whitening, the key is that of versions which could not whiten.
+        left_out += ("whiten",) if self.whiten == "none" else ()
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in left_out}
 
     def label_key(self) -> dict[str, Any]:
         """Return the settings that determine what is labeled at each step, and how it is kept."""

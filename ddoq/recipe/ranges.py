@@ -54,7 +54,8 @@ RANGES: dict[str, Range] = {
     **dict.fromkeys(("threads", "workers"), _FEW),
     **dict.fromkeys(
         (
-            *("data.test", "data.train", "data.val", "downsamplings", "evaluations", "folds"),
+            *("data.test", "data.train", "data.val", "downsamplings", "entry"),
+            *("evaluations", "folds"),
             *("polish", "samples", "validations"),
         ),
         _ANY_COUNT,

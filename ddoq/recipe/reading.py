@@ -82,7 +82,7 @@ def read(
     layers = _file_layers(wanted)
     _refuse_code(layers, allowed=flags.pop("allow_code", False))
     name = next((layer["name"] for layer in layers if "name" in layer), None)
-    layers = [*layers, *map(_parsed, overrides)]
+    layers = [*layers, *map(parsed, overrides)]
     name = name or _name_of(wanted)
     recipe = merge(layers, name=name)
     if changes:
@@ -132,7 +132,8 @@ def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]
     return [*(_file_layers(str(base), (*seen, wanted)) if base else []), layer]
 
 
-def _parsed(override: str) -> dict[str, Any]:
+def parsed(override: str) -> dict[str, Any]:
+    """Read one `key=value` as a layer of a recipe."""
     try:
         return _plain(OmegaConf.from_dotlist([override]), override)
     except (YAMLError, OmegaConfBaseException) as error:

@@ -94,6 +94,7 @@ DISTILLERS = {
     "ddoq/paper": "ddoq.distillers.published:paper",
     "nearest": "ddoq.distillers.published:nearest",
     "prior": "ddoq.distillers.prior:PriorSamples",
+    "given": "ddoq.distillers.given:Given",
 }
 
 WEIGHTINGS = {

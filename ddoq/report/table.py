@@ -190,10 +190,12 @@ def _caption(part: Part, num_test_images: int) -> str:
     if len(seeds) > 1 and len(draws) == 1:
         runs = f"one set, {len(seeds)} students"
     hints = ", ".join(dict.fromkeys(r.uses_hints for r in part.ours if r.uses_hints))
+    read = {r.distiller: f"; {r.distiller}: {r.read}" for r in part.ours if r.read}
+    given = "".join(read.values())
     told = f"; {hints}: THE SET'S OWN, where it brings them along" if hints else ""
     return (
         f"top-1 in %: mean ± {100 * LEVEL:.0f} % interval (Student t) over n runs; {runs}; "
-        f"{' and '.join(_REPORTED[k] for k in kinds)}; test images {num_test_images}{told}"
+        f"{' and '.join(_REPORTED[k] for k in kinds)}; test images {num_test_images}{told}{given}"
     )
 
 

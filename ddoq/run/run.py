@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ddoq.data.images import Images
     from ddoq.data.latents import LatentStore
+    from ddoq.data.preprocessing import ZCA
     from ddoq.decoders.inverted import Inversion
     from ddoq.teachers.teacher import Teacher
 
@@ -336,6 +337,13 @@ class Run:
         from ddoq.run.latents import open_latents
 
         return open_latents(self)
+
+    @functools.cached_property
+    def whitening(self) -> "ZCA":
+        """The ZCA whitening of all training images."""
+        from ddoq.run.whitening import open_whitening
+
+        return open_whitening(self)
 
     def inverting(self, inversion: "Inversion") -> "Run":
         """Return this run with latents that are carried back along the prior's ODE."""

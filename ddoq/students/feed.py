@@ -13,7 +13,7 @@ from torch import Tensor
 from ddoq import keyed
 from ddoq.augment.mixing import draw_mixing, mix
 from ddoq.augment.pipeline import augment
-from ddoq.data.conversion import as_floats
+from ddoq.data.conversion import in_floats
 from ddoq.data.preprocessing import Preprocessing
 from ddoq.errors import UsageError
 from ddoq.protocols.protocol import Protocol
@@ -24,6 +24,7 @@ from ddoq.synthetic import SyntheticSet
 _SMALLEST = 8
 
 
+_WHITENED_AT_ONCE = 1024
 # Larger sets stay in the host's memory, and each step is moved to the device.
 _ON_DEVICE_BYTES = 8 * 2**30
 
@@ -78,6 +79,8 @@ class Feed:
     rank: int = 0
     world_size: int = 1
     labels: Labels | None = None
+    whitening: Preprocessing | None = None
+    """What is done to the set before any augmentation, if the protocol whitens."""
 
     def __post_init__(self) -> None:
         if self.batch_size < self.world_size:
@@ -145,7 +148,16 @@ class Feed:
     def _stored(self) -> tuple[Tensor, Tensor, Tensor]:
         s, is_large = self.synthetic, self.synthetic.images.nbytes > _ON_DEVICE_BYTES
         place = torch.device("cpu") if is_large else self.device
-        return s.images.to(place), s.labels.to(place), s.weights.to(place, torch.float32)
+        images = s.images.to(place) if self.whitening is None else self._whitened(place)
+        return images, s.labels.to(place), s.weights.to(place, torch.float32)
+
+    def _whitened(self, place: torch.device) -> Tensor:
+        assert self.whitening is not None
+        parts = [
+            self.whitening.forward(in_floats(part.to(self.device))).to(place)
+            for part in self.synthetic.images.split(_WHITENED_AT_ONCE)
+        ]
+        return torch.cat(parts)
 
     @cached_property
     def _targets(self) -> Tensor | None:
@@ -206,7 +218,7 @@ class Feed:
 
     def _augmented(self, images: Tensor, draws: Tensor, epoch: int, step: int) -> Tensor:
         return augment(
-            as_floats(images) if images.dtype == torch.uint8 else images,
+            in_floats(images),
             draws,
             self.protocol,
             seed=self.seed,

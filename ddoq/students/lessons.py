@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddoq.data.preprocessing import Preprocessing, Unchanged
 from ddoq.processes.world import World
 from ddoq.protocols.consistency import refuse_modality
 from ddoq.protocols.protocol import Protocol
@@ -40,6 +41,11 @@ def train_on_images(
         return train(run, module, what, work, shown, settings=settings, train_dataloaders=steps)
 
 
+def preprocessing_of(run: "Run", protocol: Protocol) -> Preprocessing:
+    """Return what a protocol's students do to images first: nothing if these are whitened."""
+    return Unchanged() if protocol.whiten == "zca" else run.images.preprocessing
+
+
 def feed_of(
     run: "Run",
     synthetic: SyntheticSet,
@@ -57,7 +63,8 @@ def feed_of(
         protocol=protocol,
         seed=seed,
         size=images.image_size,
-        preprocessing=images.preprocessing,
+        preprocessing=preprocessing_of(run, protocol),
+        whitening=run.whitening if protocol.whiten == "zca" else None,
         device=world.device,
         rank=world.rank,
         world_size=world.size,

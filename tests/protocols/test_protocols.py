@@ -203,11 +203,19 @@ def test_a_key_is_plain_data_without_names(name: str):
     assert other.key() == key
 
 
+def test_a_protocol_that_whitens_is_no_augmentation_of_another():
+    plain = preset("mtt", dsa="")
+    assert plain.is_unaugmented(PRESETS["mtt"])
+    assert not plain.is_unaugmented(PRESETS["mtt_zca"])
+
+
 def test_every_setting_is_in_the_key():
     fields = {f.name for f in dataclasses.fields(Protocol)}
     others = {"id", "source", "deviations", "rules", "origin"}
     # Which hints are used is told by what they come to.
-    assert set(PRESETS["fkd"].key()) == fields - others - {"uses_hints"}
+    assert set(PRESETS["mtt_zca"].key()) == fields - others - {"uses_hints"}
+    # As versions that could not whiten had it.
+    assert set(PRESETS["fkd"].key()) == fields - others - {"uses_hints", "whiten"}
 
 
 def test_a_hint_is_taken_in_place_of_the_protocols_rate_and_of_each_students():
@@ -395,6 +403,8 @@ SOURCES["rethinkdc_soft"] = {
     **{"reported": "last", "evaluations": 0, "label_dtype": "float32"},
 }
 SOURCES["rethinkdc_hard"] = {**SOURCES["rethinkdc_soft"], **CE, "mix": "none", "temperature": 1.0}
+SOURCES["mtt"] = SOURCES["dc"]
+SOURCES["mtt_zca"] = {**SOURCES["dc"], "whiten": "zca"}
 # What the sources do that is no field of ours.
 IN_WORDS = {
     "fkd": ["two halves", "512 images", "one seed for all runs", "D4M", "best of 7"],

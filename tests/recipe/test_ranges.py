@@ -12,7 +12,7 @@ from ddoq.recipe.signature import signature
 
 DEEP = "[" * 400 + "]" * 400
 # Any whole number is a seed; a mean may lie anywhere.
-_UNBOUNDED = {"seed", "split_seed", "mean"}
+_UNBOUNDED = {"seed", "split_seed", "mean", "normalized"}
 
 
 @pytest.mark.parametrize(

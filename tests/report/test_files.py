@@ -63,7 +63,7 @@ def test_the_columns_are_those_of_the_contract(tmp_path: Path):
     assert cells(tmp_path)[0] == [
         *(*promised.split(), "loss", "seconds", "peak_memory_mb", "labels", "set_seed", "note"),
         *("reported", "uses_hints", "last_top1", "best_top1", "val_top1", "ece", "label_bytes"),
-        *("set_bytes", "of_class"),
+        *("set_bytes", "of_class", "read"),
     ]
     assert (tmp_path / "results.csv").read_bytes().count(b"\r\n") == 5
 

@@ -70,17 +70,17 @@ def student_of(
     run: "Run", training: Training, feed: "Feed", label: Callable[[Tensor], Tensor] | None
 ) -> "Student":
     """Return a new student of a training."""
+    from ddoq.students.lessons import preprocessing_of
     from ddoq.students.student import Student
 
     _refuse_targets(run, training)
-    images = run.images
     return Student(
         run.make("student", training.student),
         training.protocol,
-        num_classes=images.num_classes,
+        num_classes=run.images.num_classes,
         num_steps=len(feed),
         steps_per_epoch=feed.steps_per_epoch,
-        preprocessing=images.preprocessing,
+        preprocessing=preprocessing_of(run, training.protocol),
         name=training.student["name"],
         label=label,
     )

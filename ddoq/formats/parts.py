@@ -1,0 +1,150 @@
+"""The parts of a set as its files have them, and the set that they make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ddoq.errors import DataError
+from ddoq.files.artifacts import read_json
+from ddoq.formats.layout import ABOUT_FILE
+from ddoq.formats.told import Told
+from ddoq.synthetic import SyntheticSet
+
+_CHANNELS = (1, 3)
+_IGNORE = "ignore"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What files say of a set. Images may still be normalized, classes may be numbers only."""
+
+    images: Tensor
+    labels: Tensor | None = None
+    soft_labels: Tensor | None = None
+    weights: Tensor | None = None
+    lr: float | None = None
+    class_names: tuple[str, ...] = ()
+    """Empty if the files only number the classes."""
+    about: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What stands beside the files (`about.json`)."""
+
+    def whole(self, place: Path, told: Told) -> SyntheticSet:
+        """Return the set, with its images as the files have them."""
+        from ddoq.formats.tensors import one_tensor
+
+        images = square(self.images, place)
+        soft = self.soft_labels if told.targets is None else None
+        if told.targets not in (None, _IGNORE):
+            soft = one_tensor(Path(str(told.targets)))
+        weights = self.weights if told.weights is None else None
+        if told.weights not in (None, _IGNORE):
+            weights = one_tensor(Path(str(told.weights))).flatten()
+        labels = self._labels(soft if soft is not None else self.soft_labels, place)
+        lr = _rate(self.lr if told.lr is None else told.lr)
+        ids, names = self._classes(labels, soft)
+        return SyntheticSet(
+            images=images,
+            labels=labels,
+            weights=torch.ones(len(images)) if weights is None else weights.to(torch.float64),
+            class_ids=ids,
+            class_names=names,
+            targets=None if soft is None else soft.float(),
+            hints={**self.about.get("hints", {}), **({} if lr is None else {"lr": lr})},
+            provenance={**self.about.get("provenance", {})},
+            # Until their preprocessing is undone, this is not so.
+            space="image",
+        )
+
+    def _labels(self, soft: Tensor | None, place: Path) -> Tensor:
+        if self.labels is not None:
+            whole = self.labels.reshape(len(self.labels)) if self.labels.numel() else self.labels
+            if whole.is_floating_point() and not torch.equal(whole, whole.round()):
+                raise DataError(
+                    f"{place}: the labels are no whole numbers",
+                    "give [n] numbers of classes, or [n, classes] soft labels",
+                )
+            return whole.long()
+        if soft is None:
+            raise DataError(
+                f"{place}: the set has images, but no labels",
+                "give a number for each image, from 0 on, or soft labels",
+            )
+        return soft.argmax(1)
+
+    def _classes(
+        self, labels: Tensor, soft: Tensor | None
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the ids and the names of the classes: numbers, if the files say no more."""
+        names = tuple(self.about.get("class_names") or self.class_names)
+        ids = tuple(self.about.get("class_ids") or self.class_names or names)
+        if not ids:
+            number = int(labels.max()) + 1
+            if soft is not None and self.labels is None:
+                number = soft.shape[1]
+            ids = tuple(map(str, range(number)))
+        return ids, names or ids
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """Return what `about.json` says of the files beside it, if it is there."""
+    file = folder / ABOUT_FILE
+    if not file.is_file():
+        return {}
+    try:
+        return {**read_json(file)}
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"{file}: it is no JSON object ({error})", "replace or remove it"
+        ) from error
+
+
+def square(images: Tensor, place: Path) -> Tensor:
+    """Return images as `[n, channels, side, side]`, in 8 bits or single precision."""
+    shape, sides = "x".join(map(str, images.shape)), images.shape[1:]
+    if images.ndim == 3 and sides[0] == sides[1]:
+        images = images[:, None]
+    elif images.ndim != 4:
+        raise DataError(f"{place}: the images are {shape}", "give [n, channels, side, side]")
+    else:
+        is_first = sides[0] in _CHANNELS and sides[1] == sides[2]
+        is_last = sides[2] in _CHANNELS and sides[0] == sides[1]
+        if is_first == is_last:
+            why = "may be either way round" if is_first else "have no 1 or 3 channels and two sides"
+            raise DataError(
+                f"{place}: the images are {shape}, which {why}",
+                "give square images as [n, channels, side, side]",
+            )
+        images = images if is_first else images.permute(0, 3, 1, 2)
+    return _number(images.detach(), place).contiguous()
+
+
+def _number(images: Tensor, place: Path) -> Tensor:
+    if images.dtype == torch.uint8:
+        return images
+    if images.is_floating_point():
+        return images.float()
+    low, high = (int(x) for x in images.aminmax()) if images.numel() else (0, 0)
+    if images.is_complex() or images.dtype == torch.bool or not 0 <= low <= high <= 255:
+        raise DataError(
+            f"{place}: the images are {images.dtype}, from {low} to {high}",
+            "give 8-bit images (uint8), or floats",
+        )
+    return images.to(torch.uint8)
+
+
+def _rate(lr: float | str | None) -> float | None:
+    from ddoq.formats.tensors import one_tensor
+
+    if not isinstance(lr, str):
+        return None if lr is None else float(lr)
+    try:
+        return float(lr)
+    except ValueError:
+        number = one_tensor(Path(lr))
+    if number.numel() != 1:
+        raise DataError(f"lr={lr}: it holds {number.numel()} numbers", "give a file of one rate")
+    return float(number)
