@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import ddoq
 from ddoq.errors import DataError
 from ddoq.export.command import FORMATS, main
 from ddoq.export.exported import rounded
@@ -49,6 +50,21 @@ def test_every_format_reads_back_equal_without_ddoq(color_set, tmp_path, alone):
         assert torch.equal(read["labels"], color_set.labels), name
         assert torch.equal(read["weights"], color_set.weights), name
         assert torch.equal(read["soft_labels"], color_set.targets), name
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_reads_back_as_the_set_it_was(color_set, tmp_path, name: str):
+    read = ddoq.load(export(color_set, tmp_path, name) / name)
+    order = [read.class_ids.index(c) for c in color_set.class_ids]
+    assert [read.class_names[c] for c in order] == list(color_set.class_names)
+    # Folders are read class by class; all weights differ.
+    place = read.weights.argsort()[color_set.weights.argsort().argsort()]
+    assert torch.equal(read.images[place], color_set.images)
+    assert read.labels[place].tolist() == [order[c] for c in color_set.labels]
+    assert torch.equal(read.weights[place].double(), color_set.weights)
+    assert read.targets is not None
+    assert torch.equal(read.targets[place][:, order], color_set.targets)
+    assert read.hints == color_set.hints
 
 
 def test_learned_images_stay_floats_or_are_rounded(float_set, tmp_path, alone, capsys):

@@ -64,7 +64,8 @@ def test_another_net_learns_its_own_default_and_a_word_changes_that():
         return read([*arguments]).recipe.pretrain["prior"]["net"]["objective"]
 
     assert objective("recipe=digits") == {"name": "noise", "min_snr": None}
-    assert objective("recipe=digits_pixels") == {"name": "edm", "sigma_data": 0.5}
+    edm = {"name": "edm", "sigma_data": 0.5, "mean": -1.2, "std": 1.2}
+    assert objective("recipe=digits_pixels") == edm
     flow = {"name": "flow", "mean": 0.0, "std": 1.0}
     assert objective("recipe=digits", "pretrain.prior.net.objective=flow") == flow
 
