@@ -27,28 +27,31 @@ def read(path: Path, told: Told) -> SyntheticSet:
     if (train / WEIGHTS_FILE).is_file():
         order, weights = _listed(train / WEIGHTS_FILE, found.names)
         images, labels = images[order], labels[order]
+    beside, columns = _about(path, train, class_ids)
     if (train / SOFT_LABELS_FILE).is_file():
-        soft = _soft(train / SOFT_LABELS_FILE, weights)
-    beside = _about(path, train, class_ids)
+        soft = _soft(train / SOFT_LABELS_FILE, weights, columns)
     return Parts(images, labels, soft, weights, None, class_ids, beside).whole(path, told)
 
 
-def _about(path: Path, train: Path, folders: tuple[str, ...]) -> dict[str, Any]:
+def _about(
+    path: Path, train: Path, folders: tuple[str, ...]
+) -> tuple[dict[str, Any], list[int] | None]:
     """Return what stands beside the folders, with the classes in the order of the folders.
 
-    A folder's name is a class's id, its name, or its number.
+    The second value is that order: the place of each folder's class in the file, which is also the
+    column of its soft labels. A folder's name is a class's id, its name, or its number.
     """
     found = about(train) or about(path)
     listed = found.pop("class_ids", []), found.pop("class_names", [])
     if not len(listed[0]) == len(listed[1]) == len(folders):
-        return found
+        return found, None
     width = len(folders[0])
     for names in (*listed, [f"{number:0{width}}" for number in range(len(folders))]):
         if set(names) == set(folders):
             order = [names.index(folder) for folder in folders]
             found["class_ids"], found["class_names"] = ([own[i] for i in order] for own in listed)
-            break
-    return found
+            return found, order
+    return found, None
 
 
 def _listed(file: Path, names: list[str]) -> tuple[Tensor, Tensor]:
@@ -71,11 +74,12 @@ def _listed(file: Path, names: list[str]) -> tuple[Tensor, Tensor]:
     return torch.tensor([place[name] for name, _ in lines]), weights
 
 
-def _soft(file: Path, weights: Tensor | None) -> Tensor:
+def _soft(file: Path, weights: Tensor | None, columns: list[int] | None) -> Tensor:
     held = opened(file)
     if SOFT_LABELS not in held or weights is None:
         raise DataError(
             f"{file}: soft labels are under the key {SOFT_LABELS}, in the order of {WEIGHTS_FILE}",
             f"write {WEIGHTS_FILE} too, or remove the file",
         )
-    return held[SOFT_LABELS]
+    soft = held[SOFT_LABELS]
+    return soft if columns is None or soft.shape[1:] != (len(columns),) else soft[:, columns]

@@ -8,7 +8,8 @@ WEIGHT, WEIGHTS = "weight", "weights"
 SOFT_LABEL, SOFT_LABELS = "soft_label", "soft_labels"
 
 # Beside the images of an ImageFolder: `file,weight`, where a file is named from the folder, as in
-# `cat/00000.png`; and soft labels under the key SOFT_LABELS, in the order of that table's lines.
+# `cat/00000.png`; and soft labels under the key SOFT_LABELS, in the order of
+# that table's lines, with columns in the order of ABOUT_FILE's classes.
 WEIGHTS_FILE = "weights.csv"
 SOFT_LABELS_FILE = "soft_labels.safetensors"
 

@@ -62,7 +62,9 @@ def test_a_folder_with_weights_and_soft_labels_in_the_order_of_its_table(tmp_pat
     files = write_folder(tmp_path / "train")
     with (tmp_path / "train" / "weights.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([("file", "weight"), *zip(files, WEIGHTS, strict=True)])
-    save_file({"soft_labels": SOFT}, tmp_path / "train" / "soft_labels.safetensors")
+    # A column for each class of about.json, not for each folder.
+    columns = SOFT.flip(1).contiguous()
+    save_file({"soft_labels": columns}, tmp_path / "train" / "soft_labels.safetensors")
     about = {"class_ids": ["n2", "n1"], "class_names": ["dog", "cat"], "hints": {"lr": 0.1}}
     (tmp_path / "train" / "about.json").write_text(json.dumps(about))
     found = read(tmp_path, Told())
