@@ -105,6 +105,16 @@ class Grid:
         """Return a student's name, with its settings if two have the same name."""
         return told_apart("student", self._students[self._places[job][2]], self._students)
 
+    def protocol_of(self, job: int) -> str:
+        """Return the id of the protocol of a training's table."""
+        return self.tables[self._places[job][0]].protocol.id
+
+    def teacher_name(self, job: int) -> str:
+        """Return the name of the teacher whose soft labels a training uses, if it uses some."""
+        of = self.tables[self._places[job][0]]
+        is_soft = of.protocol.labels == "soft"
+        return _teacher_name(self.run.recipe, of.teacher) if is_soft else ABSENT
+
     def labels_of(self, job: int) -> tuple[int, Draw]:
         """Return the table and the set. Trainings that agree in both share their soft labels."""
         return self._places[job][:2]
@@ -184,14 +194,12 @@ class Grid:
             stored_bytes(run, training) if stores_labels(run, training) else 0.0
         )
         numbers["set_bytes"] = synthetic.images.nbytes + numbers["label_bytes"] * len(synthetic)
-        of = self.tables[self._places[job][0]]
-        is_soft = of.protocol.labels == "soft"
         return Result(
             **self.labels(draw),
-            teacher=_teacher_name(run.recipe, training.teacher) if is_soft else ABSENT,
-            labels=of.protocol.labels,
+            teacher=self.teacher_name(job),
+            labels=self.tables[self._places[job][0]].protocol.labels,
             student=self.student_name(job),
-            protocol=of.protocol.id,
+            protocol=self.protocol_of(job),
             seed=training.seed,
             set_seed=self.seed_of(draw),
             note=self._note(job, training),

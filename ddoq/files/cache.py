@@ -10,9 +10,12 @@ from typing import Any
 
 from filelock import FileLock
 
-from ddoq.files.artifacts import commit, damage, is_finished, name_of, versions
+from ddoq.files.artifacts import MANIFEST, commit, damage, is_finished, name_of, read_json, versions
 from ddoq.processes.memory import largest_mb
 from ddoq.processes.world import World
+
+# The seconds that interrupted calls spent, in a stage's workspace. Publishing removes it.
+_SPENT = "seconds.resume"
 
 
 @dataclass
@@ -24,6 +27,10 @@ class StageRecord:
     cached: bool
     seconds: float
     peak_memory_mb: float
+    made_seconds: float | None = None
+    """The time of making it, with interrupted calls and whenever that was. None if unknown."""
+    num_bytes: int = 0
+    """The size of its files."""
 
 
 @dataclass
@@ -59,7 +66,7 @@ class Cache:
             cached = self.world.broadcast(self.world.is_first and self._is_intact(final))
             if not cached:
                 self.on_start(stage)
-                self._build(stage, key, final, build, self.world)
+                self._build(stage, key, final, build, self.world, lambda: self._own(start, spent))
         self._record(stage, final, cached, start, spent)
         return final
 
@@ -91,15 +98,23 @@ class Cache:
         with self._lock(final):
             cached = self._is_intact(final)
             if not cached:
-                self._build(stage, key, final, build, World())
+                self._build(stage, key, final, build, World(), lambda: self._own(start, spent))
         self._record(stage, final, cached, start, spent)
         return final
 
     def _record(self, stage: str, final: Path, cached: bool, start: float, spent: float) -> None:
-        # The time of stages within this one is counted as theirs.
-        seconds = time.perf_counter() - start - (self._spent - spent)
+        seconds = self._own(start, spent)
         self._spent += seconds
-        self.on_finish(StageRecord(stage, final.name, cached, seconds, largest_mb()))
+        record = StageRecord(stage, final.name, cached, seconds, largest_mb())
+        if self.world.is_first:
+            manifest = read_json(final / MANIFEST)
+            record.made_seconds = manifest.get("made_seconds")
+            record.num_bytes = sum(file["bytes"] for file in manifest["files"].values())
+        self.on_finish(record)
+
+    def _own(self, start: float, spent: float) -> float:
+        """Return a stage's seconds. The time of stages within it is counted as theirs."""
+        return time.perf_counter() - start - (self._spent - spent)
 
     def _lock(self, final: Path) -> FileLock:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -128,16 +143,33 @@ class Cache:
         final: Path,
         build: Callable[[Path], None],
         world: World,
+        seconds: Callable[[], float],
     ) -> None:
         work = self._work(stage, final)
         if world.is_first:
             work.mkdir(parents=True, exist_ok=True)
         world.barrier()
-        build(work)
+        before = _spent_before(work)
+        try:
+            build(work)
+        except BaseException:
+            if world.is_first:
+                with contextlib.suppress(OSError):
+                    (work / _SPENT).write_text(f"{before + seconds():.3f}")
+            raise
         world.barrier()
         if world.is_first:
-            commit(work, final, {"stage": stage, "key": key, "versions": versions()})
+            about = {"stage": stage, "key": key, "versions": versions()}
+            commit(work, final, {**about, "made_seconds": round(before + seconds(), 3)})
         world.barrier()
+
+
+def _spent_before(work: Path) -> float:
+    """Return the seconds of earlier calls that were interrupted, as far as they could say."""
+    try:
+        return float((work / _SPENT).read_text())
+    except (OSError, ValueError):
+        return 0.0
 
 
 def _looks(folder: Path) -> list[tuple[Any, ...]]:

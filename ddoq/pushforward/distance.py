@@ -33,13 +33,13 @@ def class_w2(
     return Distance(max(0.0, found.lower) ** 0.5, max(0.0, found.upper) ** 0.5)
 
 
-def mean_w2(
+def w2_of_classes(
     latents_of: Callable[[int], Float[Tensor, "n ..."]],
     encoded: Float[Tensor, "k ..."],
     labels: Int[Tensor, " k"],
     weights: Float[Tensor, " k"],
-) -> Distance | None:
-    """Return the mean of W2 over the classes whose images have weight.
+) -> dict[int, Distance]:
+    """Return W2 of each class whose images have weight.
 
     Args:
         latents_of: A function that returns the latents of a class.
@@ -47,9 +47,9 @@ def mean_w2(
         labels: Of the synthetic images.
         weights: Of the synthetic images; only each one's share of its class matters.
     """
-    found: list[Distance] = []
+    found: dict[int, Distance] = {}
     for label in labels.unique().tolist():
         own = labels == label
         if float(weights[own].sum()) > 0:
-            found.append(class_w2(latents_of(label), encoded[own], weights[own]))
-    return Distance.mean(found)
+            found[label] = class_w2(latents_of(label), encoded[own], weights[own])
+    return found

@@ -14,7 +14,7 @@ from ddoq.files.artifacts import read_json, write_json
 from ddoq.files.stage import PRETRAIN, Stage
 from ddoq.priors.quality import fid, precision, recall
 from ddoq.pushforward.class_kid import ClassKID, class_kid
-from ddoq.pushforward.distance import Distance, mean_w2
+from ddoq.pushforward.distance import Distance, w2_of_classes
 from ddoq.pushforward.judge import Judge, as_unit
 from ddoq.pushforward.memorization import Nearness, nearest, nearness
 from ddoq.pushforward.real import REAL, Real, real_key, sample_like, to_nearest
@@ -23,7 +23,7 @@ from ddoq.synthetic import SyntheticSet
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-_FIGURES = Stage("pushforward/set", 1, (PRETRAIN, LATENTS, REAL))
+_FIGURES = Stage("pushforward/set", 2, (PRETRAIN, LATENTS, REAL))
 _FILE = "figures.json"
 _BATCH = 64
 # The images of either side in KID, precision and recall, which compare all pairs.
@@ -41,6 +41,8 @@ class Figures:
     """W2 of the training latents and the images' latents, with the weights in the loss."""
     w2_uniform: Distance | None = None
     """The same with equal weights."""
+    w2_of_class: tuple[Distance | None, ...] = ()
+    """For each class, with the weights in the loss; None if its images have no weight."""
     kid: ClassKID | None = None
     fid: float | None = None
     precision: float | None = None
@@ -58,6 +60,7 @@ class Figures:
         kinds: dict[str, Any] = {"w2_weights": Distance, "w2_uniform": Distance, "kid": ClassKID}
         kinds |= {"pixels": Nearness, "features": Nearness}
         made = {k: kinds[k](**v) if k in kinds and v else v for k, v in plain.items()}
+        made["w2_of_class"] = tuple(Distance(**d) if d else None for d in plain["w2_of_class"])
         return cls(**{f.name: made[f.name] for f in fields(cls)})
 
 
@@ -87,13 +90,15 @@ def figures_of(
 
 def _w2(run: "Run", synthetic: SyntheticSet) -> dict[str, Any]:
     encoded = encoded_again(run, synthetic.images)
-    weightings = {
-        "w2_weights": synthetic.weights,
-        "w2_uniform": torch.ones_like(synthetic.weights),
-    }
+    uniform = torch.ones_like(synthetic.weights)
+    weighted, equal = (
+        w2_of_classes(run.latents.latents, encoded, synthetic.labels, weights)
+        for weights in (synthetic.weights, uniform)
+    )
     return {
-        name: mean_w2(run.latents.latents, encoded, synthetic.labels, weights)
-        for name, weights in weightings.items()
+        "w2_weights": Distance.mean([*weighted.values()]),
+        "w2_uniform": Distance.mean([*equal.values()]),
+        "w2_of_class": tuple(weighted.get(label) for label in range(run.num_classes)),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddoq.quantize.functional import assign
@@ -40,10 +40,23 @@ def nearest(rows: Float[Tensor, "n dim"], references: Iterable[Tensor]) -> Float
 
     References are rows too. They come in parts, as they may not fit in memory together.
     """
+    return (nearest_rows(rows, references)[1] / rows.shape[1]).sqrt()
+
+
+def nearest_rows(
+    rows: Float[Tensor, "n dim"], references: Iterable[Tensor]
+) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
+    """Return the number of each row's nearest reference, over all parts, and its squared distance.
+
+    Of two that are equally near, the first counts.
+    """
     least = torch.full((len(rows),), torch.inf, device=rows.device)
+    best, before = torch.zeros(len(rows), dtype=torch.int64, device=rows.device), 0
     for part in references:
         # The matrix form of a distance loses fewer digits near the origin.
         center = part.mean(0)
-        squares = [assign(x - center, part - center)[1] for x in rows.split(_ROWS)]
-        least = least.minimum(torch.cat(squares))
-    return (least / rows.shape[1]).sqrt()
+        found = [assign(x - center, part - center) for x in rows.split(_ROWS)]
+        index, squares = (torch.cat(column) for column in zip(*found, strict=True))
+        best = torch.where(squares < least, before + index, best)
+        least, before = least.minimum(squares), before + len(part)
+    return best, least

@@ -14,7 +14,7 @@ from ddoq.files.artifacts import read_json, write_json
 from ddoq.files.stage import PRETRAIN, Stage
 from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.pushforward.judge import Judge, as_unit
-from ddoq.pushforward.memorization import nearest
+from ddoq.pushforward.memorization import nearest, nearest_rows
 
 if TYPE_CHECKING:
     from ddoq.run import Run
@@ -89,6 +89,13 @@ def to_nearest(run: "Run", images: Tensor, train: Tensor) -> Float[Tensor, " n"]
     device = run.world.device
     own = as_unit(images).flatten(1).to(device)
     return nearest(own, _parts(train, device)).cpu()
+
+
+def nearest_to(run: "Run", images: Tensor) -> Int[Tensor, " n"]:
+    """Return the number of the nearest training image of each image, in pixels, of any class."""
+    device = run.world.device
+    own = as_unit(images).flatten(1).to(device)
+    return nearest_rows(own, _parts(run.images.pixels("train"), device))[0].cpu()
 
 
 def _parts(train: Tensor, device: torch.device) -> Iterator[Tensor]:

@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import faiss
@@ -21,7 +22,7 @@ from ddoq.files.artifacts import (
     versions,
     write_json,
 )
-from ddoq.files.cache import Cache
+from ddoq.files.cache import Cache, StageRecord
 from ddoq.files.tensors import join_tensors, read_tensors, write_tensors
 
 
@@ -336,3 +337,21 @@ def test_processes_that_want_the_same_stage_build_it_once(
     both = [subprocess.Popen(command, env=environment) for _ in range(2)]
     assert [p.wait(timeout=60) for p in both] == [0, 0]
     assert log.read_text() == "x"
+
+
+def test_the_time_of_interrupted_calls_counts_and_is_known_of_a_cached_stage(tmp_path: Path):
+    records: list[StageRecord] = []
+    cache = Cache(tmp_path, on_finish=records.append)
+
+    def slow(work: Path) -> None:
+        time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.stage("s", {}, slow)
+    place = cache.stage("s", {}, Builder())
+    cache.stage("s", {}, Builder())
+    made, found = records
+    assert made.seconds < 0.05 <= made.made_seconds == found.made_seconds
+    assert (made.num_bytes, found.num_bytes) == (1, 1)
+    assert sorted(f.name for f in place.iterdir()) == ["calls", "manifest.json"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ddoq import keyed
-from ddoq.pushforward.distance import Distance, class_w2, mean_w2
+from ddoq.pushforward.distance import Distance, class_w2, w2_of_classes
 
 
 def line(*places: float) -> torch.Tensor:
@@ -27,11 +27,12 @@ def test_on_a_line_the_distance_is_that_of_sorted_values():
     assert class_w2(a, b, torch.ones(40)).upper == pytest.approx(float(expected), rel=1e-6)
 
 
-def test_the_mean_is_over_classes_that_have_weight():
+def test_each_class_that_has_weight_has_a_distance():
     latents = {0: line(0, 2), 1: line(0, 6), 2: line(0, 100)}
     encoded, labels = line(1, 3, 50), torch.tensor([0, 1, 2])
-    found = mean_w2(latents.__getitem__, encoded, labels, torch.tensor([1.0, 0.5, 0.0]))
-    assert found == Distance(2.0, 2.0)
+    found = w2_of_classes(latents.__getitem__, encoded, labels, torch.tensor([1.0, 0.5, 0.0]))
+    assert found == {0: Distance(1.0, 1.0), 1: Distance(3.0, 3.0)}
+    assert Distance.mean([*found.values()]) == Distance(2.0, 2.0)
 
 
 def test_a_set_without_classes_has_no_distance():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ddoq import keyed
-from ddoq.pushforward.memorization import Nearness, nearest, nearness
+from ddoq.pushforward.memorization import Nearness, nearest, nearest_rows, nearness
 
 
 def normal(num: int, purpose: str) -> torch.Tensor:
@@ -21,6 +21,13 @@ def test_distances_are_root_mean_squares_in_any_parts():
 def test_copies_are_at_distance_zero_exactly():
     references = normal(50, "references") + 1000
     assert nearest(references[[3, 40]], references.split(20)).tolist() == [0, 0]
+
+
+def test_the_nearest_reference_is_named_by_its_number_over_all_parts():
+    references = normal(50, "references")
+    index, squares = nearest_rows(references[[3, 40, 19]] + 1e-3, references.split(20))
+    assert index.tolist() == [3, 40, 19]
+    torch.testing.assert_close(squares, torch.full((3,), 6e-6), rtol=1e-3, atol=1e-9)
 
 
 def test_images_half_as_far_as_held_out_ones_have_a_ratio_of_one_half():
