@@ -10,6 +10,7 @@ from ddoq.files.cache import StageRecord
 from ddoq.pushforward.pushforward import PushForward
 from ddoq.recipe import Recipe, from_plain
 from ddoq.report import measures
+from ddoq.report.answer import Answer, answer
 from ddoq.report.files import summary, write_results, write_summary
 from ddoq.report.heat import HeatMap, heat_maps
 from ddoq.report.page import Gallery, write_page
@@ -39,13 +40,15 @@ def write_report(
     if not run.world.is_first:
         return
     first, near = sets[0], pushed_sheet(pushed) if pushed else None
-    content = _content(run, results, first, found, pushed)
+    told = answer(results, pushed.plain() if pushed else None)
+    content = _content(run, results, first, found, pushed, told)
     first.save(folder / "synthetic")
     write_results(folder, results)
     write_summary(folder, content)
     write_page(
         folder / "report.html",
-        title=f"{run.recipe.name}, {_per_class(results)}",
+        title=f"{_titled(run.recipe)}, {_per_class(results)}",
+        answer=told,
         recipe_yaml=_without_places(run.recipe).yaml(),
         sheets=tables,
         maps=maps,
@@ -57,6 +60,7 @@ def write_report(
     _show(run, [*tables, *maps], found, near)
     for line in describe_points(first.provenance):
         run.console.say(line)
+    run.console.show(told)
 
 
 def _content(
@@ -65,6 +69,7 @@ def _content(
     first: SyntheticSet,
     found: Sequence[measures.Finding],
     pushed: PushForward | None,
+    told: Answer,
 ) -> dict[str, Any]:
     """Return what `summary.json` holds."""
     return summary(
@@ -75,17 +80,29 @@ def _content(
         pushforward=pushed.plain() if pushed else None,
         recipe_name=run.recipe.name,
         set_info=_about(first),
+        answer=told.plain(),
     )
 
 
 def _tables(run: "Run", results: Results) -> list[Sheet]:
     """Return a sheet per protocol and teacher and, if asked for, one over all."""
     settings = run.recipe.evaluation
-    name = run.recipe.data["name"] + ("" if settings.split == "test" else " (validation)")
+    name = _named(run.recipe) + ("" if settings.split == "test" else " (validation)")
     num_images = len(run.images.split(settings.split))
     tables = sheets(results, data=name, num_test_images=num_images)
     is_across = settings.across and len(tables) > 1
     return [*tables, across(results, data=name)] if is_across else tables
+
+
+def _titled(recipe: Recipe) -> str:
+    """Return the recipe's name and, if it has one, the folder of its images."""
+    root = recipe.data.get("root")
+    return f"{recipe.name} {Path(root).name}" if root else recipe.name
+
+
+def _named(recipe: Recipe) -> str:
+    root = recipe.data.get("root")
+    return f"{recipe.data['name']} {Path(root).name}" if root else recipe.data["name"]
 
 
 def _show(

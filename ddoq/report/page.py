@@ -13,6 +13,7 @@ from torch import Tensor
 from ddoq.display.notebook import png
 from ddoq.evaluation.score import Score
 from ddoq.files.artifacts import replacing
+from ddoq.report.answer import Answer
 from ddoq.report.comparisons import in_words, p_text
 from ddoq.report.heat import HeatMap
 from ddoq.report.pushed import PushedSheet
@@ -46,6 +47,7 @@ def write_page(
     file: Path,
     *,
     title: str,
+    answer: Answer,
     recipe_yaml: str,
     sheets: Sequence[Sheet],
     maps: Sequence[HeatMap] = (),
@@ -57,6 +59,7 @@ def write_page(
     """Write the page. `stages` and `certificates` are the rows of `summary.json`."""
     text = _template().render(
         title=title,
+        answer=answer,
         recipe_yaml=recipe_yaml,
         sheets=[(sheet, None if sheet.is_across else plot(sheet)) for sheet in sheets],
         protocols=list(dict.fromkeys(s.protocol for s in sheets if not s.is_across)),

@@ -104,6 +104,7 @@ def content(runs: list[Result]) -> dict:
         certificates=certificates,
         recipe_name="digits",
         set_info={"images": 100},
+        answer={"headline": ["It beats random images."]},
     )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Result
+from ddoq.report.answer import Answer
 from ddoq.report.page import Gallery, plot, write_page
 from ddoq.report.pushed import PushedSheet
 from ddoq.report.table import Sheet, sheets
@@ -51,6 +52,7 @@ def page(folder: Path, **changes: object) -> str:
     certificate |= {"held_out_distortion": 1.5, "w2": 1.1111, "weights_w2": [1.1111, 1.2]}
     content = {
         "title": "digits",
+        "answer": Answer(("It beats random images.",), ("The teacher is right.",), ("More.",)),
         "recipe_yaml": "name: digits\n",
         "sheets": [found()],
         "pictures": [gallery()],
@@ -64,6 +66,13 @@ def page(folder: Path, **changes: object) -> str:
 def pictures(text: str) -> list[Image.Image]:
     sources = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
     return [Image.open(io.BytesIO(base64.b64decode(s))) for s in sources]
+
+
+def test_the_answer_comes_first(tmp_path: Path):
+    text = page(tmp_path)
+    assert text.index("It beats random images.") < text.index("<table")
+    assert "<li>More.</li>" in text
+    assert EVIL not in page(tmp_path, answer=Answer((EVIL,), (EVIL,), (EVIL,)))
 
 
 def test_float_images_are_shown_clamped_and_called_so(tmp_path: Path):
@@ -173,4 +182,4 @@ def test_an_interval_beyond_100_percent_ends_at_the_axis():
 
 def test_a_page_without_results_still_shows_the_recipe(tmp_path: Path):
     tags = Tags(page(tmp_path, sheets=[], pictures=[], stages=[], certificates=[]))
-    assert (tags.names.count("h2"), tags.names.count("pre")) == (1, 1)
+    assert (tags.names.count("h2"), tags.names.count("pre")) == (2, 1)
