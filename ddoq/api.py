@@ -119,11 +119,13 @@ def _rows(run: "Run", sets: Sequence[SyntheticSet]) -> "list[Entry]":
 
 def _opened(run: "Run", one: Any) -> SyntheticSet:
     """Return a set with the classes of a run, read from its files if need be."""
-    if isinstance(one, SyntheticSet):
-        return one.for_classes(run.images.class_ids)
-    from ddoq.distillers.given import given_set
+    from ddoq.distillers.given import given_set, refuse_copies
     from ddoq.formats.told import Told
 
+    if isinstance(one, SyntheticSet):
+        if run.images.modality == "image":
+            refuse_copies(run, one)
+        return one.for_classes(run.images.class_ids)
     said = dict(one) if isinstance(one, Mapping) else {"path": one}
     path, name = Path(said.pop("path")), str(said.pop("name", ""))
     return given_set(run, path, Told.of(said), name)

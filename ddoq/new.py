@@ -5,8 +5,10 @@
 For example, `python -m ddoq.new student WideNet` writes widenet.py, and says how to use it.
 """
 
+import keyword
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from ddoq import command
@@ -29,6 +31,8 @@ def main(argv: list[str]) -> None:
     file = Path(f"{name.lower()}.py" if kind in _CLASSES else f"{name}.yaml")
     if file.exists():
         raise UsageError(f"{file} is there already", "choose another name, or move it away")
+    if kind in _CLASSES:
+        _refuse_module(name)
     if kind == "recipe":
         text = (_SKELETONS / "recipe.yaml").read_text(encoding="utf-8").replace("NAME", name)
     else:
@@ -55,6 +59,19 @@ def _asked(argv: list[str]) -> tuple[str, str]:
             f"{name!r} cannot be a class's name", "use letters, digits and _, as in WideNet"
         )
     return kind, name
+
+
+def _refuse_module(name: str) -> None:
+    """Refuse a file that Python would take for another module, and a class that it cannot have."""
+    module = name.lower()
+    is_another = module in sys.stdlib_module_names or find_spec(module) is not None
+    if keyword.iskeyword(name) or keyword.iskeyword(module) or is_another:
+        raise UsageError(
+            f"{module}.py would stand in for Python's own, or an installed, {module}"
+            if is_another
+            else f"{name} is a word of Python's own",
+            f"choose another name, such as My{name}",
+        )
 
 
 if __name__ == "__main__":

@@ -5,13 +5,18 @@ python -m ddoq.score SET... [recipe=NAME] [protocols=[...]] [students=[...]] [se
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ddoq import command, recipe
 from ddoq.errors import UsageError
 from ddoq.recipe.component import Block
 from ddoq.recipe.reading import parsed
+from ddoq.size import Size
+
+if TYPE_CHECKING:
+    from ddoq.synthetic import SyntheticSet
 
 _RECIPE = "digits"
 _SHORT = {"seeds": "evaluation.seeds", "baselines": "evaluation.baselines"}
@@ -36,20 +41,27 @@ def split(argv: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
     pairs = [(a.partition("=")[0], a) for a in argv if a not in paths]
     of_sets = [a for key, a in pairs if key in (*_SAID, "sets")]
     said: dict[str, Any] = {}
+    listed = [{"path": p} for p in paths]
     for argument in of_sets:
         said |= parsed(argument)
-    own: Any = said.pop("sets", [])
-    listed = [{"path": p} for p in paths]
-    for one in own if isinstance(own, list) else [own]:
-        listed.append({"path": one} if isinstance(one, str) else one)
+        own: Any = said.pop("sets", [])
+        listed += [_of_path(one) for one in (own if isinstance(own, list) else [own])]
     return [{**said, **one} for one in listed], [a for _, a in pairs if a not in of_sets]
+
+
+def _of_path(one: Any) -> dict[str, Any]:
+    """Return a set of `sets=` with what is said of it."""
+    if isinstance(one, str):
+        return {"path": one}
+    if not isinstance(one, dict):
+        raise UsageError(f"sets: {one!r} is no set", "give a path, or {path: FILE, ...}")
+    return {**one}
 
 
 def blocks_of(sets: Sequence[dict[str, Any]]) -> list[Block]:
     """Return sets as blocks of distillers, each with the size that its files have."""
     from ddoq.formats.reading import name_of, read
     from ddoq.formats.told import Told
-    from ddoq.size import Size
 
     if not sets:
         raise UsageError("no set was given", "python -m ddoq.score SET... [recipe=NAME]")
@@ -60,13 +72,19 @@ def blocks_of(sets: Sequence[dict[str, Any]]) -> list[Block]:
         if not isinstance(path, str):
             raise UsageError(f"sets: {one} has no path", "give {path: FILE, ...}")
         found = read(Path(path), Told.of(said))
-        size = Size.of(found.provenance)
-        numbers = size.settings if size.is_budget else {"images_per_class": found.images_per_class}
-        known = {k: v for k, v in numbers.items() if v is not None}
         title = str(name or name_of(Path(path)))
-        blocks.append({"name": "given", "path": path, "title": title, **known, **said})
+        # All settings, so that none is taken from another set in the recipe.
+        block = {"name": "given", "path": path, "title": title, **asdict(Told()), **said}
+        blocks.append(block | _size_of(found).settings)
     _refuse_names([block["title"] for block in blocks])
     return blocks
+
+
+def _size_of(found: "SyntheticSet") -> Size:
+    """Return a set's size: a number of images for all classes, if they have not equally many."""
+    counts = found.labels.bincount()
+    is_even = bool((counts == counts[0]).all())
+    return Size(int(counts.max()), None if is_even else len(found))
 
 
 def _refuse_names(names: list[str]) -> None:

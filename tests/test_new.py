@@ -41,9 +41,9 @@ def test_a_skeleton_runs_as_it_is(begun, kind: str, name: str, changes: list[str
 
 
 def test_a_file_is_not_replaced(begun):
-    begun("student", "WideNet")
+    begun("student", "DeepNet")
     with pytest.raises(UsageError, match="is there already"):
-        new.main(["student", "WideNet"])
+        new.main(["student", "DeepNet"])
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,9 @@ def test_a_file_is_not_replaced(begun):
         ([], "a kind and a name"),
         (["students", "X"], "did you mean 'student'"),
         (["student", "my-net"], "cannot be a class's name"),
+        (["distiller", "Random"], "stand in for Python's own, or an installed, random"),
+        (["student", "Torch"], "stand in for"),
+        (["student", "None"], "a word of Python's own"),
     ],
 )
 def test_what_cannot_be_begun_is_refused(argv: list[str], message: str):

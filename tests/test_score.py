@@ -96,6 +96,32 @@ def test_the_saved_recipe_repeats_the_score(sets: Path):
     assert entries(again) == entries(invocation.recipe)
 
 
+def test_a_scored_recipe_lends_its_settings_to_no_other_set(sets: Path):
+    first = score.read([str(sets / "ours"), "lr=0.5", "weights=ignore", "allow_test_images=true"])
+    first.recipe.save(Path("first.yaml"))
+    again = score.read([str(sets / "ours"), "recipe=first.yaml"]).recipe.distiller
+    assert (again["lr"], again["weights"], again["allow_test_images"]) == (None, None, False)
+
+
+def test_a_set_of_uneven_classes_stands_beside_as_many_random_images(sets: Path):
+    whole = SyntheticSet.load(sets / "ours" / "synthetic")
+    rows = torch.tensor([0, 0, 0, *range(10)])
+    uneven = SyntheticSet(
+        whole.images[rows], whole.labels[rows], torch.ones(13), whole.class_names, whole.class_ids
+    )
+    uneven.save("uneven")
+    wanted = score.read(["uneven", "baselines=[random]"]).recipe
+    assert [row.size.total(10) for row in entries(wanted)] == [13, 13]
+    stranger = {**wanted.distiller, "budget": 50}
+    with pytest.raises(UsageError, match=r"it has 13 images.*but the other rows have 50"):
+        ddoq.distill("digits", distiller=stranger)
+
+
+def test_a_set_in_memory_is_looked_at_for_test_images_too(sets: Path):
+    with pytest.raises(DataError, match="10 of its 10 images are copies of test images"):
+        ddoq.evaluate(ddoq.load(sets / "cheat.pt"), seeds=1, baselines=[])
+
+
 def test_test_images_in_a_set_are_refused_or_said(sets: Path):
     how = {"protocol": {"name": "small_hard", "steps": 5}, "seeds": 1, "baselines": []}
     with pytest.raises(DataError, match=r"10 of its 10 images are copies of test images"):

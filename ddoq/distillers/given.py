@@ -73,10 +73,12 @@ class Given(Distiller):
         if self._read is None or self._read[0] != images.fingerprint:
             found = given_set(run, self._path, self._told, self.title)
             asked = self.size.per_class
-            if asked is not None and found.images_per_class != asked:
+            is_other = asked is not None and found.images_per_class != asked
+            if is_other or self.size.budget not in (None, len(found)):
                 raise UsageError(
-                    f"{self._path}: it has {found.images_per_class} images per class, the other "
-                    f"rows have {asked}",
+                    f"{self._path}: it has {len(found)} images, {found.images_per_class} of the "
+                    f"largest class, but the other rows have {asked or self.size.budget}"
+                    f"{' per class' if asked else ''}",
                     "compare it with rows of its own size: python -m ddoq.score SET",
                 )
             self._read = images.fingerprint, found
@@ -95,6 +97,12 @@ def given_set(run: "Run", path: Path, told: Told, name: str = "") -> SyntheticSe
     told_in_table = f"{of_measured} {split} IMAGES IN IT" if of_measured else ""
     own = {"read": ", ".join(filter(None, remarks)), "remark": told_in_table}
     return replace(found, provenance={**found.provenance, **own})
+
+
+def refuse_copies(run: "Run", found: SyntheticSet) -> None:
+    """Refuse a set in memory that holds copies of the images that it would be measured on."""
+    if found.images.shape[1:] == (run.images.channels, *2 * (run.images.image_size,)):
+        _copied(run, found, Path("the set"), Told())
 
 
 def _whitening(run: "Run") -> Any:

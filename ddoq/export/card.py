@@ -78,6 +78,10 @@ def _scores(exported: Exported, origin: RunFolder) -> list[list[str]]:
     ]
 
 
+# Distillers whose images are real ones.
+_CHOOSE = ("random", "herding", "k_center", "nearest", "full")
+
+
 def _made(exported: Exported) -> str:
     """Describe the method, from the set's provenance."""
     told = without_places(exported.synthetic.provenance)
@@ -89,7 +93,20 @@ def _made(exported: Exported) -> str:
     return "\n".join(listed or ["It is not known how: the set does not say."]) + "\n"
 
 
+def _are_real(exported: Exported) -> bool:
+    """Say whether a set's images are training images that were chosen."""
+    made = exported.synthetic.provenance
+    decoder = made.get("decoder")
+    named = decoder.get("name") if isinstance(decoder, dict) else decoder
+    return named == "nearest" or str(made.get("distiller")) in _CHOOSE
+
+
 def _privacy(exported: Exported, origin: RunFolder) -> str:
+    if _are_real(exported):
+        return (
+            "Its images ARE training images, chosen and not made: whatever is in them is passed "
+            "on with them, people included."
+        )
     near = origin.nearness(exported.synthetic)
     if not near:
         return (

@@ -3,14 +3,20 @@
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ddoq.errors import DdoqError, ResourceError, UsageError
-from ddoq.formats.layout import ABOUT_FILE
+from ddoq.export.writers import WRITERS
+from ddoq.files.artifacts import MANIFEST
+from ddoq.formats.layout import ABOUT_FILE, WEIGHTS_FILE
 
 _REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
-_OWN = {".gitattributes"}
+# What an export of any format may have left in a repository.
+_OWN = (
+    *(".gitattributes", "README.md", "train.py", "grid.png", MANIFEST, ABOUT_FILE, WEIGHTS_FILE),
+    *("*.safetensors", "*.pt", *(w.data_files for w in WRITERS.values() if w.data_files)),
+)
 
 
 def refuse_repo(repo: str) -> None:
@@ -63,9 +69,11 @@ def _refuse_other(client: Any, repo: str, *, private: bool) -> None:
             f"{repo} is public, and private=true", "add private=false, or choose another repo="
         )
     files = {f.rfilename for f in info.siblings or ()}
-    if files - _OWN and ABOUT_FILE not in files:
+    strange = {f for f in files if not any(PurePath(f).match(pattern) for pattern in _OWN)}
+    if strange or (files - {".gitattributes"} and ABOUT_FILE not in files):
         raise UsageError(
-            f"{repo} holds {min(files - _OWN)}, which ddoq did not publish", "choose another repo="
+            f"{repo} holds {min(strange or files)}, which ddoq did not publish",
+            "choose another repo=",
         )
 
 

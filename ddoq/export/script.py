@@ -47,7 +47,8 @@ def train_script(exported: Exported, writer: Writer, plan: Plan) -> str:
     synthetic, protocol = exported.synthetic, plan.protocol
     channels, soft = synthetic.images.shape[1], exported.soft_labels is not None
     by_targets = protocol.labels == "targets"
-    uses_soft = soft if by_targets else exported.soft_of == "teacher"
+    is_taught = protocol.labels == "soft" and exported.soft_of == "teacher"
+    uses_soft = soft if by_targets else is_taught
     batch = min(protocol.batch_size, len(synthetic))
     values = {
         "soft": uses_soft,
@@ -100,7 +101,7 @@ def _constants(
     protocol, number = plan.protocol, len(exported.synthetic)
     steps, per_epoch = protocol.num_steps(number), -(-number // batch)
     mean, std = exported.normalization
-    whose = "of the real images" if exported.mean else "of these images, not real ones"
+    whose = "what the run normalized with" if exported.mean else "of these images, not real ones"
     column = "[:, None, None].to(DEVICE)"
     found: list[tuple[str, Any, str]] = [
         (

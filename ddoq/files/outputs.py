@@ -1,7 +1,6 @@
 """Publishing under a name that a user chose, and what may be replaced there."""
 
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,6 @@ from ddoq.errors import UsageError
 from ddoq.files.artifacts import MANIFEST, commit, read_json
 
 RUN_LOG = "log.jsonl"
-_RUN_FILES = ("recipe.yaml", "results.csv", "summary.json", "report.html", RUN_LOG)
 
 
 def publish(folder: Path, kind: str, fill: Callable[[Path], object]) -> None:
@@ -60,11 +58,11 @@ def _foreign(folder: Path, kind: str) -> str | None:
 def refuse_foreign_run(folder: Path) -> None:
     """Refuse to overwrite files that are not a run's."""
     refuse_foreign(folder / "synthetic", "synthetic set")
-    present = [name for name in _RUN_FILES if os.path.exists(folder / name)]
+    present = [f for f in folder.iterdir() if f.name[0] != "."] if folder.is_dir() else []
     if present and not _is_run(folder):
         raise UsageError(
-            f"{folder / present[0]} is not from a run of ddoq; it would be replaced",
-            "choose another out=, or move it away",
+            f"{min(present)} is not from a run of ddoq, so out={folder} is not its folder",
+            "choose another out=, which is empty or not there yet",
         )
 
 

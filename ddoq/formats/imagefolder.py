@@ -29,8 +29,9 @@ def read(path: Path, told: Told) -> SyntheticSet:
         images, labels = images[order], labels[order]
     beside, columns = _about(path, train, class_ids)
     if (train / SOFT_LABELS_FILE).is_file():
-        soft = _soft(train / SOFT_LABELS_FILE, weights, columns)
-    return Parts(images, labels, soft, weights, None, class_ids, beside).whole(path, told)
+        soft = _soft(train / SOFT_LABELS_FILE, weights)
+    own = () if columns else class_ids
+    return Parts(images, labels, soft, weights, None, own, beside, columns).whole(path, told)
 
 
 def _about(
@@ -43,15 +44,24 @@ def _about(
     """
     found = about(train) or about(path)
     listed = found.pop("class_ids", []), found.pop("class_names", [])
-    if not len(listed[0]) == len(listed[1]) == len(folders):
+    ids, names = listed[0] or listed[1], listed[1] or listed[0]
+    if not ids:
         return found, None
     width = len(folders[0])
-    for names in (*listed, [f"{number:0{width}}" for number in range(len(folders))]):
-        if set(names) == set(folders):
-            order = [names.index(folder) for folder in folders]
-            found["class_ids"], found["class_names"] = ([own[i] for i in order] for own in listed)
+    numbers = [f"{number:0{width}}" for number in range(len(folders))]
+    # An export numbers the folders if ids cannot be their names, whatever the classes are called.
+    for own in (ids, numbers, names):
+        if len(ids) == len(names) == len(folders) and set(own) == set(folders):
+            order = [own.index(folder) for folder in folders]
+            found |= {
+                "class_ids": [ids[i] for i in order],
+                "class_names": [names[i] for i in order],
+            }
             return found, order
-    return found, None
+    raise DataError(
+        f"{train}: its folders are {', '.join(folders[:3])}, ..., which about.json does not list",
+        "list each folder once in class_ids or class_names, or remove about.json",
+    )
 
 
 def _listed(file: Path, names: list[str]) -> tuple[Tensor, Tensor]:
@@ -74,12 +84,11 @@ def _listed(file: Path, names: list[str]) -> tuple[Tensor, Tensor]:
     return torch.tensor([place[name] for name, _ in lines]), weights
 
 
-def _soft(file: Path, weights: Tensor | None, columns: list[int] | None) -> Tensor:
+def _soft(file: Path, weights: Tensor | None) -> Tensor:
     held = opened(file)
     if SOFT_LABELS not in held or weights is None:
         raise DataError(
             f"{file}: soft labels are under the key {SOFT_LABELS}, in the order of {WEIGHTS_FILE}",
             f"write {WEIGHTS_FILE} too, or remove the file",
         )
-    soft = held[SOFT_LABELS]
-    return soft if columns is None or soft.shape[1:] != (len(columns),) else soft[:, columns]
+    return held[SOFT_LABELS]

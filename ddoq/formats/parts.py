@@ -31,6 +31,8 @@ class Parts:
     """Empty if the files only number the classes."""
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What stands beside the files (`about.json`)."""
+    columns: list[int] | None = None
+    """The columns of soft labels, in the order of the classes; None if they are in it."""
 
     def whole(self, place: Path, told: Told) -> SyntheticSet:
         """Return the set, with its images as the files have them."""
@@ -40,6 +42,8 @@ class Parts:
         soft = self.soft_labels if told.targets is None else None
         if told.targets not in (None, _IGNORE):
             soft = one_tensor(Path(str(told.targets)))
+        if soft is not None and self.columns and soft.shape[1:] == (len(self.columns),):
+            soft = soft[:, self.columns]
         weights = self.weights if told.weights is None else None
         if told.weights not in (None, _IGNORE):
             weights = one_tensor(Path(str(told.weights))).flatten()
@@ -79,14 +83,32 @@ class Parts:
         self, labels: Tensor, soft: Tensor | None
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the ids and the names of the classes: numbers, if the files say no more."""
-        names = tuple(self.about.get("class_names") or self.class_names)
-        ids = tuple(self.about.get("class_ids") or self.class_names or names)
+        names = tuple(self.about.get("class_names") or self.about.get("class_ids") or ())
+        ids = tuple(self.about.get("class_ids") or names)
+        if self.class_names:
+            ids, names = _in_order(ids, names, self.class_names)
         if not ids:
             number = int(labels.max()) + 1
             if soft is not None and self.labels is None:
                 number = soft.shape[1]
             ids = tuple(map(str, range(number)))
         return ids, names or ids
+
+
+def _in_order(
+    ids: tuple[str, ...], names: tuple[str, ...], given: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return ids and names in the order in which the files number the classes that they name."""
+    for own in (ids, names):
+        if len(ids) == len(names) == len(given) and sorted(own) == sorted(given):
+            order = [own.index(name) for name in given]
+            return tuple(ids[i] for i in order), tuple(names[i] for i in order)
+    if ids:
+        raise DataError(
+            f"the files name the classes {', '.join(given[:3])}, {ABOUT_FILE} {', '.join(ids[:3])}",
+            f"name the same classes in both, or remove {ABOUT_FILE}",
+        )
+    return given, given
 
 
 def about(folder: Path) -> dict[str, Any]:

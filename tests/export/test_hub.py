@@ -119,7 +119,11 @@ def test_an_earlier_exports_files_are_removed_by_the_same_commit(server, export)
 
 @pytest.mark.parametrize(
     ("files", "is_private", "said"),
-    [(["model.bin"], True, "model.bin, which ddoq did not"), ([], False, "me/x is public")],
+    [
+        (["model.bin"], True, "model.bin, which ddoq did not"),
+        (["about.json", "thesis.pdf"], True, "thesis.pdf, which ddoq did not"),
+        ([], False, "me/x is public"),
+    ],
 )
 def test_other_repositories_are_refused(server, export, files, is_private: bool, said: str):
     state, client = server

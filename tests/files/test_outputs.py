@@ -63,3 +63,10 @@ def test_a_runs_files_are_not_written_over_the_users(tmp_path: Path, name: str):
     (tmp_path / name).write_text("mine\n")
     with pytest.raises(UsageError, match=f"{name} is not from a run of ddoq"):
         refuse_foreign_run(tmp_path)
+
+
+def test_a_folder_of_the_users_is_not_taken_for_a_runs(tmp_path: Path):
+    (tmp_path / "cats").mkdir()
+    with pytest.raises(UsageError, match="is not its folder"):
+        refuse_foreign_run(tmp_path)
+    refuse_foreign_run(tmp_path / "cats")

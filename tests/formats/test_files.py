@@ -72,6 +72,39 @@ def test_a_folder_with_weights_and_soft_labels_in_the_order_of_its_table(tmp_pat
     assert (found.class_ids, found.class_names, found.hints) == (("n1", "n2"), NAMES, {"lr": 0.1})
 
 
+def test_a_file_of_soft_labels_has_the_same_columns_if_it_is_named(tmp_path: Path):
+    files, beside = write_folder(tmp_path), tmp_path / "soft_labels.safetensors"
+    with (tmp_path / "weights.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("file", "weight"), *zip(files, WEIGHTS, strict=True)])
+    save_file({"soft_labels": SOFT.flip(1).contiguous()}, beside)
+    # The ids alone are enough to say in which order the columns are.
+    (tmp_path / "about.json").write_text(json.dumps({"class_ids": ["dog", "cat"]}))
+    for told in (Told(), Told(targets=str(beside))):
+        same(read(tmp_path, told), [0, 1, 2, 3])
+
+
+def test_classes_that_are_called_as_other_folders_are_not_mixed_up(tmp_path: Path):
+    for number, image in enumerate(IMAGES[:2]):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "0.png").write_bytes(png(image))
+    about = {"class_ids": ["a/b", "c/d"], "class_names": ["1", "0"]}
+    (tmp_path / "about.json").write_text(json.dumps(about))
+    found = read(tmp_path, Told())
+    assert (found.class_ids, found.labels.tolist()) == (("a/b", "c/d"), [0, 1])
+    (tmp_path / "about.json").write_text(json.dumps({"class_ids": ["x", "y", "z"]}))
+    with pytest.raises(DataError, match=r"which about\.json does not list"):
+        read(tmp_path, Told())
+
+
+def test_text_labels_are_matched_with_the_classes_that_stand_beside_them(tmp_path: Path):
+    rows = {"image": [{"bytes": png(x)} for x in IMAGES[:2]], "label": ["zebra", "ant"]}
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet")
+    about = {"class_ids": ["n9", "n1"], "class_names": ["zebra", "ant"]}
+    (tmp_path / "about.json").write_text(json.dumps(about))
+    found = read(tmp_path, Told())
+    assert [found.class_ids[c] for c in found.labels] == ["n9", "n1"]
+
+
 def test_a_table_of_weights_that_misses_a_picture_is_refused(tmp_path: Path):
     files = write_folder(tmp_path)
     (tmp_path / "weights.csv").write_text(f"file,weight\n{files[0]},1\n")
