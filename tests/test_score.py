@@ -167,7 +167,7 @@ def test_images_of_another_size_are_refused_unless_resizing_is_asked_for(sets: P
         ([], "no set was given"),
         (["ours", "ours"], "called 'ours' already"),
         (["sets=[{path: ours, name: random}]"], "'random' already"),
-        (["sets=[{path: ours, normalised: zca}]"], "did you mean 'normalized'"),
+        (["sets=[{path: ours, normalize: zca}]"], "did you mean 'normalized'"),
         (["sets=[{name: a}]"], "has no path"),
         (["ours", "classes=number"], "'number' is not Literal"),
         (["ours", "normalized=cifar"], "use none, data"),
