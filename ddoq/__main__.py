@@ -12,6 +12,7 @@ COMMANDS = {
     "benchmark": "a grid of methods, sizes, students, protocols and seeds",
     "encode": "encode a recipe's images into a store of latents",
     "pretrain": "train a recipe's autoencoder, prior and teacher",
+    "report": "one page of finished runs, beside each other",
     "theory": "check the claims of the theory, with plots",
     "ablate": "ablate the method: the gains of points, weights and shrinkage",
     "recipes": "list the recipes",
@@ -19,7 +20,7 @@ COMMANDS = {
 }
 
 # A command that is a folder, with the files that only it needs.
-_FOLDERS = ("students",)
+_FOLDERS = ("report", "students")
 
 
 def dispatch(argv: list[str]) -> None:

@@ -1,0 +1,146 @@
+"""What to try next, derived from the results by simple stated rules."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import stdev
+from typing import Any
+
+from ddoq.evaluation.results import Results
+from ddoq.evaluation.score import ABSENT, LEVEL, Score
+from ddoq.protocols.presets import PRESETS
+from ddoq.report.verdict import NEAREST, Verdict, others, part_of, teacher_accuracy
+
+# More seeds than these are not worth their time.
+_MOST_SEEDS = 30
+# A gap to all data, or of the teacher to them, that is worth acting on.
+_GAP = 0.05
+_FIRST_SEEDS = 5
+_SIZES = (1, 10, 50)
+
+
+def advice(
+    results: Results, found: Sequence[Verdict], pushforward: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Return what to try next, the cheapest first.
+
+    - More seeds, if a difference is undecided and about thirty seeds would show it.
+    - Hard labels, if there are none.
+    - Another row of the same size that did better; or another decoder, if none was tried.
+    - More images, if all data are at least five points better.
+    - A better teacher, if it is five points worse than training on all data.
+    """
+    steps = [*_more_seeds(found), *_hard_labels(found), *_other_rows(results, found)]
+    steps += [*_other_decoders(results, found), *_more_images(found)]
+    return [*steps, *_better_teacher(found, pushforward)]
+
+
+def seeds_needed(difference: Score, most: int = 10 * _MOST_SEEDS) -> int | None:
+    """Return how many seeds would show a difference, if its mean and spread stay as they are.
+
+    None if it takes more than `most`.
+
+    >>> seeds_needed(Score((0.1, 0.0)))
+    11
+    """
+    from scipy.special import stdtrit
+
+    mean, spread = abs(difference.mean), stdev(difference.values)
+    numbers = range(difference.n + 1, most + 1)
+    tail = (1 + LEVEL) / 2
+    return next((n for n in numbers if stdtrit(n - 1, tail) * spread / n**0.5 < mean), None)
+
+
+def _more_seeds(found: Sequence[Verdict]) -> Iterator[str]:
+    if any(v.outcome == "one seed" for v in found):
+        yield f"More seeds, as one says nothing of chance: evaluation.seeds={_FIRST_SEEDS}."
+        return
+    open_ones = [
+        v.against_random for v in found if v.outcome == "undecided" and v.against_random is not None
+    ]
+    needed = [seeds_needed(c.difference) for c in open_ones]
+    within = [n for n in needed if n is not None and n <= _MOST_SEEDS]
+    if within:
+        yield (
+            f"More seeds: if the difference stays as it is, about {max(within)} would show it "
+            f"(evaluation.seeds={max(within)})."
+        )
+    elif needed:
+        yield (
+            f"Not more seeds: to show so small a difference would take more than {_MOST_SEEDS}. "
+            "Take the set and random images for equally good."
+        )
+        return
+    unsure = [
+        v.against_random.difference.n
+        for v in found
+        if v.against_random and v.outcome in ("better", "worse") and not v.is_firm
+    ]
+    if unsure and not needed:
+        yield (
+            "A few more seeds, so that the difference stands among all comparisons too: "
+            f"evaluation.seeds={2 * max(unsure)}."
+        )
+
+
+def _hard_labels(found: Sequence[Verdict]) -> Iterator[str]:
+    if any(v.labels == "hard" for v in found):
+        return
+    base = found[0].protocol.split("+")[0]
+    hard = (
+        f"{base}_hard" if f"{base}_hard" in PRESETS else f"{{name: {base}, labels: hard, loss: ce}}"
+    )
+    yield (
+        "Hard labels beside these, which show what the images are worth without a teacher: "
+        f'"protocols=[{base}, {hard}]".'
+    )
+
+
+def _other_rows(results: Results, found: Sequence[Verdict]) -> Iterator[str]:
+    """Name the best row of the same size that is better than the leading one."""
+    told: set[str] = set()
+    for verdict in found:
+        better = [c for c in others(part_of(results, verdict), verdict.row) if c.verdict == "worse"]
+        best = min(better, key=lambda c: c.difference.mean, default=None)
+        if best and best.b.name not in told:
+            told.add(best.b.name)
+            by = Score(tuple(-value for value in best.difference.values))
+            yield (
+                f"{best.b.name} in place of {verdict.row.name}: under protocol {verdict.protocol} "
+                f"it is better by {by.text} points."
+            )
+
+
+def _other_decoders(results: Results, found: Sequence[Verdict]) -> Iterator[str]:
+    lead = found[0].row
+    if lead.decoder == ABSENT or all(v.outcome == "better" for v in found):
+        return
+    tried = {r.decoder.split("(")[0] for r in results if r.distiller == lead.distiller}
+    if len(tried) == 1:
+        rest = ", ".join(name for name in ("plain", NEAREST) if name not in tried)
+        yield f'Another decoder of the same points: "evaluation.decoders=[{rest}]".'
+
+
+def _more_images(found: Sequence[Verdict]) -> Iterator[str]:
+    largest = max(v.row.images_per_class for v in found)
+    gaps = [
+        -v.against_full.difference.mean
+        for v in found
+        if v.against_full and v.row.images_per_class == largest
+    ]
+    if gaps and max(gaps) >= _GAP:
+        more = next((size for size in _SIZES if size > largest), 2 * largest)
+        yield (
+            f"More images: all data are up to {100 * max(gaps):.1f} points better "
+            f"(distiller.images_per_class={more})."
+        )
+
+
+def _better_teacher(
+    found: Sequence[Verdict], pushforward: Mapping[str, Any] | None
+) -> Iterator[str]:
+    teacher = teacher_accuracy(pushforward)
+    full = [v.full.mean for v in found if v.full]
+    if teacher is not None and full and teacher < max(full) - _GAP and found[0].labels == "soft":
+        yield (
+            "A better teacher: students of all data are right more often than it is, so its soft "
+            "labels hold them back (pretrain.teacher.steps, pretrain.teacher.student)."
+        )
