@@ -10,7 +10,7 @@ from ddoq.errors import UsageError
 from ddoq.files.artifacts import MANIFEST, commit, read_json
 
 RUN_LOG = "log.jsonl"
-_RUN_FILES = ("recipe.yaml", "results.csv", "summary.json", "report.html", RUN_LOG)
+_RUN_FILES = ("recipe.yaml", "results.csv", "summary.json", "report.json", "report.html", RUN_LOG)
 
 
 def publish(folder: Path, kind: str, fill: Callable[[Path], object]) -> None:

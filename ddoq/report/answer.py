@@ -26,6 +26,7 @@ from ddoq.report.verdict import (
 
 # From this share of images on, a set is said to hold near copies of training images.
 _COPIES = 0.5
+_MOST_SENTENCES = 2
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,14 @@ class Answer:
         yield Text("\nIn words", style="bold")
         for line in self.headline:
             yield Text(line, style="bold")
-        for line in (*self.accuracies, *self.notes):
+        # Several sizes and protocols are better read in their tables.
+        accuracies = self.accuracies if len(self.accuracies) <= _MOST_SENTENCES else ()
+        for line in (*accuracies, *self.notes):
             yield Text(line)
         if self.steps:
             yield Text("What to try next:")
         for line in self.steps:
-            yield Padding(Text(f"- {line}"), (0, 0, 0, 2))
+            yield Padding(Text(f"- {line}"), (0, 0, 0, 2), expand=False)
 
 
 def answer(results: Results, pushforward: Mapping[str, Any] | None = None) -> Answer:
@@ -140,11 +143,7 @@ def _also(verdict: Verdict, first: Verdict) -> str:
 
 def _hedge(verdict: Verdict) -> str:
     """Say if a difference does not remain after Holm's correction."""
-    return (
-        "; could be chance once all comparisons of the table are counted"
-        if verdict.is_hedged
-        else ""
-    )
+    return "; not certain among all comparisons of its table" if verdict.is_hedged else ""
 
 
 def _points(found: Comparison) -> str:

@@ -44,7 +44,7 @@ def content_of(
         return {}
     is_image = run.images.modality == "image"
     return {
-        "title": f"{data_name(run.recipe)}, {_per_class(results)}",
+        "title": f"{data_name(run.recipe)}, {per_class(results)}",
         "data": shown_data(run.recipe),
         "num_test_images": len(run.images.split(settings.split)),
         "across": settings.across,
@@ -114,7 +114,7 @@ def _shortened(value: Any) -> Any:
     return Path(value).name if is_place else value
 
 
-def _per_class(results: Results) -> str:
+def per_class(results: Results) -> str:
     """Name the sizes of the sets. Full data have no size."""
     sizes = [str(n) for n in dict.fromkeys(r.images_per_class for r in results) if n > 0]
     listed = " and ".join([", ".join(sizes[:-1]), sizes[-1]] if len(sizes) > 1 else sizes)

@@ -27,7 +27,7 @@ _MOST_CLASSES = 30
 
 
 @dataclass(frozen=True)
-class Table:
+class ShownTable:
     """One table of results, with its plot."""
 
     sheet: Sheet
@@ -115,14 +115,16 @@ def _run(run: FinishedRun, prefix: str) -> dict[str, Any]:
 
 def tables(
     results: Results, data: str, num_test_images: int, prefix: str, *, is_across: bool = False
-) -> list[Table]:
+) -> list[ShownTable]:
     """Return a table for each protocol and teacher and, if asked for, one over all."""
     from ddoq.report.plots.scores import scores
 
     shown = sheets(results, data=data, num_test_images=num_test_images)
-    made = [Table(sheet, scores(sheet, f"{prefix}-scores{i}")) for i, sheet in enumerate(shown)]
+    made = [
+        ShownTable(sheet, scores(sheet, f"{prefix}-scores{i}")) for i, sheet in enumerate(shown)
+    ]
     if is_across and len(shown) > 1:
-        made.append(Table(across(results, data=data), None))
+        made.append(ShownTable(across(results, data=data), None))
     return made
 
 

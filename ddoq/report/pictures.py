@@ -48,8 +48,11 @@ class Gallery:
     @classmethod
     def read(cls, plain: dict[str, Any]) -> "Gallery":
         """Read it from plain data, as `dataclasses.asdict` returns it."""
-        grids = [ClassGrid(**{**g, "shares": tuple(g["shares"])}) for g in plain["classes"]]
-        return cls(**{**plain, "classes": tuple(grids)})
+        whole: list[dict[str, Any]] = [
+            {**grid, "shares": tuple(grid["shares"])} for grid in plain["classes"]
+        ]
+        found = {**plain, "classes": tuple(ClassGrid(**grid) for grid in whole)}
+        return cls(**found)
 
 
 def galleries(

@@ -30,7 +30,7 @@ _VARIABLES = {
     **{color: f"var(--c{i})" for i, color in enumerate(COLORS)},
 }
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ddoq",
     "font.size": 9.5,
@@ -110,7 +110,7 @@ def _for_page(svg: str, name: str, alt: str) -> str:
     svg = re.sub(r"(?:xlink:)?href=\"#", f'href="#{name}-', svg)
     # The page chooses the typeface.
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
-    # matplotlib leaves out black, which would be invisible on a dark page.
+    svg = re.sub(r" ?font-family: [^;\"]*;?", "", svg)
     for known, variable in _VARIABLES.items():
         svg = svg.replace(known, variable)
     return svg.strip()

@@ -44,8 +44,13 @@ def scores(sheet: Sheet, name: str) -> str:
         if several:
             handles, labels = ax.get_legend_handles_labels()
             known = dict(zip(labels, handles, strict=True))
-            where = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": 2}
-            ax.legend(known.values(), known.keys(), **where)
+            ax.legend(
+                known.values(),
+                known.keys(),
+                loc="lower left",
+                bbox_to_anchor=(-0.02, 1.0),
+                ncols=2,
+            )
 
     alt = "; ".join(f"{_label(line)}: {_words(line, sheet)}" for line in sheet.lines)
     return drawn(name, f"Accuracies in percent. {alt}.", tops[-1] + _AXIS + legend, draw)

@@ -24,8 +24,10 @@ def sizes(part: Part, name: str) -> str | None:
 
     def draw(ax: "Axes") -> None:
         for i, (row, of_size) in enumerate(lines.items()):
+            # Marks of one size stand beside each other.
+            shift = 1 + 0.04 * (i - (len(lines) - 1) / 2)
             ax.errorbar(
-                [*of_size],
+                [size * shift for size in of_size],
                 [100 * s.mean for s in of_size.values()],
                 yerr=[100 * (s.half_width or 0.0) for s in of_size.values()],
                 color=SOFT if row.distiller == RANDOM else color(i),
@@ -36,6 +38,9 @@ def sizes(part: Part, name: str) -> str | None:
             )
         if all_data:
             ax.axhline(100 * all_data.mean, color=INK, linewidth=1, label="all images")
+        low, high = ax.get_ylim()
+        # An interval may end beyond 0 or 100 %.
+        ax.set_ylim(max(0.0, low), min(100.5, high))
         ax.set_xscale("log")
         ax.set_xticks(ticks, [str(t) for t in ticks])
         ax.minorticks_off()
