@@ -14,6 +14,7 @@ COMMANDS = {
     "encode": "encode a recipe's images into a store of latents",
     "pretrain": "train a recipe's autoencoder, prior and teacher",
     "export": "take a set away: folders, Parquet, WebDataset, tensors, or the Hub",
+    "report": "one page of finished runs, beside each other",
     "theory": "check the claims of the theory, with plots",
     "ablate": "ablate the method: the gains of points, weights and shrinkage",
     "new": "start a student, distiller, source, guide or recipe of your own",
@@ -22,7 +23,7 @@ COMMANDS = {
 }
 
 # A command that is a folder, with the files that only it needs.
-_FOLDERS = ("export", "students")
+_FOLDERS = ("export", "report", "students")
 _HELP = ("--help", "-h", "help")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ddoq import plan
 from ddoq.display.console import Console
+from ddoq.evaluation.curves import curves_of
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.missing import learn_missing, say_hours, train_missing
 from ddoq.evaluation.outlook import outlook
@@ -57,6 +58,6 @@ def experiment(
     with run.console.stage("students", len(grid)) as bar:
         results = grid.results(bar.advance)
 
-    write_report(run, folder, results, sets, push_forward(grid))
+    write_report(run, folder, results, sets, push_forward(grid), curves_of(grid))
     run.console.say(f"report: {folder / 'report.html'}")
     return Outcome(folder, results)

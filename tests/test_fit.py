@@ -16,6 +16,8 @@ from ddoq.errors import UsageError
 from ddoq.experiment import experiment
 from ddoq.files.artifacts import sha256
 from ddoq.report.files import read_results
+from ddoq.report.finished import FinishedRun
+from ddoq.report.merging import merged
 
 ROOT = Path(__file__).parents[1]
 QUICK = [
@@ -74,6 +76,7 @@ def test_a_run_leaves_the_folder_that_was_promised(finished: Path) -> None:
         "results.csv",
         "summary.json",
         "report.html",
+        "report.json",
         "log.jsonl",
     }
 
@@ -118,6 +121,23 @@ def test_a_second_run_finds_every_stage_finished(finished: Path) -> None:
     assert all(s["cached"] for s in stages)
     first, again = (read_results(finished / n) for n in ("out", "again"))
     assert first == again
+    known = json.loads((finished / "out" / "summary.json").read_text())["stages"]
+    made = {s["stage"]: s["made_seconds"] for s in known}
+    assert made["training x 20"] > 1
+    assert {s["stage"]: s["made_seconds"] for s in stages} == made
+
+
+@pytest.mark.slow
+def test_a_report_of_two_runs_counts_equal_trainings_once(finished: Path) -> None:
+    run_fit(f"out={finished / 'again'}", f"cache={finished / 'cache'}", cwd=finished)
+    runs = [FinishedRun.read(finished / name) for name in ("out", "again")]
+    [group] = merged(runs)
+    assert len(group.results) == len(runs[0].results)
+    assert {c["row"] for c in runs[0].content["curves"]} == {
+        *("ddoq (root, dit), 2 per class", "random, 2 per class"),
+    }
+    assert runs[0].content["map"]["of"] > 100
+    assert runs[0].answer.headline[0].startswith("The set ddoq (root, dit) of 2 images per class")
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from ddoq.report.verdict import (
 
 # From this share of images on, a set is said to hold near copies of training images.
 _COPIES = 0.5
+_MOST_SENTENCES = 2
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Answer:
 
     headline: tuple[str, ...]
     """One sentence or two for each size."""
-    details: tuple[str, ...]
+    accuracies: tuple[str, ...]
+    """One sentence for each size and protocol: how good the set, random and all images are."""
+    notes: tuple[str, ...]
     """What a reader of the numbers should know."""
     steps: tuple[str, ...]
     """What to try next, by simple rules."""
@@ -48,23 +51,25 @@ class Answer:
         yield Text("\nIn words", style="bold")
         for line in self.headline:
             yield Text(line, style="bold")
-        for line in self.details:
+        # Several sizes and protocols are better read in their tables.
+        accuracies = self.accuracies if len(self.accuracies) <= _MOST_SENTENCES else ()
+        for line in (*accuracies, *self.notes):
             yield Text(line)
         if self.steps:
             yield Text("What to try next:")
         for line in self.steps:
-            yield Padding(Text(f"- {line}"), (0, 0, 0, 2))
+            yield Padding(Text(f"- {line}"), (0, 0, 0, 2), expand=False)
 
 
 def answer(results: Results, pushforward: Mapping[str, Any] | None = None) -> Answer:
     """Return the answer of results. `pushforward` is that of `summary.json`."""
     found = verdicts(results)
     if not found:
-        return Answer(("Only real images were measured: there is no set to judge.",), (), ())
-    details = [*_accuracies(found), *_about_labels(found)]
-    details += [*_about_teacher(pushforward), *_about_nearest(results, found)]
-    details += _about_copies(found, pushforward)
-    return Answer(headline(found), tuple(details), tuple(advice(results, found, pushforward)))
+        return Answer(("Only real images were measured: there is no set to judge.",), (), (), ())
+    notes = [*_about_labels(found), *_about_teacher(pushforward)]
+    notes += [*_about_nearest(results, found), *_about_copies(found, pushforward)]
+    steps = advice(results, found, pushforward)
+    return Answer(headline(found), tuple(_accuracies(found)), tuple(notes), tuple(steps))
 
 
 def headline(found: Sequence[Verdict]) -> tuple[str, ...]:
@@ -138,9 +143,7 @@ def _also(verdict: Verdict, first: Verdict) -> str:
 
 def _hedge(verdict: Verdict) -> str:
     """Say if a difference does not remain after Holm's correction."""
-    if verdict.is_firm or verdict.outcome not in ("better", "worse"):
-        return ""
-    return "; could be chance once all comparisons of the table are counted"
+    return "; not certain among all comparisons of its table" if verdict.is_hedged else ""
 
 
 def _points(found: Comparison) -> str:

@@ -90,13 +90,11 @@ def summary(
     pushforward: Mapping[str, Any] | None = None,
     recipe_name: str,
     set_info: Mapping[str, Any],
-    answer: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Collect a run's scores, comparisons, costs and certificates as plain data."""
     parts = results.parts
     return {
         "recipe": recipe_name,
-        "answer": dict(answer),
         "set": dict(set_info),
         "groups": [group for part in parts for group in _groups(part)],
         "means": [mean for part in parts for mean in _means(part)],

@@ -1,19 +1,21 @@
 """The folder of a run: the set, every result, a summary, and one page for people."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddoq.evaluation.curves import TrainingCurve
 from ddoq.evaluation.results import Results
-from ddoq.files.cache import StageRecord
+from ddoq.files.artifacts import write_json
 from ddoq.pushforward.pushforward import PushForward
-from ddoq.recipe import Recipe, from_plain
 from ddoq.report import measures
-from ddoq.report.answer import Answer, answer
+from ddoq.report.answer import answer
+from ddoq.report.content import content_of, shown_data
+from ddoq.report.costs import stage_costs
 from ddoq.report.files import summary, write_results, write_summary
+from ddoq.report.finished import CONTENT, FinishedRun
 from ddoq.report.heat import HeatMap, heat_maps
-from ddoq.report.page import Gallery, write_page
+from ddoq.report.page import write_page
 from ddoq.report.points import describe_points
 from ddoq.report.pushed import PushedSheet, pushed_sheet
 from ddoq.report.table import Sheet, across, sheets
@@ -29,47 +31,38 @@ def write_report(
     results: Results,
     sets: Sequence[SyntheticSet],
     pushed: PushForward | None = None,
+    curves: Sequence[TrainingCurve] = (),
 ) -> None:
-    """Write `synthetic/`, `results.csv`, `summary.json` and `report.html`, and show the tables.
+    """Write `synthetic/`, `results.csv`, `summary.json`, `report.json` and `report.html`.
 
-    The first set is the method's. The pictures show the others beside it.
+    The first set is the method's. The pictures show the others beside it. The tables are shown too,
+    and the answer in words below them.
     """
-    tables, maps = _tables(run, results), heat_maps(results)
     protocols = [run.make("protocol", block) for block in run.recipe.protocols]
     found = measures.findings(results, protocols)
+    content = content_of(run, results, sets, pushed, curves)
     if not run.world.is_first:
         return
     first, near = sets[0], pushed_sheet(pushed) if pushed else None
-    told = answer(results, pushed.plain() if pushed else None)
-    content = _content(run, results, first, found, pushed, told)
     first.save(folder / "synthetic")
     write_results(folder, results)
-    write_summary(folder, content)
-    write_page(
-        folder / "report.html",
-        title=f"{_titled(run.recipe)}, {_per_class(results)}",
-        answer=told,
-        recipe_yaml=_without_places(run.recipe).yaml(),
-        sheets=tables,
-        maps=maps,
-        pictures=_galleries(sets) if run.images.modality == "image" else [],
-        stages=content["stages"],
-        certificates=content["certificates"],
-        pushed=near,
-    )
-    _show(run, [*tables, *maps], found, near)
+    in_words = answer(results, pushed.plain() if pushed else None)
+    told = _summary(run, results, first, found, pushed)
+    write_summary(folder, {**told, "answer": in_words.plain()})
+    write_json(folder / CONTENT, content)
+    write_page(folder / "report.html", [FinishedRun.read(folder)])
+    _show(run, [*_tables(run, results), *heat_maps(results)], found, near)
     for line in describe_points(first.provenance):
         run.console.say(line)
-    run.console.show(told)
+    run.console.show(in_words)
 
 
-def _content(
+def _summary(
     run: "Run",
     results: Results,
     first: SyntheticSet,
     found: Sequence[measures.Finding],
     pushed: PushForward | None,
-    told: Answer,
 ) -> dict[str, Any]:
     """Return what `summary.json` holds."""
     return summary(
@@ -80,29 +73,17 @@ def _content(
         pushforward=pushed.plain() if pushed else None,
         recipe_name=run.recipe.name,
         set_info=_about(first),
-        answer=told.plain(),
     )
 
 
 def _tables(run: "Run", results: Results) -> list[Sheet]:
     """Return a sheet per protocol and teacher and, if asked for, one over all."""
     settings = run.recipe.evaluation
-    name = _named(run.recipe) + ("" if settings.split == "test" else " (validation)")
+    name = shown_data(run.recipe)
     num_images = len(run.images.split(settings.split))
     tables = sheets(results, data=name, num_test_images=num_images)
     is_across = settings.across and len(tables) > 1
     return [*tables, across(results, data=name)] if is_across else tables
-
-
-def _titled(recipe: Recipe) -> str:
-    """Return the recipe's name and, if it has one, the folder of its images."""
-    root = recipe.data.get("root")
-    return f"{recipe.name} {Path(root).name}" if root else recipe.name
-
-
-def _named(recipe: Recipe) -> str:
-    root = recipe.data.get("root")
-    return f"{recipe.data['name']} {Path(root).name}" if root else recipe.data["name"]
 
 
 def _show(
@@ -128,59 +109,3 @@ def _about(synthetic: SyntheticSet) -> dict[str, Any]:
         "fingerprint": synthetic.fingerprint,
         **{k: synthetic.provenance.get(k) for k in told},
     }
-
-
-def _without_places(recipe: Recipe) -> Recipe:
-    """Return the recipe without paths of this machine."""
-    plain = _shortened(asdict(recipe))
-    if "root" in plain["data"]:
-        plain["data"]["root"] = Path(plain["data"]["root"]).name
-    return from_plain(plain)
-
-
-def _shortened(value: Any) -> Any:
-    """Return plain data in which every absolute path is shortened to its last part."""
-    if isinstance(value, dict):
-        return {k: _shortened(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_shortened(v) for v in value]
-    is_place = isinstance(value, str) and (Path(value).is_absolute() or value.startswith("~"))
-    return Path(value).name if is_place else value
-
-
-def _per_class(results: Results) -> str:
-    """Name the sizes of the sets. Full data have no size."""
-    sizes = [str(n) for n in dict.fromkeys(r.images_per_class for r in results) if n > 0]
-    listed = " and ".join([", ".join(sizes[:-1]), sizes[-1]] if len(sizes) > 1 else sizes)
-    return f"{listed or 'all'} {'image' if sizes == ['1'] else 'images'} per class"
-
-
-def _galleries(sets: Sequence[SyntheticSet]) -> list[Gallery]:
-    """Return one gallery per decoder, as weights do not change the pictures."""
-    shown: dict[str, Gallery] = {}
-    for s in sets:
-        name = s.provenance.get("decoder", {}).get("name", s.provenance.get("distiller", "set"))
-        gallery = Gallery(name, s.class_names, s.images, s.labels, s.weights)
-        shown.setdefault(name, gallery)
-    return list(shown.values())
-
-
-def stage_costs(records: Sequence[StageRecord]) -> list[dict[str, Any]]:
-    """Add up the costs of each kind of stage. A stage that was used twice counts once."""
-    first = {(r.stage, r.fingerprint): r for r in reversed(records)}
-    names = dict.fromkeys(r.stage for r in records)
-    costs: list[dict[str, Any]] = []
-    for name in names:
-        own = [r for (stage, _), r in first.items() if stage == name]
-        hits = sum(r.cached for r in own)
-        costs.append(
-            {
-                "stage": name if len(own) == 1 else f"{name} x {len(own)}",
-                "seconds": sum(asdict(r)["seconds"] for r in own),
-                "peak_memory_mb": max(r.peak_memory_mb for r in own),
-                "cached": hits == len(own),
-                "cache_hits": hits,
-                "runs": len(own),
-            }
-        )
-    return costs

@@ -13,6 +13,8 @@ from ddoq.evaluation.results import Part, Results, ordered
 from ddoq.evaluation.score import ABSENT, FULL, RANDOM, Row, Score
 
 _LIGHT, _DARK = (238, 243, 250), (40, 104, 176)
+# The relative luminance on which black and white text have the same contrast (WCAG 2).
+_MIDDLE = 0.179
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,10 @@ class HeatMap:
         return red, green, blue
 
     def is_dark(self, teacher: str, student: str) -> bool:
-        """Say whether a cell's text must be light."""
-        return self.depth(teacher, student) > 0.5
+        """Say whether white text has more contrast on a cell than black text."""
+        linear = [_linear(channel / 255) for channel in self.color(teacher, student)]
+        luminance = sum(a * b for a, b in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+        return luminance < _MIDDLE
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
         """Show the map as a table with colored cells."""
@@ -66,6 +70,11 @@ class HeatMap:
         ink = "white" if self.is_dark(teacher, student) else "black"
         style = Style(color=ink, bgcolor=f"rgb({red},{green},{blue})")
         return Text(f" {self.scores[teacher, student].text} ", style=style)
+
+
+def _linear(channel: float) -> float:
+    """Return the light of a channel of sRGB, from 0 to 1."""
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
 
 
 def heat_maps(results: Results) -> list[HeatMap]:

@@ -60,7 +60,7 @@ def table(found: Sequence[Finding]) -> Table:
     """Return findings as a table for the terminal."""
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
     for header in ("metric", "of", "ipc", "protocol", "value (a fraction)"):
-        shown.add_column(header)
+        shown.add_column(header, overflow="fold")
     for f in found:
         number = str(f.row.images_per_class)
         metric = f"{f.metric} (full: {f.note})" if f.note else f.metric

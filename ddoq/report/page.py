@@ -1,91 +1,191 @@
-"""The page that shows a run: one offline HTML file, without script."""
+"""The page of one run or of several: one offline HTML file, without script."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from jaxtyping import Float, Int, UInt8
-from torch import Tensor
-
-from ddoq.display.notebook import png
-from ddoq.evaluation.score import Score
+from ddoq.evaluation.results import Results
+from ddoq.evaluation.score import ABSENT
 from ddoq.files.artifacts import replacing
-from ddoq.report.answer import Answer
 from ddoq.report.comparisons import in_words, p_text
-from ddoq.report.heat import HeatMap
-from ddoq.report.pushed import PushedSheet
-from ddoq.report.table import Line, Sheet
+from ddoq.report.finished import FinishedRun
+from ddoq.report.glossary import GLOSSARY
+from ddoq.report.heat import heat_maps
+from ddoq.report.merging import differences, merged
+from ddoq.report.pictures import Gallery
+from ddoq.report.table import Sheet, across, sheets
+from ddoq.report.verdict import figures_of_row, verdicts
 
-_CLASSES, _IMAGES = 20, 10
-# Larger images are embedded at this size, in pixels. Smaller ones are not resized.
-_EMBEDDED = 96
-# Images smaller than their display keep their pixels visible.
-_SHOWN = 64
-# The beginning and the end of the plot's axis, in the plot's units.
-_LEFT, _RIGHT, _WIDTH = 240.0, 740.0, 760.0
-_ROW, _LANE, _TOP = 22.0, 9.0, 12.0
-# How many characters of a label fit left of the axis.
-_LABEL = 36
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+# The mark by which a page is known as ours.
+GENERATOR = "ddoq report"
+# The most classes in a plot of distances: those with the greatest.
+_MOST_CLASSES = 30
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """Pictures of one synthetic set, made by one decoder."""
+class ShownTable:
+    """One table of results, with its plot."""
 
-    title: str
-    class_names: tuple[str, ...]
-    images: UInt8[Tensor, "n channels height width"] | Float[Tensor, "n channels height width"]
-    """Floats are shown clamped to [0, 1]."""
-    labels: Int[Tensor, " n"]
-    weights: Float[Tensor, " n"]
+    sheet: Sheet
+    plot: str | None
+
+    @property
+    def has_one_size(self) -> bool:
+        """Whether all sets have equally many images per class."""
+        return len({line.size for line in self.sheet.lines} - {"all"}) <= 1
 
 
-def write_page(
-    file: Path,
-    *,
-    title: str,
-    answer: Answer,
-    recipe_yaml: str,
-    sheets: Sequence[Sheet],
-    maps: Sequence[HeatMap] = (),
-    pictures: Sequence[Gallery],
-    stages: Sequence[Mapping[str, Any]],
-    certificates: Sequence[Mapping[str, Any]],
-    pushed: PushedSheet | None = None,
-) -> None:
-    """Write the page. `stages` and `certificates` are the rows of `summary.json`."""
-    text = _template().render(
-        title=title,
-        answer=answer,
-        recipe_yaml=recipe_yaml,
-        sheets=[(sheet, None if sheet.is_across else plot(sheet)) for sheet in sheets],
-        protocols=list(dict.fromkeys(s.protocol for s in sheets if not s.is_across)),
-        maps=maps,
-        galleries=[(gallery, _tiles(gallery)) for gallery in pictures],
-        images_shown=_IMAGES,
-        stages=stages,
-        certificates=certificates,
-        pushed=pushed,
-    )
+def write_page(file: Path, runs: Sequence[FinishedRun]) -> None:
+    """Write the page of one run, or of several."""
+    text = _environment().get_template("page.html.j2").render(**_content(runs))
     with replacing(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _template() -> Any:
+def _environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("ddoq.report", ""),
+        loader=PackageLoader("ddoq.report", "sections"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(duration=duration, words=in_words, p=p_text)
-    return environment.get_template("page.html.j2")
+    environment.filters.update(
+        duration=duration, words=in_words, p=p_text, size=byte_size, code=code
+    )
+    return environment
+
+
+def _content(runs: Sequence[FinishedRun]) -> dict[str, Any]:
+    several = len(runs) > 1
+    groups = [
+        {
+            "title": " and ".join(g.names),
+            "tables": tables(g.results, g.data, g.num_test_images, f"g{i}"),
+        }
+        for i, g in enumerate(merged(runs))
+    ]
+    return {
+        "title": f"{len(runs)} runs compared" if several else runs[0].title,
+        "generator": GENERATOR,
+        "several": several,
+        "runs": [_run(run, f"r{i}") for i, run in enumerate(runs)],
+        "groups": groups,
+        "differences": differences(runs) if several else [],
+        "glossary": GLOSSARY,
+    }
+
+
+def _run(run: FinishedRun, prefix: str) -> dict[str, Any]:
+    """Return what the templates show of a run. What is not known is empty."""
+    content, summary = run.content, run.summary
+    plots = _plots(run, prefix)
+    return {
+        "id": prefix,
+        "name": run.name,
+        "title": run.title,
+        "data": run.data,
+        "answer": run.answer,
+        "verdicts": verdicts(run.results),
+        "tables": tables(
+            run.results,
+            run.data,
+            content.get("num_test_images", 0),
+            prefix,
+            is_across=content.get("across", False),
+        ),
+        "metrics": summary.get("metrics", ()),
+        "galleries": [Gallery.read(plain) for plain in content.get("pictures", ())],
+        "maps": heat_maps(run.results),
+        "pushed": content.get("pushed"),
+        "certificates": summary.get("certificates", ()),
+        "stages": summary.get("stages", ()),
+        "recipe": content.get("recipe", ""),
+        "environment": content.get("environment", {}),
+        **plots,
+        "is_near": bool(plots["distances"] or content.get("pushed") or summary.get("certificates")),
+    }
+
+
+def tables(
+    results: Results, data: str, num_test_images: int, prefix: str, *, is_across: bool = False
+) -> list[ShownTable]:
+    """Return a table for each protocol and teacher and, if asked for, one over all."""
+    from ddoq.report.plots.scores import scores
+
+    shown = sheets(results, data=data, num_test_images=num_test_images)
+    made = [
+        ShownTable(sheet, scores(sheet, f"{prefix}-scores{i}")) for i, sheet in enumerate(shown)
+    ]
+    if is_across and len(shown) > 1:
+        made.append(ShownTable(across(results, data=data), None))
+    return made
+
+
+def _plots(run: FinishedRun, prefix: str) -> dict[str, Any]:
+    from ddoq.report.plots.latents import latents
+    from ddoq.report.plots.masses import masses
+    from ddoq.report.plots.sizes import sizes
+
+    of_class, shares = run.content.get("map"), run.content.get("masses")
+    by_size = [
+        (part.protocol, part.teacher, sizes(part, f"{prefix}-sizes{i}"))
+        for i, part in enumerate(run.results.parts)
+        if part.ours
+    ]
+    return {
+        "sizes": [(protocol, teacher, plot) for protocol, teacher, plot in by_size if plot],
+        "map": (of_class, latents(of_class, f"{prefix}-map")) if of_class else None,
+        "masses": masses(shares, f"{prefix}-masses") if shares else "",
+        "distances": _distances(run, f"{prefix}-w2"),
+        "curves": list(_curves(run.content.get("curves", ()), f"{prefix}-curves")),
+    }
+
+
+def _distances(run: FinishedRun, name: str) -> str:
+    """Return the plot of W2 by class, of the first row whose figures are known."""
+    from ddoq.report.plots.distances import distances
+
+    found = verdicts(run.results)
+    row = found[0].row if found else None
+    figures = figures_of_row(run.summary.get("pushforward"), row) if row else {}
+    after = figures.get("w2_of_class") or ()
+    certificates = run.summary.get("certificates") or ()
+    rows = [
+        {"class": c["class"], "before": c["w2"], "after": (d["lower"] + d["upper"]) / 2}
+        for c, d in zip(certificates, after, strict=False)
+        if d
+    ]
+    shown = sorted(rows, key=lambda r: r["after"], reverse=True)[:_MOST_CLASSES]
+    kept = [r for r in rows if r in shown]
+    return distances(kept, name) if kept else ""
+
+
+def _curves(found: Sequence[Mapping[str, Any]], prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield a heading and a plot for each protocol and teacher, and for what a run trained."""
+    from ddoq.report.plots.curves import curves
+
+    places = dict.fromkeys((c["protocol"], c["teacher"]) for c in found)
+    for number, (protocol, teacher) in enumerate(places):
+        own = [c for c in found if (c["protocol"], c["teacher"]) == (protocol, teacher)]
+        by = f", soft labels of {teacher}" if teacher not in ("", ABSENT) else ""
+        heading = f"students, protocol {protocol}{by}" if protocol else "weights trained by the run"
+        yield heading, curves(own, f"{prefix}{number}")
+
+
+def code(text: str) -> "Markup":
+    """Return text as HTML in which what stands between backticks is code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    marked = [f"<code>{escape(p)}</code>" if i % 2 else str(escape(p)) for i, p in enumerate(parts)]
+    return Markup("".join(marked))
 
 
 def duration(seconds: int | float) -> str:
@@ -100,99 +200,13 @@ def duration(seconds: int | float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _tiles(gallery: Gallery) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Return the names and the heaviest images of the first classes."""
-    present = [int(label) for label in gallery.labels.unique()][:_CLASSES]
-    return [(gallery.class_names[label], _class_tiles(gallery, label)) for label in present]
+def byte_size(number: int | float) -> str:
+    """Return a size in words.
 
-
-def _class_tiles(gallery: Gallery, label: int) -> list[dict[str, Any]]:
-    (members,) = torch.nonzero(gallery.labels == label, as_tuple=True)
-    weights = gallery.weights[members].double()
-    shares = weights / weights.sum()
-    heaviest = torch.argsort(weights, descending=True, stable=True)[:_IMAGES].tolist()
-    return [
-        {
-            "source": png(gallery.images[members[i]], _EMBEDDED),
-            "is_small": max(gallery.images.shape[-2:]) < _SHOWN,
-            "weight": float(weights[i]),
-            "share": float(shares[i]),
-            "relative": float(weights[i] / weights.max()),
-        }
-        for i in heaviest
-    ]
-
-
-def plot(sheet: Sheet) -> dict[str, Any]:
-    """Lay out a plot of all scores: a row per line, a dot with its interval per student."""
-    scores = [s for line in sheet.lines for s in line.scores if s]
-    ticks = _ticks(
-        100 * min(s.interval[0] if s.interval else s.mean for s in scores),
-        100 * max(s.interval[1] if s.interval else s.mean for s in scores),
-    )
-    height = _ROW + _LANE * len(sheet.students)
-    rows = [
-        _plot_row(line, sheet.students, ticks, _TOP + height * i, height)
-        for i, line in enumerate(sheet.lines)
-    ]
-    return {
-        "width": _WIDTH,
-        "left": _LEFT,
-        "right": _RIGHT,
-        "top": _TOP,
-        "bottom": _TOP + height * len(rows),
-        "ticks": [(_x(t, ticks), f"{t:g}") for t in ticks],
-        "rows": rows,
-    }
-
-
-def _plot_row(
-    line: Line, students: Sequence[str], ticks: Sequence[float], top: float, height: float
-) -> dict[str, Any]:
-    label = line.row.name
-    size = "all images" if line.size == "all" else f"{line.size} per class"
-    marks = [
-        {
-            "student": i,
-            "y": top + (_ROW + _LANE) / 2 + _LANE * i,
-            "x": _x(100 * score.mean, ticks),
-            "ends": [_x(100 * end, ticks) for end in score.interval or ()],
-            "text": f"{label}, {size}, {students[i]}: {line.text(score)}",
-        }
-        for i, score in enumerate(line.scores)
-        if score
-    ]
-    return {
-        "label": label,
-        "squeezed": len(label) > _LABEL,
-        "size": size,
-        "top": top,
-        "bottom": top + height,
-        "starts_section": line.starts_section,
-        "marks": marks,
-        "mean": _mean_mark(line.mean, ticks),
-    }
-
-
-def _mean_mark(mean: Score | None, ticks: Sequence[float]) -> dict[str, Any] | None:
-    if mean is None:
-        return None
-    return {"x": _x(100 * mean.mean, ticks), "text": f"mean over students: {mean.text}"}
-
-
-def _x(percent: float, ticks: Sequence[float]) -> float:
-    """Return an accuracy's place in the plot. An interval may end beyond 0 or 100 %."""
-    share = (percent - ticks[0]) / (ticks[-1] - ticks[0])
-    return round(_LEFT + min(1.0, max(0.0, share)) * (_RIGHT - _LEFT), 1)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Return about five round percentages that enclose a range, from 0 to 100 at most."""
-    low, high = max(0.0, low), min(100.0, high)
-    raw = max(high - low, 1.0) / 5
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * m for m in (1, 2, 5, 10) if power * m >= raw)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    if last == first:
-        first, last = first - 1, last + 1
-    return [step * i for i in range(first, last + 1)]
+    >>> byte_size(820), byte_size(61_234), byte_size(2_500_000_000)
+    ('820 B', '61.2 kB', '2.5 GB')
+    """
+    size, units = float(number), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"

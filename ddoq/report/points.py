@@ -10,11 +10,13 @@ def describe_points(provenance: Mapping[str, Any]) -> list[str]:
     if not rows:
         return []
     held = [r for r in rows if r.get("held_out_distortion") is not None]
-    parts = [f"distortion {_mean(r['distortion'] for r in held or rows):.4g} in-sample"]
+    near = f"{_mean(r['distortion'] for r in held or rows):.4g}"
+    parts = [f"mean squared distance (distortion) of the latents that they stand for {near}"]
     if held:
         number = _mean(r["held_out_distortion"] for r in held)
-        parts.append(f"{number:.4g} held out ({_classes(len(held))})")
-    parts.append(f"effective share {_mean(r['effective_share'] for r in rows):.2f}")
+        parts.append(f"of latents held out {number:.4g} ({_classes(len(held))})")
+    even = _mean(r["effective_share"] for r in rows)
+    parts.append(f"evenness of their masses (effective share) {even:.2f} of 1")
     shrinkage = provenance.get("shrinkage") or {}
     if shrinkage.get("strength"):
         parts.append(f"shrunk towards {shrinkage['towards']} by {shrinkage['strength']:g}")

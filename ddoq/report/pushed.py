@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rich import box
-from rich.console import Console, ConsoleOptions
-from rich.measure import Measurement
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ddoq.display.narrow import fitting, listed
 from ddoq.evaluation.score import ABSENT
 from ddoq.pushforward.distance import Distance
 from ddoq.pushforward.figures import NEIGHBORS
@@ -42,13 +42,18 @@ class PushedSheet:
     meanings: tuple[str, ...]
     """A line for each column, and for each figure that was left out."""
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
-        """Show the table, on several lines for each set if it must be narrow."""
-        layouts = [_table(self, " "), _table(self, "\n")]
-        wide = options.update(max_width=10_000)
-        fits = Measurement.get(console, wide, layouts[0]).maximum <= options.max_width
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        """Show the table, on several lines for each set if it must be narrow, or a list."""
+        table = fitting(console, options, [_table(self, " "), _table(self, "\n")])
         yield Text(f"\n{self.title}", style="bold")
-        yield layouts[0] if fits else layouts[1]
+        if table:
+            yield table
+        else:
+            words = [header.replace("- ", "") for header in self.headers]
+            for name, *cells in self.lines:
+                yield from listed(name, zip(words[1:], cells, strict=True))
         for meaning in self.meanings:
             yield Text(meaning, style="dim")
 

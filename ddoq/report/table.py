@@ -1,18 +1,18 @@
 """The tables of results: one per protocol and teacher, and one across them if it is asked for."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from rich import box
-from rich.console import Console, ConsoleOptions
-from rich.measure import Measurement
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ddoq.display.narrow import fitting, listed
 from ddoq.evaluation.results import Part, Results, ordered
 from ddoq.evaluation.score import ABSENT, FULL, LEVEL, Comparison, Row, Score
-from ddoq.report.comparisons import in_words, p_text
+from ddoq.report.comparisons import COMPARED, comparison_list, comparison_table
 
 _REPORTED = {
     "last": "last epoch",
@@ -99,22 +99,26 @@ class Sheet:
         how = " (chosen on validation images)" if lead in self.chosen else ""
         return f"{lead.name}, {lead.images_per_class} per class{how}, minus"
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text | Table]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         """Show the sheet as wide as the terminal allows. Long cells are wrapped, not cut."""
         layouts = [
             _table(self, None, " "),
             _table(self, _NARROW, " "),
             _table(self, _NARROWEST, "\n"),
         ]
-        wide = options.update(max_width=10_000)
-        widths = [Measurement.get(console, wide, layout).maximum for layout in layouts]
-        fitting = [t for t, w in zip(layouts, widths, strict=True) if w <= options.max_width]
+        table = fitting(console, options, layouts)
         yield Text(self.title, style="bold")
-        yield (fitting or layouts[-1:])[0]
+        yield from [table] if table else _list(self)
         yield Text(self.caption, style="dim")
         for lead in dict.fromkeys(c.a for c in self.comparisons):
+            own = [c for c in self.comparisons if c.a == lead]
+            compared = fitting(console, options, [comparison_table(own)])
             yield Text(f"\n{self.heading(lead)}", style="bold")
-            yield _comparison_table([c for c in self.comparisons if c.a == lead])
+            yield from [compared] if compared else comparison_list(own)
+        if self.comparisons:
+            yield Text(COMPARED, style="dim")
 
 
 def sheets(results: Results, *, data: str, num_test_images: int) -> list[Sheet]:
@@ -194,7 +198,8 @@ def _caption(part: Part, num_test_images: int) -> str:
     given = "".join(read.values())
     told = f"; {hints}: THE SET'S OWN, where it brings them along" if hints else ""
     return (
-        f"top-1 in %: mean ± {100 * LEVEL:.0f} % interval (Student t) over n runs; {runs}; "
+        f"ipc: images per class; top-1 in %: mean ± {100 * LEVEL:.0f} % interval (Student t) "
+        f"over n runs; {runs}; "
         f"{' and '.join(_REPORTED[k] for k in kinds)}; test images {num_test_images}{told}{given}"
     )
 
@@ -219,6 +224,17 @@ def _table(sheet: Sheet, width: int | None, between: str) -> Table:
     return table
 
 
+def _list(sheet: Sheet) -> Iterator[RenderableType]:
+    """Yield each row with a line for each score, for a terminal too narrow for a table."""
+    columns = (*sheet.students, *(["mean"] if sheet.has_mean else []))
+    for line in sheet.lines:
+        scores = (*line.scores, line.mean) if sheet.has_mean else line.scores
+        size = "all images" if line.size == "all" else f"{line.size} per class"
+        cells = [(name, line.text(s)) for name, s in zip(columns, scores, strict=True) if s]
+        style = "bold" if sheet.leads(line) else ""
+        yield from listed(f"{line.row.name}, {size}, n={line.runs}", cells, style)
+
+
 def _folded(name: str, width: int | None) -> Text:
     """Break a name at its punctuation into lines no wider than `width`, if possible."""
     lines = [""]
@@ -227,14 +243,3 @@ def _folded(name: str, width: int | None) -> Text:
             lines.append("")
         lines[-1] += part
     return Text("\n".join(line.rstrip() for line in lines if line))
-
-
-def _comparison_table(comparisons: Iterable[Comparison]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for header in ("", "difference (pp)", "n", "p (Holm)", "verdict"):
-        table.add_column(header)
-    for c in comparisons:
-        n = str(c.difference.n)
-        texts = (c.b.name, c.difference.signed, n, p_text(c.adjusted), in_words(c))
-        table.add_row(*map(Text, texts))
-    return table

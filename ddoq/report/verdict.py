@@ -45,6 +45,27 @@ class Verdict:
         found = self.against_random
         return found is not None and found.adjusted is not None and found.adjusted <= 1 - LEVEL
 
+    @property
+    def is_hedged(self) -> bool:
+        """Whether there is a difference, but not after that correction."""
+        return self.outcome in ("better", "worse") and not self.is_firm
+
+    @property
+    def brief(self) -> str:
+        """The verdict in a few words, for a table."""
+        words = {
+            "undecided": "not shown",
+            "one seed": "one seed, no test",
+            "no spread": "no spread, no test",
+            "no random": "not compared",
+        }
+        brief = words.get(self.outcome, self.outcome)
+        return f"{brief}, taken alone" if self.is_hedged else brief
+
+    def heading(self, among: "Sequence[Verdict]") -> str:
+        """Return what a table calls this verdict: its labels, or its protocol."""
+        return condition(self, among).removeprefix("under ")
+
 
 def verdicts(results: Results) -> list[Verdict]:
     """Return the verdict of each size under each protocol, soft labels first.

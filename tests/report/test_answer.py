@@ -1,98 +1,197 @@
-"""Does the answer in words say what the numbers say, and no more?"""
+"""Is every outcome said in words, and does the advice follow from it?"""
 
-from collections.abc import Sequence
+import io
 
 import pytest
+from rich.console import Console
 
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Result, Score
 from ddoq.report.advice import seeds_needed
 from ddoq.report.answer import Answer, answer
 
-COSTS = {"top5": 1.0, "loss": 0.1, "seconds": 1.0, "peak_memory_mb": 1.0}
-RANDOM = [0.60, 0.61, 0.59]
+SIZES = {"ddoq": 10, "random": 10, "full": 0, "herding": 10}
+CLEAR = (0.90, 0.91, 0.92)
+RANDOM = (0.80, 0.805, 0.80)
 
 
-def runs(
-    distiller: str, values: Sequence[float], *, hard: bool = False, decoder: str = "-"
-) -> list[Result]:
-    named = {"distiller": distiller, "decoder": decoder, "student": "convnet"}
-    under = {"protocol": "small_hard", "labels": "hard"} if hard else {"protocol": "small"}
-    return [
-        Result(
-            **{**COSTS, "labels": "soft", **named, **under},
-            images_per_class=0 if distiller == "full" else 10,
-            note="same updates" if distiller == "full" else "",
-            seed=seed,
-            set_seed=seed,
-            top1=value,
-        )
-        for seed, value in enumerate(values)
-    ]
+def result(distiller: str, seed: int, top1: float, **changes: object) -> Result:
+    row: dict[str, object] = {
+        **{"distiller": distiller, "images_per_class": SIZES.get(distiller, 10)},
+        **{"student": "convnet", "protocol": "small", "labels": "soft"},
+        **{"seed": seed, "set_seed": seed, "top1": top1, "top5": 1.0, "loss": 0.1},
+        **{"seconds": 1.0, "peak_memory_mb": 1.0},
+        **({"weighting": "root", "decoder": "plain"} if distiller == "ddoq" else {}),
+    }
+    return Result(**{**row, **changes})  # type: ignore[arg-type] # fields of any type
 
 
-def told(*parts: list[Result], **figures: object) -> Answer:
-    results = Results([result for part in parts for result in part])
-    return answer(results, figures or None)
+def runs(distiller: str, *tops: float, **changes: object) -> list[Result]:
+    return [result(distiller, seed, top1, **changes) for seed, top1 in enumerate(tops)]
+
+
+def hard(distiller: str, *tops: float) -> list[Result]:
+    return runs(distiller, *tops, protocol="small_hard", labels="hard")
+
+
+def said(*parts: list[Result], **pushforward: object) -> Answer:
+    return answer(Results([r for part in parts for r in part]), pushforward or None)
 
 
 @pytest.mark.parametrize(
-    ("values", "sentence"),
+    ("ours", "words"),
     [
-        ([0.70, 0.72, 0.71], "beats random real images under soft labels (+11.0 ± 2.5 points"),
-        ([0.50, 0.52, 0.51], "is worse than random real images under soft labels (-9.0"),
-        ([0.60, 0.66, 0.55], "is not shown to beat random real images under soft labels"),
-        ([0.70], "at a single seed; whether that is chance cannot be said"),
+        (CLEAR, "beats random real images under soft labels (+10.8 ± 2.6 points, 3 seeds)."),
+        ((0.70, 0.69, 0.71), "is worse than random real images under soft labels (-10.2 ± "),
+        ((0.80, 0.90, 0.82), "is not shown to beat random real images under soft labels (+3.8 ± "),
+        ((0.84,), "differs from random real images by +4.0 points under soft labels, at a single"),
+        ((0.85, 0.855, 0.85), "by the same +5.0 points at each of 3 seeds under soft labels"),
     ],
 )
-def test_the_headline_is_the_comparison_with_random_images(values: list[float], sentence: str):
-    [line] = told(runs("ddoq", values, decoder="plain"), runs("random", RANDOM)).headline
-    assert sentence in line
+def test_each_verdict_has_its_sentence(ours: tuple[float, ...], words: str):
+    [line] = said(runs("ddoq", *ours), runs("random", *RANDOM[: len(ours)])).headline
+    assert line.startswith("The set ddoq (root, plain) of 10 images per class ")
+    assert words in line
 
 
 def test_without_random_images_nothing_is_claimed():
-    [line] = told(runs("ddoq", [0.7, 0.8, 0.9])).headline
-    assert "is not compared with random real images" in line
-
-
-def test_soft_and_hard_labels_stand_side_by_side():
-    found = told(
-        runs("ddoq", [0.60, 0.66, 0.55]),
-        runs("random", RANDOM),
-        runs("ddoq", [0.70, 0.72, 0.71], hard=True),
-        runs("random", RANDOM, hard=True),
+    [line] = said(runs("ddoq", *CLEAR)).headline
+    assert line.endswith(
+        "is not compared with random real images under soft labels: the table has no such row."
     )
-    assert "not shown to beat" in found.headline[0]
-    assert "Under hard labels it does: +11.0 ± 2.5" in found.headline[0]
-    assert any("Soft labels are the teacher's" in line for line in found.details)
 
 
-def test_a_difference_that_more_seeds_would_show_asks_for_them():
-    found = told(runs("ddoq", [0.60, 0.66, 0.62]), runs("random", RANDOM))
-    assert any(step.startswith("More seeds: ") for step in found.steps)
+def test_only_real_images_have_no_answer():
+    found = said(runs("random", *RANDOM), runs("full", 0.9))
+    assert found.headline == ("Only real images were measured: there is no set to judge.",)
+    assert found.steps == ()
 
 
-def test_hard_labels_are_proposed_only_where_there_are_none():
-    soft = [runs("ddoq", [0.7, 0.72, 0.71]), runs("random", RANDOM)]
-    hard = [runs("ddoq", [0.7, 0.72, 0.71], hard=True), runs("random", RANDOM, hard=True)]
-    assert any("protocols=[small, small_hard]" in step for step in told(*soft).steps)
-    assert not any("Hard labels" in step for step in told(*soft, *hard).steps)
+@pytest.mark.parametrize(
+    ("soft", "harder", "words"),
+    [
+        ((0.80, 0.90, 0.82), CLEAR, "Under hard labels it does: +"),
+        (CLEAR, CLEAR, "Under hard labels it does too: +"),
+        (CLEAR, (0.80, 0.90, 0.82), "Under hard labels it is not shown to: +"),
+        ((0.80, 0.90, 0.82), (0.80, 0.90, 0.82), "Under hard labels it is not shown to either: +"),
+        (CLEAR, (0.70, 0.69, 0.71), "Under hard labels it is worse: -"),
+        (CLEAR, (0.85,), "Under hard labels the difference is +5.0 (n=1), which no test can"),
+    ],
+)
+def test_soft_and_hard_labels_stand_side_by_side(soft, harder, words: str):
+    found = said(
+        hard("ddoq", *harder), hard("random", *RANDOM), runs("ddoq", *soft), runs("random", *RANDOM)
+    )
+    assert words in found.headline[0]
+    assert any(note.startswith("Soft labels are the teacher's opinions") for note in found.notes)
 
 
-def test_nearest_is_called_what_it_is():
-    found = told(runs("ddoq", [0.7, 0.72, 0.71], decoder="nearest"), runs("random", RANDOM))
-    assert any("your own training images, selected" in line for line in found.details)
+def test_a_difference_that_does_not_outlast_the_correction_is_hedged():
+    many = [runs(f"rival{i}", 0.80, 0.95, 0.70) for i in range(9)]
+    found = said(runs("ddoq", 0.83, 0.85, 0.84), runs("random", *RANDOM), *many)
+    assert "3 seeds; not certain among all comparisons of its table)" in found.headline[0]
+    assert any("evaluation.seeds=6" in step for step in found.steps)
 
 
-def test_the_teacher_is_judged_if_it_is_known():
-    rows = [runs("ddoq", [0.7, 0.72, 0.71]), runs("random", RANDOM), runs("full", [0.95])]
-    found = told(*rows, real_in_class=0.8, split="test", sets=[])
-    assert "The teacher itself is right on 80.0 % of test images." in found.details
+def test_each_size_has_a_line():
+    parts = [
+        runs(d, *tops, images_per_class=n)
+        for n in (1, 10)
+        for d, tops in (("ddoq", CLEAR), ("random", RANDOM))
+    ]
+    first, second = said(*parts).headline
+    assert "of 1 image per class beats" in first
+    assert "of 10 images per class beats" in second
+
+
+def test_the_accuracies_name_the_networks_of_all_images_and_the_gap():
+    both = [runs("ddoq", *CLEAR, student=s) for s in ("convnet", "vit")]
+    [line] = said(*both, runs("random", *RANDOM), runs("full", 0.97)).accuracies
+    assert line == (
+        "Right on test images, under soft labels (mean of 2 networks): the set 91.0 ± 2.5 %; "
+        "random real images 80.2 ± 0.7 %; all images 97.0 % (one seed) on convnet, 7.0 points "
+        "above the set on the same networks."
+    )
+
+
+def test_nearest_is_explained_and_the_synthetic_rows_are_named():
+    near = runs("ddoq", *CLEAR, decoder="nearest")
+    [note] = said(near, runs("ddoq", *RANDOM)).notes
+    assert note.startswith("The images of `nearest` are your own training images, selected; the")
+    assert "the synthetic ones are the row plain. The saved set is of that kind." in note
+    [alone] = said(near).notes
+    assert "evaluation.decoders=[plain] adds a row of synthetic ones" in alone
+
+
+def figures(share: float) -> dict[str, object]:
+    row = {"distiller": "ddoq", "images_per_class": 10, "weighting": "root", "decoder": "plain"}
+    return {"sets": [{**row, "pixels": {"ratio": 0.1, "share": share}}], "split": "test"}
+
+
+@pytest.mark.parametrize(("share", "warns"), [(0.6, True), (0.4, False)])
+def test_near_copies_are_warned_of(share: float, warns: bool):
+    found = said(runs("ddoq", *CLEAR), **figures(share))
+    assert any("60 % of the images of ddoq" in note for note in found.notes) == warns
+
+
+def test_the_teachers_accuracy_is_said_and_a_weak_teacher_is_advised_against():
+    found = said(runs("ddoq", *CLEAR), runs("full", 0.97), real_in_class=0.6, sets=())
+    assert "The teacher itself is right on 60.0 % of test images." in found.notes
     assert any(step.startswith("A better teacher") for step in found.steps)
 
 
-def test_the_number_of_seeds_needed_would_just_exclude_zero():
-    difference = Score((0.1, 0.0))
-    needed = seeds_needed(difference)
-    assert needed == 11
-    assert seeds_needed(Score((0.1, -0.1))) is None
+def steps(*parts: list[Result]) -> str:
+    return " ".join(said(*parts).steps)
+
+
+def test_an_undecided_difference_asks_for_as_many_seeds_as_would_show_it():
+    told = steps(runs("ddoq", 0.80, 0.90, 0.85), runs("random", 0.80, 0.80, 0.80))
+    needed = seeds_needed(Score((0.0, 0.1, 0.05)))
+    assert f"evaluation.seeds={needed}" in told
+    assert needed == 7
+
+
+def test_a_difference_near_zero_asks_for_no_more_seeds():
+    told = steps(runs("ddoq", 0.80, 0.90, 0.71), runs("random", 0.80, 0.80, 0.80))
+    assert "Not more seeds" in told
+    assert "evaluation.seeds" not in told
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([runs("ddoq", 0.9), runs("random", 0.8)], "evaluation.seeds=5"),
+        ([runs("ddoq", *CLEAR)], '"protocols=[small, small_hard]"'),
+        ([runs("ddoq", *CLEAR, protocol="rded+lr=1")], "{name: rded, labels: hard, loss: ce}"),
+        ([runs("ddoq", *CLEAR)], '"evaluation.decoders=[nearest]"'),
+        ([runs("ddoq", *CLEAR), runs("full", 0.99)], "distiller.images_per_class=50"),
+        (
+            [runs("ddoq", *RANDOM), runs("herding", *CLEAR)],
+            "herding in place of ddoq (root, plain)",
+        ),
+    ],
+)
+def test_each_rule_of_advice_names_what_to_type(parts: list[list[Result]], words: str):
+    assert words in steps(*parts)
+
+
+def test_a_good_answer_asks_for_nothing():
+    assert (
+        steps(
+            *(
+                f(d, *tops)
+                for f in (runs, hard)
+                for d, tops in (("ddoq", CLEAR), ("random", RANDOM))
+            )
+        )
+        == ""
+    )
+
+
+def test_the_terminal_wraps_the_answer():
+    stream = io.StringIO()
+    Console(file=stream, width=40).print(said(runs("ddoq", *CLEAR), runs("random", *RANDOM)))
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 40
+    assert "In words" in lines
+    assert "What to try next:" in lines

@@ -140,3 +140,16 @@ def test_across_protocols_a_row_must_have_all_students_of_a_column(results):
     sheet = across(Results([*results, *full]), data="blobs")
     assert "full" not in {line.row.distiller for line in sheet.lines}
     Console(file=io.StringIO(), width=160).print(sheet)
+
+
+@pytest.mark.parametrize("top1", [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6])
+def test_text_has_enough_contrast_on_every_cell(top1: float):
+    """4.5 to 1 at least, as WCAG 2 asks."""
+    [found] = maps(
+        [run("ddoq", "A", "x", 0.2), run("ddoq", "A", "y", 0.6), run("ddoq", "B", "x", top1)]
+    )
+    channels = [c / 255 for c in found.color("B", "x")]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    contrast = 1.05 / (light + 0.05) if found.is_dark("B", "x") else (light + 0.05) / 0.05
+    assert contrast > 4.5

@@ -1,185 +1,170 @@
-import base64
-import io
+"""Does the page show everything, say it to everybody, and ask nothing of the network?"""
+
 import re
-from dataclasses import replace
+from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
-from PIL import Image
 
-from ddoq.evaluation.results import Results
-from ddoq.evaluation.score import Result
-from ddoq.report.answer import Answer
-from ddoq.report.page import Gallery, plot, write_page
-from ddoq.report.pushed import PushedSheet
-from ddoq.report.table import Sheet, sheets
+from ddoq.report.finished import CONTENT, FinishedRun
+from ddoq.report.page import write_page
 
 EVIL = '"><script>alert(1)</script>'
-
-
-COSTS = {"top5": 1.0, "loss": 0.1, "seconds": 1.0, "peak_memory_mb": 1.0, "labels": "soft"}
-
-
-def found(student: str = "convnet", top1: float = 0.9) -> Sheet:
-    runs = [
-        Result(
-            distiller=distiller,
-            images_per_class=10,
-            student=student,
-            protocol="small",
-            seed=seed,
-            set_seed=seed,
-            top1=top1 + 0.01 * seed - 0.1 * (distiller == "random"),
-            **COSTS,
-        )
-        for distiller in ("ddoq", "random")
-        for seed in range(3)
-    ]
-    return sheets(Results(runs), data="digits", num_test_images=360)[0]
-
-
-def gallery(size: int = 2, channels: int = 1, names: tuple[str, ...] = ("cat", "dog")) -> Gallery:
-    images = torch.arange(3, dtype=torch.uint8)[:, None, None, None] * 100
-    images = images.expand(3, channels, size, size)
-    return Gallery("plain", names, images, torch.tensor([0, 0, 1]), torch.tensor([0.1, 0.4, 0.5]))
-
-
-def page(folder: Path, **changes: object) -> str:
-    stage = {"stage": "encode", "seconds": 200.0, "peak_memory_mb": 640.4, "cached": True}
-    certificate = {"class": "cat", "latents": 143, "points": 10, "distortion": 1.23456}
-    certificate |= {"held_out_distortion": 1.5, "w2": 1.1111, "weights_w2": [1.1111, 1.2]}
-    content = {
-        "title": "digits",
-        "answer": Answer(("It beats random images.",), ("The teacher is right.",), ("More.",)),
-        "recipe_yaml": "name: digits\n",
-        "sheets": [found()],
-        "pictures": [gallery()],
-        "stages": [stage],
-        "certificates": [{**certificate, "effective_size": 8.25}],
-    }
-    write_page(folder / "report.html", **{**content, **changes})
-    return (folder / "report.html").read_text(encoding="utf-8")
-
-
-def pictures(text: str) -> list[Image.Image]:
-    sources = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
-    return [Image.open(io.BytesIO(base64.b64decode(s))) for s in sources]
-
-
-def test_the_answer_comes_first(tmp_path: Path):
-    text = page(tmp_path)
-    assert text.index("It beats random images.") < text.index("<table")
-    assert "<li>More.</li>" in text
-    assert EVIL not in page(tmp_path, answer=Answer((EVIL,), (EVIL,), (EVIL,)))
-
-
-def test_float_images_are_shown_clamped_and_called_so(tmp_path: Path):
-    floats = replace(
-        gallery(), images=torch.tensor([-0.5, 0.5, 1.5])[:, None, None, None].expand(3, 1, 2, 2)
-    )
-    text = page(tmp_path, pictures=[floats])
-    shown = [picture.getpixel((0, 0)) for picture in pictures(text)]
-    # The heavier image of a class comes first.
-    assert shown == [(128,) * 3, (0,) * 3, (255,) * 3]
-    assert "shown clamped to [0, 1]" in text
-    assert "clamped" not in page(tmp_path)
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+Maker = Callable[..., Path]
 
 
 class Tags(HTMLParser):
+    """The elements of a page; those that are not closed, or closed out of order, are `wrong`."""
+
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.names: list[str] = []
-        self.links: list[str | None] = []
+        self.all: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.wrong: list[str] = []
         self.feed(text)
+        self.close()
+        self.wrong += self.open
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.names.append(tag)
-        self.links += [value for key, value in attrs if key in ("href", "src", "action")]
+        self.all.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.all.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.all]
+
+    def attributes(self, key: str) -> list[Any]:
+        return [a[key] for _, a in self.all if key in a]
 
 
-def test_hostile_names_stay_text(tmp_path: Path):
-    text = page(
-        tmp_path,
-        title=EVIL,
-        recipe_yaml=EVIL,
-        sheets=[found(EVIL)],
-        pictures=[gallery(names=(EVIL, EVIL))],
+def page(*folders: Path) -> str:
+    file = folders[0] / "report.html"
+    write_page(file, [FinishedRun.read(f) for f in folders])
+    return file.read_text(encoding="utf-8")
+
+
+def words(text: str) -> str:
+    return re.sub(
+        r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", text, flags=re.S))
     )
+
+
+@pytest.fixture
+def whole(make_run: Maker) -> str:
+    return page(make_run())
+
+
+def test_the_page_is_well_formed_and_names_are_unique(whole: str):
+    tags = Tags(whole)
+    assert tags.wrong == []
+    ids = tags.attributes("id")
+    assert len(ids) == len(set(ids)) > 20
+
+
+def test_every_part_stands_in_its_place(whole: str):
+    order = re.findall(r'<section (?:class="answer" |id="([a-z]+)")', whole)
+    assert order == [
+        *("", "table", "pictures", "sizes", "teachers", "latents", "masses", "near", "curves"),
+        *("costs", "recipe", "environment", "glossary"),
+    ]
+
+
+def test_the_page_asks_nothing_of_the_network(whole: str):
+    tags = Tags(whole)
+    links = tags.attributes("href") + tags.attributes("src") + tags.attributes("xlink:href")
+    assert links
+    assert all(re.match(r"#|data:image/(png|webp);base64,", link) for link in links)
+    assert not {"link", "iframe", "script", "object"} & set(tags.names)
+    assert re.findall(r"url\((?!#)", whole) == []
+
+
+def test_headings_are_in_order_and_tables_are_described(whole: str):
+    tags = Tags(whole)
+    levels = [int(n[1]) for n in tags.names if re.fullmatch(r"h\d", n)]
+    assert levels[0] == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+    named = [a for n, a in tags.all if n == "table" and "aria-label" in a]
+    assert tags.names.count("caption") + len(named) == tags.names.count("table") > 5
+    assert all("scope" in a for n, a in tags.all if n == "th")
+
+
+def test_every_picture_and_plot_has_a_text_instead(whole: str):
+    tags = Tags(whole)
+    pictures = [a for n, a in tags.all if n == "img"]
+    plots = [a for n, a in tags.all if n == "svg"]
+    assert len(pictures) == 4
+    assert len(plots) == 10
+    assert all(a["alt"] for a in pictures)
+    assert all(a["role"] == "img" and len(a["aria-label"] or "") > 20 for a in plots)
+    assert "cat: 3 images by set, the heaviest first (50 % to 10 % of the weight" in whole
+
+
+def test_the_answer_comes_first(whole: str):
+    text = words(whole)
+    first = text.index("The set ddoq (root, plain) of 1 image per class beats random real images")
+    assert first < text.index("digits" if "digits" in text else "pets · protocol small")
+    assert "The teacher itself is right on 97.0 % of test images." in text
+
+
+def test_scores_verdicts_and_costs_are_shown(whole: str):
+    text = words(whole)
+    assert "latents 3 min 20 s 61.2 kB 640 MB cached" in text
+    assert "cat 143 10 1.235 1.5 1.111 1.111 to 1.2 8.2" in text
+    assert "how near set W2 precision ddoq (plain) 4.50 \N{MINUS SIGN}0.004 ± 0.002" in text
+    assert "name: pets" in text
+    assert "python 3.12.0" in text
+
+
+def test_what_a_run_does_not_have_is_left_out(make_run: Maker):
+    folder = make_run(results=[])
+    (folder / CONTENT).unlink()
+    tags = Tags(page(folder))
+    assert tags.wrong == []
+    assert [a["id"] for n, a in tags.all if n == "section" and "id" in a] == [
+        *("near", "costs", "glossary"),
+    ]
+
+
+def test_hostile_names_stay_text(make_run: Maker):
+    text = page(make_run(names=(EVIL, EVIL), title=EVIL, recipe=EVIL, data=EVIL))
     assert "script" not in Tags(text).names
+    assert Tags(text).wrong == []
     assert text.count("&lt;script&gt;alert(1)") >= 6
 
 
-def test_the_page_asks_nothing_of_the_network(tmp_path: Path):
-    tags = Tags(page(tmp_path))
-    assert tags.links
-    assert all(str(link).startswith("data:image/png") for link in tags.links)
-    assert not {"link", "iframe", "script"} & set(tags.names)
+def test_a_report_has_the_same_bytes_again(make_run: Maker):
+    folder = make_run()
+    assert page(folder) == page(folder)
 
 
-def test_the_page_shows_scores_verdicts_and_costs(tmp_path: Path):
-    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page(tmp_path)))
-    assert "91.0 ± 2.5" in words
-    assert "random +10.0 ± 0.0 3 \N{EN DASH} no spread, no test" in words
-    assert "encode 3 min 20 s 640 MB from the cache" in words
-    assert "cat 143 10 1.235 1.5 1.111 1.111 to 1.2 8.2" in words
-    assert "name: digits" in words
+def test_plots_follow_the_pages_colors(whole: str):
+    [plot, *_] = re.findall(r"<svg.*?</svg>", whole, flags=re.S)
+    assert "var(--ink)" in plot
+    assert "var(--c0)" in plot
+    assert not re.findall(r"(?:fill|stroke): #", plot)
+    assert "<text" in plot
+    assert "font-family" not in plot
 
 
-def test_the_page_shows_how_near_the_images_are_to_real_ones(tmp_path: Path):
-    lines = (("ddoq (plain)", "4.50", "-0.004 ± 0.002"),)
-    near = PushedSheet("how near", ("set", "W2", "preci- sion"), lines, ("W2: far or near", EVIL))
-    text = page(tmp_path, pushed=near)
-    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
-    assert (
-        "how near set W2 precision ddoq (plain) 4.50 \N{MINUS SIGN}0.004 ± 0.002 W2: far or near"
-        in words
-    )
-    assert "script" not in Tags(text).names
-    assert "how near" not in page(tmp_path)
-
-
-def test_pictures_are_the_images_heaviest_first(tmp_path: Path):
-    text = page(tmp_path)
-    assert [p.getpixel((0, 0)) for p in pictures(text)] == [(100,) * 3, (0,) * 3, (200,) * 3]
-    assert re.findall(r"<figcaption>(.*?)</figcaption>", text) == ["80.0 %", "20.0 %", "100.0 %"]
-
-
-def test_large_pictures_are_made_smaller_and_small_ones_kept(tmp_path: Path):
-    large = page(tmp_path, pictures=[gallery(224, 3)])
-    assert {p.size for p in pictures(large)} == {(96, 96)}
-    assert 'class="pixels"' not in large
-    small = page(tmp_path)
-    assert {p.size for p in pictures(small)} == {(2, 2)}
-    assert small.count('class="pixels"') == 3
-
-
-def test_at_most_twenty_classes_with_ten_images_are_shown(tmp_path: Path):
-    labels = torch.arange(25).repeat_interleave(12)
-    names = tuple(f"class{i}" for i in range(25))
-    images = torch.zeros(300, 1, 2, 2, dtype=torch.uint8)
-    many = Gallery("plain", names, images, labels, torch.ones(300))
-    text = page(tmp_path, pictures=[many])
-    assert len(pictures(text)) == 200
-    assert "20 of 25 classes" in text
-
-
-def test_the_plot_puts_a_dot_where_the_axis_says():
-    drawn = plot(found())
-    (first, low), (last, high) = ((x, float(t)) for x, t in (drawn["ticks"][0], drawn["ticks"][-1]))
-    dots = [mark["x"] for row in drawn["rows"] for mark in row["marks"]]
-    percent = [low + (x - first) / (last - first) * (high - low) for x in dots]
-    assert percent == pytest.approx([91.0, 81.0], abs=0.05)
-
-
-def test_an_interval_beyond_100_percent_ends_at_the_axis():
-    drawn = plot(found(top1=0.985))
-    (mark,) = drawn["rows"][0]["marks"]
-    assert drawn["ticks"][-1][1] == "100"
-    assert mark["ends"][1] == drawn["right"]
-
-
-def test_a_page_without_results_still_shows_the_recipe(tmp_path: Path):
-    tags = Tags(page(tmp_path, sheets=[], pictures=[], stages=[], certificates=[]))
-    assert (tags.names.count("h2"), tags.names.count("pre")) == (2, 1)
+def test_several_runs_share_a_page_with_unique_names(make_run: Maker):
+    text = page(make_run("one"), make_run("two"))
+    tags = Tags(text)
+    assert tags.wrong == []
+    ids = tags.attributes("id")
+    assert len(ids) == len(set(ids))
+    labels = [a["aria-label"] for n, a in tags.all if a.get("role") == "region"]
+    assert len(labels) == len(set(labels))
+    assert "The answer: one" in text
+    assert "<h1>2 runs compared</h1>" in text

@@ -82,3 +82,13 @@ def test_a_narrow_terminal_gets_cells_of_two_lines():
     assert "± 0.004" in narrow
     assert "-0.0035 ± 0.004" not in narrow
     assert max(map(len, narrow.splitlines())) <= 80
+
+
+def test_a_terminal_too_narrow_for_a_table_gets_a_list():
+    lines = [line.rstrip() for line in text(pushed_sheet(FOUND), 40).splitlines()]
+    start = lines.index("ddoq (root, dit)")
+    assert lines[start + 1 : start + 4] == [
+        "  W2 points: 4.00",
+        "  W2 images: 4.50-4.75",
+        "  W2 equal: 5.00",
+    ]

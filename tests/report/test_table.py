@@ -170,3 +170,14 @@ def test_a_protocol_that_takes_a_sets_own_rate_says_so_in_its_caption():
         for c in ({}, {"uses_hints": "lr"})
     )
     assert own.caption == f"{plain.caption}; lr: THE SET'S OWN, where it brings them along"
+
+
+def test_a_terminal_too_narrow_for_a_table_gets_a_list():
+    found = sheet(everything())
+    text = shown(found, 40)
+    assert max(map(len, text.splitlines())) <= 40
+    for score in found.lines[0].scores:
+        assert score
+        assert f": {score.text}" in text
+    assert "ddoq (root, plain), 10 per class, n=3" in text
+    assert "no difference shown" in text or "better" in text

@@ -5,7 +5,7 @@ import pytest
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Result
 from ddoq.recipe import read
-from ddoq.report.folder import _per_class, _without_places
+from ddoq.report.content import data_name, per_class, shown_recipe
 
 RESULT = Result(
     distiller="ddoq",
@@ -34,7 +34,7 @@ RESULT = Result(
 )
 def test_a_page_is_titled_by_the_sizes_of_its_sets(sizes: list[int], title: str) -> None:
     runs = [replace(RESULT, images_per_class=n, seed=i) for i, n in enumerate(sizes)]
-    assert _per_class(Results(runs)) == title
+    assert per_class(Results(runs)) == title
 
 
 def test_the_recipe_on_the_page_does_not_say_where_folders_lie() -> None:
@@ -50,8 +50,27 @@ def test_the_recipe_on_the_page_does_not_say_where_folders_lie() -> None:
             "out=/home/me/out",
         ]
     ).recipe
-    shown = _without_places(recipe).yaml()
+    shown = shown_recipe(recipe).yaml()
     assert "/home" not in shown
     assert "~" not in shown
     assert "source: weights" in shown
     assert recipe.data["root"] == "/home/me/photos"
+
+
+def test_the_recipe_on_the_page_gives_no_size_to_rows_that_have_the_methods() -> None:
+    recipe = read(["recipe=digits", "distiller.images_per_class=5"]).recipe
+    assert any("images_per_class" in row for row in recipe.evaluation.baselines if row != "uniform")
+    assert shown_recipe(recipe).yaml().count("images_per_class: 5\n") == 1
+    assert "images_per_class: 10\n" not in shown_recipe(recipe).yaml()
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ("data={name: imagefolder, root: /home/me/photos}", "photos"),
+        ("data={name: imagefolder, root: photos/}", "photos"),
+        ("data=digits", "digits"),
+    ],
+)
+def test_images_are_named_by_their_own_folder(argument: str, name: str) -> None:
+    assert data_name(read(["recipe=digits", argument]).recipe) == name

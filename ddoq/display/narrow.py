@@ -1,0 +1,34 @@
+"""Tables in terminals of any width: the widest layout that fits, or else a list."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.text import Text
+
+# In terminals of fewer columns, the folded cells of a table cannot be read.
+_NARROW = 60
+
+
+def fitting(
+    console: Console, options: ConsoleOptions, layouts: Sequence[RenderableType]
+) -> RenderableType | None:
+    """Return the first layout that is not wider than the terminal, or else the last one.
+
+    None if the terminal is too narrow for any: a list can be read there.
+    """
+    wide = options.update(max_width=10_000)
+    for layout in layouts:
+        if Measurement.get(console, wide, layout).maximum <= options.max_width:
+            return layout
+    return layouts[-1] if options.max_width >= _NARROW else None
+
+
+def listed(
+    name: str, cells: Iterable[tuple[str, str]], style: str = ""
+) -> Iterator[RenderableType]:
+    """Yield a row as a list: its name, then one line for each cell."""
+    yield Text(name, style=style)
+    for header, text in cells:
+        yield Padding(Text(f"{header}: {text}"), (0, 0, 0, 2))
