@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddoq.evaluation.results import Results
 from ddoq.files.cache import StageRecord
+from ddoq.files.places import without_places
 from ddoq.pushforward.pushforward import PushForward
 from ddoq.recipe import Recipe, from_plain
 from ddoq.report import measures
@@ -132,20 +133,10 @@ def _about(synthetic: SyntheticSet) -> dict[str, Any]:
 
 def _without_places(recipe: Recipe) -> Recipe:
     """Return the recipe without paths of this machine."""
-    plain = _shortened(asdict(recipe))
+    plain = without_places(asdict(recipe))
     if "root" in plain["data"]:
         plain["data"]["root"] = Path(plain["data"]["root"]).name
     return from_plain(plain)
-
-
-def _shortened(value: Any) -> Any:
-    """Return plain data in which every absolute path is shortened to its last part."""
-    if isinstance(value, dict):
-        return {k: _shortened(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_shortened(v) for v in value]
-    is_place = isinstance(value, str) and (Path(value).is_absolute() or value.startswith("~"))
-    return Path(value).name if is_place else value
 
 
 def _per_class(results: Results) -> str:
