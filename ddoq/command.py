@@ -36,12 +36,22 @@ def run(body: Body, argv: list[str] | None = None) -> NoReturn:
     _prepare()
     _answer(arguments, sys.modules[body.__module__].__doc__ or "")
     try:
-        with blamed():
-            body(arguments)
+        _attempt(body, arguments)
     except stop.Stopped as stopped:
+        # It may have come while an error was told.
         _end_stopped(stopped.number)
     except KeyboardInterrupt:
         _end_stopped(signal.SIGINT)
+    stop.finish()
+    _leave_outlets()
+    sys.exit(0)
+
+
+def _attempt(body: Body, arguments: list[str]) -> None:
+    """Run a body, and end the process at an error."""
+    try:
+        with blamed():
+            body(arguments)
     except DdoqError as error:
         _end_if_stopped()
         _end(error.exit_code, f"error: {error}", show="debug=true" in arguments)
@@ -56,9 +66,6 @@ def run(body: Body, argv: list[str] | None = None) -> NoReturn:
         if type(error).__name__ == "OutOfMemoryError":
             _end(4, f"error: {error}\n  remedy: lower decoder.block or the protocol's batch_size")
         _end(1, f"error: {type(error).__name__}: {error}\n  this is a bug of ddoq", show=True)
-    stop.finish()
-    _leave_outlets()
-    sys.exit(0)
 
 
 def _answer(arguments: list[str], about: str) -> None:

@@ -61,7 +61,7 @@ def test_files_of_the_users_are_refused_before_any_work(tmp_path: Path, name: st
     mine = tmp_path / "out" / name
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(UsageError, match="replaced"):
+    with pytest.raises(UsageError, match=r"replaced|is not from a run of ddoq"):
         experiment(recipe.read([*QUICK, f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}"]))
     assert mine.read_text() == "mine"
     assert [f.name for f in tmp_path.iterdir()] == ["out"]

@@ -25,7 +25,7 @@ EPS = 0.1
 _MOST = 3 * 64**2
 
 
-def whitening(batches: Iterable[Float[Tensor, "n c h w"]], dim: int, *, eps: float = EPS) -> ZCA:
+def whitening(batches: Iterable[Float[Tensor, "_ c h w"]], dim: int, *, eps: float = EPS) -> ZCA:
     """Return the whitening of images in [0, 1], of `dim` numbers each, read batch by batch."""
     if dim > _MOST:
         raise ResourceError(
@@ -41,7 +41,7 @@ def whitening(batches: Iterable[Float[Tensor, "n c h w"]], dim: int, *, eps: flo
 
 
 def moments(
-    batches: Iterable[Float[Tensor, "n c h w"]], dim: int
+    batches: Iterable[Float[Tensor, "_ c h w"]], dim: int
 ) -> tuple[Float[Tensor, " dim"], Float[Tensor, "dim dim"]]:
     """Return the mean and the covariance in double precision, with one batch in memory."""
     total, products, count = torch.zeros(dim).double(), torch.zeros(dim, dim).double(), 0

@@ -1,15 +1,16 @@
 """The card of an export: `README.md`, with the head that the Hub reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from yaml import safe_dump
 
-from ddoq.export.exported import Exported, without_places
+from ddoq.export.exported import Exported
 from ddoq.export.licenses import license_id, source_images, weight_licenses
 from ddoq.export.run_folder import RunFolder
 from ddoq.export.templates import cell, rendered
 from ddoq.export.writer import Writer
+from ddoq.files.places import without_places
 
 _SIZES = {"n<1K": 10**3, "1K<n<10K": 10**4, "10K<n<100K": 10**5, "100K<n<1M": 10**6}
 _LARGEST = "1M<n<10M"
@@ -85,10 +86,8 @@ _CHOOSE = ("random", "herding", "k_center", "nearest", "full")
 def _made(exported: Exported) -> str:
     """Describe the method, from the set's provenance."""
     told = without_places(exported.synthetic.provenance)
-    decoder = told.get("decoder")
-    named = decoder.get("name") if isinstance(decoder, dict) else decoder
     keys = ("distiller", "images_per_class", "budget", "weighting", "seed")
-    parts = {k: told.get(k) for k in keys} | {"decoder": named}
+    parts = {k: told.get(k) for k in keys} | {"decoder": _decoder(told)}
     listed = [f"- {k.replace('_', ' ')}: {cell(str(v))}" for k, v in parts.items() if v is not None]
     return "\n".join(listed or ["It is not known how: the set does not say."]) + "\n"
 
@@ -96,9 +95,13 @@ def _made(exported: Exported) -> str:
 def _are_real(exported: Exported) -> bool:
     """Say whether a set's images are training images that were chosen."""
     made = exported.synthetic.provenance
+    return _decoder(made) == "nearest" or str(made.get("distiller")) in _CHOOSE
+
+
+def _decoder(made: Mapping[str, Any]) -> Any:
+    """Return the decoder's name of a set's provenance, which may hold its whole block."""
     decoder = made.get("decoder")
-    named = decoder.get("name") if isinstance(decoder, dict) else decoder
-    return named == "nearest" or str(made.get("distiller")) in _CHOOSE
+    return decoder.get("name") if isinstance(decoder, dict) else decoder
 
 
 def _privacy(exported: Exported, origin: RunFolder) -> str:

@@ -1,15 +1,14 @@
 """A set as it is written, and what stands beside it in every format."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from ddoq.data.conversion import as_bytes, as_floats
+from ddoq.data.conversion import as_bytes, in_floats
 from ddoq.errors import DataError
+from ddoq.files.places import without_places
 from ddoq.synthetic import SyntheticSet
 
 PICTURE_MODES = {1: "L", 3: "RGB"}
@@ -61,7 +60,7 @@ class Exported:
         """Mean and standard deviation: of the real images, else of the set's own."""
         if self.mean is not None and self.std is not None:
             return list(self.mean), list(self.std)
-        pixels = as_unit(self.synthetic.images).transpose(0, 1).flatten(1).double()
+        pixels = in_floats(self.synthetic.images).transpose(0, 1).flatten(1).double()
         mean, std = ([round(float(x), 4) for x in one] for one in (pixels.mean(1), pixels.std(1)))
         return mean, std
 
@@ -81,11 +80,6 @@ class Exported:
             "hints": synthetic.hints,
             "provenance": {**without_places(synthetic.provenance), "exported": written},
         }
-
-
-def as_unit(images: Tensor) -> Tensor:
-    """Return images of a set, in 8 bits or floats, as floats in which 1 is white."""
-    return as_floats(images) if images.dtype == torch.uint8 else images
 
 
 def rounded(synthetic: SyntheticSet) -> tuple[SyntheticSet, Rounding | None]:
@@ -108,27 +102,3 @@ def refuse_unseen(synthetic: SyntheticSet, writer: str) -> None:
             f"images of {channels} channels are no pictures, which {writer} holds",
             "use to=webdataset, to=safetensors or to=torch, which hold any",
         )
-
-
-def without_places(value: Any) -> Any:
-    """Return plain data in which every absolute path is shortened to its last part.
-
-    >>> without_places({"prior /home/me/dit": ["~/photos", "mit"], "seed": 0})
-    {'prior dit': ['photos', 'mit'], 'seed': 0}
-    """
-    if isinstance(value, Mapping):
-        return {_shortened(str(k)): without_places(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_places(v) for v in value]
-    return _shortened(value) if isinstance(value, str) else value
-
-
-def _shortened(text: str) -> str:
-    part, _, place = text.partition(" ")
-    if _is_place(text):
-        return PurePath(text).name
-    return f"{part} {PurePath(place).name}" if _is_place(place) else text
-
-
-def _is_place(text: str) -> bool:
-    return PurePath(text).is_absolute() or text.startswith("~")

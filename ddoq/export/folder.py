@@ -8,7 +8,7 @@ from typing import Any
 from yaml import safe_dump
 
 from ddoq.export.card import card
-from ddoq.export.exported import Exported, rounded, without_places
+from ddoq.export.exported import Exported, rounded
 from ddoq.export.picture import write_picture
 from ddoq.export.plan import plan_of
 from ddoq.export.run_folder import RunFolder
@@ -16,6 +16,7 @@ from ddoq.export.script import train_script
 from ddoq.export.supplied import Supplied
 from ddoq.export.writer import Writer
 from ddoq.files.artifacts import write_json
+from ddoq.files.places import without_places
 from ddoq.formats.layout import ABOUT_FILE
 from ddoq.recipe.schema import without_places as without_keys_of_places
 from ddoq.synthetic import SyntheticSet

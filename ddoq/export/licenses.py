@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ddoq.export.exported import without_places
 from ddoq.export.run_folder import RunFolder
 from ddoq.files.license import OWN, UNKNOWN, license_of, licenses_of
+from ddoq.files.places import without_places
 from ddoq.synthetic import SyntheticSet
 
 _OTHER = "other"

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from ddoq import recipe as recipes
+from ddoq.data.conversion import in_floats
 from ddoq.display.console import Console
 from ddoq.errors import DataError, DdoqError
 from ddoq.evaluation.grid import tables_of
-from ddoq.export.exported import as_unit
 from ddoq.export.run_folder import RunFolder
 from ddoq.protocols.protocol import Protocol
 from ddoq.run import Run
@@ -101,7 +101,7 @@ def _soft_labels(run: Run, synthetic: SyntheticSet) -> Tensor:
         raise DataError("the teacher's classes are not those of the set", "export without them")
     columns = torch.tensor([order.index(c) for c in synthetic.class_ids])
     parts = [
-        teacher(as_unit(x).to(run.world.device)).cpu()[:, columns].float().softmax(1)
+        teacher(in_floats(x).to(run.world.device)).cpu()[:, columns].float().softmax(1)
         for x in synthetic.images.split(_BATCH)
     ]
     return torch.cat(parts)

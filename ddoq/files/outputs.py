@@ -58,7 +58,10 @@ def _foreign(folder: Path, kind: str) -> str | None:
 def refuse_foreign_run(folder: Path) -> None:
     """Refuse to overwrite files that are not a run's."""
     refuse_foreign(folder / "synthetic", "synthetic set")
-    present = [f for f in folder.iterdir() if f.name[0] != "."] if folder.is_dir() else []
+    try:
+        present = [f for f in folder.iterdir() if f.name[0] != "."] if folder.is_dir() else []
+    except OSError:
+        return  # A place that cannot be read is refused when it is written to.
     if present and not _is_run(folder):
         raise UsageError(
             f"{min(present)} is not from a run of ddoq, so out={folder} is not its folder",

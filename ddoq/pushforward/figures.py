@@ -9,13 +9,14 @@ from torch import Tensor
 
 from ddoq import keyed
 from ddoq.autoencoders.sizes import encoded
+from ddoq.data.conversion import in_floats
 from ddoq.data.encoding import LATENTS
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.files.stage import PRETRAIN, Stage
 from ddoq.priors.quality import fid, precision, recall
 from ddoq.pushforward.class_kid import ClassKID, class_kid
 from ddoq.pushforward.distance import Distance, w2_of_classes
-from ddoq.pushforward.judge import Judge, as_unit
+from ddoq.pushforward.judge import Judge
 from ddoq.pushforward.memorization import Nearness, nearest, nearness
 from ddoq.pushforward.real import REAL, Real, real_key, sample_like, to_nearest
 from ddoq.synthetic import SyntheticSet
@@ -109,7 +110,7 @@ def encoded_again(run: "Run", images: Tensor) -> Tensor:
     shape = coder.latent_shape(run.channels, size)
     parts: list[Tensor] = []
     for rows in torch.arange(len(images)).split(_BATCH):
-        pixels = as_unit(images[rows])
+        pixels = in_floats(images[rows])
         pixels, noise = pixels.to(run.world.device), None
         if coder.samples:
             noise = keyed.normal(keyed.seed_of("posterior of a set"), rows, shape).to(pixels)

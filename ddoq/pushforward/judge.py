@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ddoq.data.conversion import as_floats
+from ddoq.data.conversion import in_floats
 from ddoq.priors.quality import features_of, in_class
 from ddoq.teachers.at_hand import teacher_at_hand
 
@@ -43,7 +42,7 @@ class Judge:
         if not hasattr(getattr(teacher, "net", None), "features"):
             return None
         device = self.run.world.device
-        batches = (as_unit(x).to(device) for x in images.split(_BATCH))
+        batches = (in_floats(x).to(device) for x in images.split(_BATCH))
         return features_of(teacher.features, batches).flatten(1)
 
 
@@ -55,8 +54,3 @@ def judge_of(run: "Run", *, is_used: bool) -> Judge | None:
     is_local = run.recipe.teacher.get("source") is not None
     is_there = is_used or (is_local and teacher_at_hand(run) is not None)
     return Judge(run) if is_there else None
-
-
-def as_unit(images: Tensor) -> Float[Tensor, "n c h w"]:
-    """Return images of a set, in 8 bits or floats, as floats in which 1 is white."""
-    return as_floats(images) if images.dtype == torch.uint8 else images

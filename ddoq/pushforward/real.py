@@ -10,10 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddoq import keyed
+from ddoq.data.conversion import in_floats
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.files.stage import PRETRAIN, Stage
 from ddoq.files.tensors import read_tensors, write_tensors
-from ddoq.pushforward.judge import Judge, as_unit
+from ddoq.pushforward.judge import Judge
 from ddoq.pushforward.memorization import nearest, nearest_rows
 
 if TYPE_CHECKING:
@@ -87,20 +88,20 @@ def _judge(run: "Run", judge: Judge | None, folder: Path) -> None:
 def to_nearest(run: "Run", images: Tensor, train: Tensor) -> Float[Tensor, " n"]:
     """Return the distances of images to their nearest training images, in pixels from 0 to 1."""
     device = run.world.device
-    own = as_unit(images).flatten(1).to(device)
+    own = in_floats(images).flatten(1).to(device)
     return nearest(own, _parts(train, device)).cpu()
 
 
 def nearest_to(run: "Run", images: Tensor) -> Int[Tensor, " n"]:
     """Return the number of the nearest training image of each image, in pixels, of any class."""
     device = run.world.device
-    own = as_unit(images).flatten(1).to(device)
+    own = in_floats(images).flatten(1).to(device)
     return nearest_rows(own, _parts(run.images.pixels("train"), device))[0].cpu()
 
 
 def _parts(train: Tensor, device: torch.device) -> Iterator[Tensor]:
     for part in train.split(max(1, _PART // train[0].numel())):
-        yield as_unit(part).flatten(1).to(device)
+        yield in_floats(part).flatten(1).to(device)
 
 
 def sample_like(

@@ -12,6 +12,7 @@ from ddoq.data.encoding import LATENTS
 from ddoq.evaluation.curves import TrainingCurve, losses_in, thinned
 from ddoq.evaluation.results import Results
 from ddoq.files.artifacts import fingerprint
+from ddoq.files.places import without_places
 from ddoq.pushforward.pushforward import PushForward
 from ddoq.pushforward.real import nearest_to
 from ddoq.recipe import Recipe, from_plain
@@ -92,7 +93,7 @@ def shown_recipe(recipe: Recipe) -> Recipe:
 
     Rows beside the method have its size, whatever a block's default says.
     """
-    plain = _shortened(asdict(recipe))
+    plain = without_places(asdict(recipe))
     if "root" in plain["data"]:
         plain["data"]["root"] = Path(plain["data"]["root"]).name
     for key in ("distillers", "baselines"):
@@ -102,16 +103,6 @@ def shown_recipe(recipe: Recipe) -> Recipe:
             for row in rows
         ]
     return from_plain(plain)
-
-
-def _shortened(value: Any) -> Any:
-    """Return plain data in which every absolute path is shortened to its last part."""
-    if isinstance(value, dict):
-        return {k: _shortened(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_shortened(v) for v in value]
-    is_place = isinstance(value, str) and (Path(value).is_absolute() or value.startswith("~"))
-    return Path(value).name if is_place else value
 
 
 def per_class(results: Results) -> str:
