@@ -123,7 +123,8 @@ def test_a_second_run_finds_every_stage_finished(finished: Path) -> None:
     assert first == again
     known = json.loads((finished / "out" / "summary.json").read_text())["stages"]
     made = {s["stage"]: s["made_seconds"] for s in known}
-    assert made["training x 20"] > 1
+    [trainings] = [seconds for name, seconds in made.items() if name.startswith("training")]
+    assert trainings > 1
     assert {s["stage"]: s["made_seconds"] for s in stages} == made
 
 

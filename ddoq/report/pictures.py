@@ -51,7 +51,7 @@ class Gallery:
         whole: list[dict[str, Any]] = [
             {**grid, "shares": tuple(grid["shares"])} for grid in plain["classes"]
         ]
-        found = {**plain, "classes": tuple(ClassGrid(**grid) for grid in whole)}
+        found: dict[str, Any] = {**plain, "classes": tuple(ClassGrid(**grid) for grid in whole)}
         return cls(**found)
 
 
