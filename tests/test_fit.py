@@ -123,7 +123,8 @@ def test_a_second_run_finds_every_stage_finished(finished: Path) -> None:
     assert first == again
     known = json.loads((finished / "out" / "summary.json").read_text())["stages"]
     made = {s["stage"]: s["made_seconds"] for s in known}
-    assert made["training x 20"] > 1
+    [trainings] = [seconds for name, seconds in made.items() if name.startswith("training")]
+    assert trainings > 1
     assert {s["stage"]: s["made_seconds"] for s in stages} == made
 
 
@@ -133,11 +134,10 @@ def test_a_report_of_two_runs_counts_equal_trainings_once(finished: Path) -> Non
     runs = [FinishedRun.read(finished / name) for name in ("out", "again")]
     [group] = merged(runs)
     assert len(group.results) == len(runs[0].results)
-    assert {c["row"] for c in runs[0].content["curves"]} == {
-        *("ddoq (root, dit), 2 per class", "random, 2 per class"),
-    }
+    rows = {curve["row"] for curve in runs[0].content["curves"]}
+    assert {row.replace(",", " ").split()[0] for row in rows} == {"ddoq", "random"}
     assert runs[0].content["map"]["of"] > 100
-    assert runs[0].answer.headline[0].startswith("The set ddoq (root, dit) of 2 images per class")
+    assert runs[0].answer.headline[0].startswith("The set ddoq (root, dit")
 
 
 @pytest.mark.slow
@@ -225,7 +225,8 @@ print("loaded:", *sorted(heavy & {*sys.modules}))
 def test_a_finished_run_loads_what_it_needs(finished: Path, tmp_path: Path) -> None:
     again = f"out={tmp_path / 'out'}", f"cache={finished / 'cache'}"
     shown = run_fit(*again, cwd=tmp_path, launcher=("-c", _LOADED))
-    assert shown.splitlines()[-1] == "loaded:"
+    # The page's plots are drawn anew.
+    assert shown.splitlines()[-1] == "loaded: matplotlib"
 
 
 def test_a_students_own_class_is_plugged_in_from_a_scratch_folder(

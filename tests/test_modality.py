@@ -88,7 +88,7 @@ def test_graphs_go_through_the_whole_program_but_for_pictures(arguments, tmp_pat
     assert json.loads((tmp_path / "out" / "summary.json").read_text())
     page = (tmp_path / "out" / "report.html").read_text()
     assert "The answer" in page
-    assert "the heaviest first" not in page
+    assert 'id="pictures"' not in page
     assert "data:image/png" not in page
 
 

@@ -68,6 +68,7 @@ def _content(runs: Sequence[FinishedRun]) -> dict[str, Any]:
         {
             "title": " and ".join(g.names),
             "tables": tables(g.results, g.data, g.num_test_images, f"g{i}"),
+            "sizes": _sizes(g.results, f"g{i}"),
         }
         for i, g in enumerate(merged(runs))
     ]
@@ -131,21 +132,27 @@ def tables(
 def _plots(run: FinishedRun, prefix: str) -> dict[str, Any]:
     from ddoq.report.plots.latents import latents
     from ddoq.report.plots.masses import masses
-    from ddoq.report.plots.sizes import sizes
 
     of_class, shares = run.content.get("map"), run.content.get("masses")
-    by_size = [
-        (part.protocol, part.teacher, sizes(part, f"{prefix}-sizes{i}"))
-        for i, part in enumerate(run.results.parts)
-        if part.ours
-    ]
     return {
-        "sizes": [(protocol, teacher, plot) for protocol, teacher, plot in by_size if plot],
+        "sizes": _sizes(run.results, prefix),
         "map": (of_class, latents(of_class, f"{prefix}-map")) if of_class else None,
         "masses": masses(shares, f"{prefix}-masses") if shares else "",
         "distances": _distances(run, f"{prefix}-w2"),
         "curves": list(_curves(run.content.get("curves", ()), f"{prefix}-curves")),
     }
+
+
+def _sizes(results: Results, prefix: str) -> list[tuple[str, str, str]]:
+    """Return the protocol, the teacher and the plot of each part with several sizes."""
+    from ddoq.report.plots.sizes import sizes
+
+    found = [
+        (part.protocol, part.teacher, sizes(part, f"{prefix}-sizes{i}"))
+        for i, part in enumerate(results.parts)
+        if part.ours
+    ]
+    return [(protocol, teacher, plot) for protocol, teacher, plot in found if plot]
 
 
 def _distances(run: FinishedRun, name: str) -> str:
