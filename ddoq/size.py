@@ -98,3 +98,8 @@ def spread(budget: int, sizes: Sequence[int]) -> list[int]:
             found[c] += more
             left -= more
     return found
+
+
+def without_size(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a distiller's block without the settings of its size."""
+    return {name: value for name, value in block.items() if name not in SETTINGS}

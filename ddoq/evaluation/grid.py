@@ -15,7 +15,7 @@ from ddoq.recipe.component import Block
 from ddoq.recipe.naming import told_apart
 from ddoq.recipe.plugin import expect
 from ddoq.recipe.schema import Recipe
-from ddoq.size import Size
+from ddoq.size import Size, without_size
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
@@ -126,15 +126,15 @@ class Grid:
 
     @property
     def of_method(self) -> list[Draw]:
-        """The first set of each row of the recipe's method, and every given set.
+        """The first set of each row of the recipe's method in every size, and every given set.
 
         The method's own row comes first.
         """
-        lead = self.rows[0].distiller
+        lead = without_size(self.rows[0].distiller)
         return [
             Draw(row, 0)
             for row, entry in enumerate(self.rows)
-            if entry.distiller == lead or entry.distiller["name"] == GIVEN
+            if without_size(entry.distiller) == lead or entry.distiller["name"] == GIVEN
         ]
 
     def seed_of(self, draw: Draw) -> int:

@@ -20,6 +20,7 @@ from ddoq.report.environment import environment
 from ddoq.report.pictures import galleries
 from ddoq.report.projection import FEWEST, class_map
 from ddoq.report.pushed import pushed_sheet
+from ddoq.size import without_size
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 # Sources whose folder is the data set, and not a place where data sets lie.
 _NAMED_BY_FOLDER = ("imagefolder", "parquet")
 _MASSES = 20
-_SIZE = ("images_per_class", "budget")
 
 
 def content_of(
@@ -99,8 +99,7 @@ def shown_recipe(recipe: Recipe) -> Recipe:
     for key in ("distillers", "baselines"):
         rows = plain["evaluation"][key]
         plain["evaluation"][key] = [
-            {k: v for k, v in row.items() if k not in _SIZE} if isinstance(row, dict) else row
-            for row in rows
+            without_size(row) if isinstance(row, dict) else row for row in rows
         ]
     return from_plain(plain)
 

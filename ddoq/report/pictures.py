@@ -58,14 +58,17 @@ class Gallery:
 def galleries(
     sets: Sequence[SyntheticSet], nearest: Callable[[Tensor], Tensor] | None = None
 ) -> list[Gallery]:
-    """Return one gallery per decoder, as weights do not change the pictures.
+    """Return one gallery per decoder and size, as weights do not change the pictures.
 
     `nearest` returns the nearest training images of images. The first gallery shows them.
     """
     shown: dict[str, Gallery] = {}
+    several = len({synthetic.images_per_class for synthetic in sets}) > 1
     for synthetic in sets:
         made = synthetic.provenance
         name = made.get("decoder", {}).get("name", made.get("distiller", "set"))
+        if several:
+            name = f"{name}, {synthetic.images_per_class} per class"
         if name not in shown:
             shown[name] = gallery(synthetic, name, None if shown else nearest)
     return list(shown.values())

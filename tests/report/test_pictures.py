@@ -34,6 +34,13 @@ def test_only_the_first_decoder_shows_nearest_images_and_weights_add_no_gallery(
     assert [(g.title, g.classes[0].has_nearest) for g in found] == [("plain", True), ("dit", False)]
 
 
+def test_several_sizes_have_a_gallery_each():
+    large, rows = synthetic(), torch.tensor([0, 3])
+    parts = {name: getattr(large, name)[rows] for name in ("images", "labels", "weights")}
+    found = galleries([large, replace(large, **parts)])
+    assert [g.title for g in found] == ["set, 3 per class", "set, 1 per class"]
+
+
 def test_large_pictures_are_reduced_and_compressed():
     noise = torch.randint(0, 256, (4, 3, 224, 224), generator=torch.Generator().manual_seed(0))
     large = picture([noise.to(torch.uint8)])
