@@ -95,7 +95,8 @@ def test_no_file_names_a_folder_of_this_machine(digits_run, color_set, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "name", ["a|b", "`a`", "*a*", "_a_ and a_b", "[a](b)", "![a](b)", "~~a~~", "\\\\|", "<b>", "&lt;"]
+    "name",
+    ["a|b", "`a`", "*a*", "_a_ and a_b", "[a](b)", "![a](b)", "~~a~~", "\\\\|", "<b>", "&lt;"],
 )
 def test_names_of_others_are_shown_as_they_are(name: str):
     table = f"| x | y |\n|---|---|\n| {cell(name)} | last |\n"

@@ -48,7 +48,9 @@ def test_a_recipe_that_cannot_be_opened_costs_no_export(
     file = digits_run / "recipe.yaml"
     file.write_text(file.read_text().replace(before, after))
     main([str(digits_run), "to=torch", f"out={tmp_path / 'out'}"])
-    assert remark in capsys.readouterr().out
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "without the run's protocol, mean, std and score to expect: " in last
+    assert remark in last
     assert json.loads((tmp_path / "out" / "about.json").read_text())["mean"] is None
 
 
