@@ -188,7 +188,7 @@ def test_shards_of_other_splits_are_no_part_of_a_set(tmp_path: Path, kind: str):
             )
 
     write("digits-test-0", slice(2, 4))
-    with pytest.raises(DataError, match="called digits-test-0.*and none train"):
+    with pytest.raises(DataError, match=r"called digits-test-0.*and none train"):
         read(tmp_path, Told())
     write("digits-train-0", slice(0, 2))
     assert torch.equal(read(tmp_path, Told()).images, IMAGES[:2])
