@@ -1,5 +1,6 @@
 """Are sets that others made scored in one table, and refused where their numbers would mislead?"""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +80,10 @@ def test_a_dry_run_names_the_sets_and_trains_nothing(sets: Path, capsys):
     shown = capsys.readouterr().out
     assert all(f"set {name}" in shown for name in ("ours", "dd", "mtt", "rded"))
     assert "whitening" in shown
+    assert "look for copies" in shown
+    assert "of 539 test images, refused in sets" in shown
+    assert re.search(r"about [\d.e-]+ minutes of training, if none of 13 trainings", shown)
+    assert not list(Path("dry_cache").rglob("whitening*"))
     assert not Path("dry").exists()
     assert not list(Path("dry_cache").rglob("measure.json"))
 

@@ -43,7 +43,9 @@ def copies(images: Tensor, data: Images, split: str, tiles: int = 1) -> Copies:
     own = (in_floats(images).clamp(0, 1) * 255).round() / 255
     is_copy, is_real = _compared(own, data, split, 1)
     if tiles > 1 and own.shape[-1] % tiles == 0:
-        each = [side.split(side.shape[-1] // tiles, 3) for side in own.split(own.shape[-1] // tiles, 2)]
+        each = [
+            side.split(side.shape[-1] // tiles, 3) for side in own.split(own.shape[-1] // tiles, 2)
+        ]
         for tile in (one for row in each for one in row):
             more = _compared(tile, data, split, tiles)
             is_copy, is_real = is_copy | more[0], is_real | more[1]

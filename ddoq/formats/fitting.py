@@ -43,7 +43,11 @@ def fitted(path: Path, told: Told, data: Data, name: str = "") -> SyntheticSet:
     with _named(path):
         done = Undone(found.images, "") if ours else _undone(found, told, data)
         images, sized = _sized(done.images, data, told)
-        odd = [] if ours or data.images.modality != "image" else _oddities(found, images, done, told, data)
+        odd = (
+            []
+            if ours or data.images.modality != "image"
+            else _oddities(found, images, done, told, data)
+        )
         one, own = replace(found, images=images, latents=None), data.images
         known, how = mapped(one, own.class_ids, own.class_names, told.classes)
     for one in odd:

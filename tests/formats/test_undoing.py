@@ -122,7 +122,10 @@ def test_a_preprocessing_that_fits_better_is_named(some, data):
 def test_images_of_one_color_are_counted(digits):
     real = digits.pixels("train")[:5]
     assert num_constant(real) == 0
-    assert num_constant(torch.cat([real, torch.zeros_like(real[:2]), torch.full_like(real[:1], 9)])) == 3
+    assert (
+        num_constant(torch.cat([real, torch.zeros_like(real[:2]), torch.full_like(real[:1], 9)]))
+        == 3
+    )
 
 
 @pytest.mark.parametrize(
