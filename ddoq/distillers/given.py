@@ -137,7 +137,8 @@ def _copied(run: "Run", found: SyntheticSet, path: Path, told: Told) -> tuple[in
     if number and not told.allow_test_images:
         raise DataError(
             f"{path}: {number} of its {len(found)} images are copies of {split} images (within "
-            f"{COPY:g} gray levels){', or have one as a tile' if tiles > 1 else ''}, such as number {told_of['of_measured'][0]}",
+            f"{COPY:g} gray levels){', or have one as a tile' if tiles > 1 else ''}, such as "
+            f"number {told_of['of_measured'][0]}",
             "a set must not hold what it is measured on; to go on with a remark in the table: "
             "allow_test_images=true",
         )
