@@ -127,15 +127,19 @@ def _constants(
     }
     found += [(name, repr(value), "") for name, (value, is_used) in optional.items() if is_used]
     margin = "round(SIZE * 8 / 7)" if protocol.test_margin else "SIZE"
-    is_by_targets = protocol.labels == "targets"
-    one = plan.expected["targets" if is_by_targets else "hard"]
-    expected = plan.expected if uses_soft and not is_by_targets else one
     return [
         *found,
         ("AUGMENT", _augmentation(protocol), ""),
         ("FIT", f"v2.Compose([v2.Resize({margin}), v2.CenterCrop(SIZE)])", "of test pictures"),
-        ("EXPECTED", _literal(expected), ""),
+        ("EXPECTED", _literal(_expected(plan, uses_soft)), ""),
     ]
+
+
+def _expected(plan: Plan, uses_soft: bool) -> str | Mapping[str, str]:
+    """Return the score to expect; a mapping if a person chooses the kind of labels."""
+    if plan.protocol.labels == "targets":
+        return plan.expected["targets"]
+    return plan.expected if uses_soft else plan.expected["hard"]
 
 
 def _literal(expected: str | Mapping[str, str]) -> str:

@@ -70,9 +70,7 @@ def read(
         short: Short forms of longer keys of a command.
         changes: Changes as Python keywords. They override the command line.
     """
-    _refuse_slips(argv)
-    names_of = {**_SHORT, **(short or {})}
-    pairs = [(names_of.get(k, k), v) for k, v in map(arguments.pair, argv)]
+    pairs = _pairs(argv, {**_SHORT, **(short or {})})
     wanted = dict(pairs).get("recipe")
     if wanted is None:
         raise UsageError(
@@ -96,6 +94,12 @@ def read(
     telling = sorted(o for o in overrides if o.split("=")[0] not in PLACES)
     digest = hashlib.sha256("\n".join([wanted, *telling]).encode()).hexdigest()[:10]
     return Invocation(recipe, digest, **flags)
+
+
+def _pairs(argv: Sequence[str], names_of: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the keys of a command line, in their long forms, with their values."""
+    _refuse_slips(argv)
+    return [(names_of.get(k, k), v) for k, v in map(arguments.pair, argv)]
 
 
 def _refuse_slips(argv: Sequence[str]) -> None:
