@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -98,10 +99,16 @@ def _prepare() -> None:
     # Find a user's own modules in the working directory, with `ddoq` as with `python -m`.
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
+    warnings.formatwarning = _one_line
     os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
     # What a terminal cannot show is dropped, without an error.
     sys.stdout, sys.stderr = _outlet(sys.stdout), _outlet(sys.stderr)
     stop.install(_before_end)
+
+
+def _one_line(message: Warning | str, *place: Any, **more: Any) -> str:
+    """Return a warning in the style of an error, without the line of code that it comes from."""
+    return f"warning: {' '.join(str(message).split())}\n"
 
 
 def _before_end() -> None:

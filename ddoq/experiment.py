@@ -8,7 +8,7 @@ from ddoq.display.console import Console
 from ddoq.evaluation.curves import curves_of
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.missing import learn_missing, say_hours, train_missing
-from ddoq.evaluation.outlook import outlook
+from ddoq.evaluation.outlook import minutes_of_trainings, outlook
 from ddoq.evaluation.results import Results
 from ddoq.files.license import told
 from ddoq.files.outputs import refuse_foreign_run
@@ -29,15 +29,21 @@ class Outcome:
 
 
 def experiment(
-    invocation: Invocation, console: Console | None = None, *, says_hours: bool = False
+    invocation: Invocation,
+    console: Console | None = None,
+    *,
+    says_hours: bool = False,
+    says_minutes: bool = False,
 ) -> Outcome | None:
-    """Run a recipe. A dry run only shows what it would do."""
+    """Run a recipe. A dry run only shows what it would do, and about how many minutes of it."""
     wanted = invocation.recipe
     refuse_foreign_run(wanted.folder(invocation.digest))
     run = Run(wanted, console, measures=not invocation.dry_run)
     refuse_run(run)
     if invocation.dry_run:
         run.console.show(plan.table(plan.plan(run), "what this run would do"))
+        if says_minutes:
+            run.console.say(minutes_of_trainings(run))
         return None
 
     plan.pin(run)

@@ -35,14 +35,34 @@ def plan(run: "Run") -> list[Step]:
     images, grid = run.images, Grid.of(run)
     counts = f"{len(images.train)} train, {len(images.val)} val, {len(images.test)} test images"
     steps = [Step("images", "given", f"{counts}, {images.num_classes} classes")]
+    steps += _small_classes(run)
     steps += [_weights(run, part) for part in parts(run)]
     counted: set[Path] = set()
     for row in range(len(grid.rows)):
         steps += _sets(grid, row, counted)
+    if images.modality == "image" and any(e.distiller["name"] == GIVEN for e in grid.rows):
+        split = run.recipe.evaluation.split
+        number = len(images.split(split))
+        steps.append(
+            Step("look for copies", "to do", f"of {number} {split} images, refused in sets")
+        )
     if any(table.protocol.whiten == "zca" for table in grid.tables):
         is_done = run.is_done(WHITENING, whitening_key(run))
         steps.append(_step("whitening", is_done, f"{len(images.train)} images"))
     return steps + [_students(grid, number) for number in range(len(grid.tables))]
+
+
+def _small_classes(run: "Run") -> list[Step]:
+    """Say which classes have fewer images than are asked for of each."""
+    sizes = [e.size.per_class or 0 for e in entries(run.recipe) if e.distiller["name"] != GIVEN]
+    asked, counts = max(sizes, default=0), run.images.counts.tolist()
+    small = [f"{c} ({n})" for c, n in zip(run.images.class_ids, counts, strict=True) if n < asked]
+    if not small:
+        return []
+    told = f"{', '.join(small[:3])}{', ...' if len(small) > 3 else ''}"
+    return [
+        Step("images per class", "fewer", f"than {asked} in {len(small)} classes: {told}; all used")
+    ]
 
 
 def training(run: "Run") -> dict[str, Step]:

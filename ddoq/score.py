@@ -116,7 +116,7 @@ def main(argv: list[str]) -> None:
 
     from ddoq.experiment import experiment
 
-    experiment(invocation)
+    experiment(invocation, says_minutes=True)
 
 
 if __name__ == "__main__":

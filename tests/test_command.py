@@ -53,6 +53,15 @@ def test_a_traceback_comes_only_with_debug(environment):
     assert "Traceback" in done.stderr
 
 
+def test_a_warning_is_one_line_in_the_style_of_an_error(environment):
+    code = (
+        "import warnings; from ddoq import command\n"
+        "def body(_): warnings.warn('two\\nlines', stacklevel=1)\n"
+        "command.run(body, [])"
+    )
+    assert started(environment, "-c", code).stderr == "warning: two lines\n"
+
+
 def test_the_commands_are_listed(environment):
     done = started(environment, "-m", "ddoq")
     assert done.returncode == 0

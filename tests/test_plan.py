@@ -35,6 +35,12 @@ def test_weights_to_train_are_told_with_their_length(tmp_path: Path) -> None:
     assert steps[0].needs == "7 steps of 64 images 1x8x8"
 
 
+def test_classes_with_fewer_images_than_are_asked_for_are_named(tmp_path: Path) -> None:
+    steps = {s.what: s.needs for s in plan(run(tmp_path, "distiller.images_per_class=112"))}
+    assert steps["images per class"] == "than 112 in 1 classes: 8 (110); all used"
+    assert "images per class" not in {s.what for s in plan(run(tmp_path))}
+
+
 def test_a_prior_that_no_decoder_asks_for_is_not_trained(tmp_path: Path) -> None:
     without = ["decoder=plain", "evaluation.decoders=[nearest]", "prior.source=pretrain"]
     assert training(run(tmp_path, *without)) == {}

@@ -1,5 +1,7 @@
 """Are sets that others made scored in one table, and refused where their numbers would mislead?"""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from ddoq.data.digits import Digits
 from ddoq.data.whitening import whitening
 from ddoq.errors import DataError, UsageError
 from ddoq.evaluation.rows import entries
+from ddoq.export.command import main as export
 from ddoq.report.files import read_results
 from ddoq.synthetic import SyntheticSet
 
@@ -77,6 +80,10 @@ def test_a_dry_run_names_the_sets_and_trains_nothing(sets: Path, capsys):
     shown = capsys.readouterr().out
     assert all(f"set {name}" in shown for name in ("ours", "dd", "mtt", "rded"))
     assert "whitening" in shown
+    assert "look for copies" in shown
+    assert "of 539 test images, refused in sets" in shown
+    assert re.search(r"about [\d.e-]+ minutes of training, if none of 13 trainings", shown)
+    assert not list(Path("dry_cache").rglob("whitening*"))
     assert not Path("dry").exists()
     assert not list(Path("dry_cache").rglob("measure.json"))
 
@@ -138,6 +145,23 @@ def test_wrong_preprocessing_is_refused_by_the_command(sets: Path):
         ddoq.load(sets / "mtt", recipe="digits", normalized="data")
     with pytest.raises(DataError, match=r"dd.pt: normalized=zca.*beyond"):
         ddoq.load(sets / "dd.pt", recipe="digits", normalized="zca")
+
+
+def test_what_is_odd_about_a_set_stands_in_the_caption(sets: Path):
+    rows = torch.arange(0, 20, 2)
+    held = torch.load(sets / "dd.pt")
+    flat = torch.cat([held[0][rows[:9]], torch.zeros(1, 1, 8, 8)])
+    torch.save((flat, held[1][rows]), sets / "flat.pt")
+    with pytest.warns(UserWarning, match=r"flat\.pt: the images have one color each, in 1 of 10"):
+        read = ddoq.load(sets / "flat.pt", recipe="digits", normalized="data").provenance["read"]
+    assert "data undone, one color each, in 1 of 10, classes by ids" in read
+
+
+def test_what_ddoq_exported_is_not_doubted(sets: Path):
+    bright = SyntheticSet.load(sets / "ours" / "synthetic")
+    replace(bright, images=255 - bright.images).save(sets / "bright")
+    export([str(sets / "bright"), "to=parquet", f"out={sets / 'exported'}"])
+    assert ddoq.load(sets / "exported", recipe="digits").provenance["read"] == "classes by ids"
 
 
 def test_python_scores_several_sets_and_tells_equal_names_apart(sets: Path):

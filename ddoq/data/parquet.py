@@ -3,7 +3,6 @@
 import bisect
 import functools
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +16,13 @@ from torch import Tensor
 
 from ddoq.data.pictures import NORMALIZATION, REDUCED_TO, Fit, pictures
 from ddoq.data.source import Split
-from ddoq.data.survey import divided, natural_order, stamp, survey
+from ddoq.data.survey import divided, natural_order, part_of, stamp, survey
 from ddoq.errors import DataError
 from ddoq.files.artifacts import fingerprint, versions
 from ddoq.recipe.signature import nearest
 
 _IMAGE_COLUMNS = ("image", "img")
 _LABEL_COLUMNS = ("label", "labels", "fine_label")
-_PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 class Parquet:
@@ -164,8 +158,8 @@ def shard_files(root: Path) -> list[tuple[Path, str, str]]:
     if root.is_file():
         return [(root, root.name, "train")]
     named = {f.relative_to(root).as_posix(): f for f in root.rglob("*.parquet")}
-    parts = {name: [_PARTS[w] for w in _words(name) if w in _PARTS] for name in named}
-    found = [(named[n], n, parts[n][-1]) for n in natural_order(list(named)) if parts[n]]
+    parts = {name: part_of(name) for name in named}
+    found = [(named[n], n, part) for n in natural_order(list(named)) if (part := parts[n])]
     if not any(part == "train" for _, _, part in found):
         raise DataError(
             f"{root}: there is no Parquet file whose name contains 'train'",
@@ -173,15 +167,6 @@ def shard_files(root: Path) -> list[tuple[Path, str, str]]:
             " train-0.parquet and test-0.parquet",
         )
     return found
-
-
-def _words(name: str) -> list[str]:
-    """Return the words of a path, in lower case.
-
-    >>> _words("data/cifarTrain-latest_01.parquet")
-    ['data', 'cifar', 'train', 'latest', 'parquet']
-    """
-    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
 
 
 def shard_of(

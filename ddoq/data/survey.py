@@ -22,6 +22,11 @@ from ddoq.files.memo import remembered
 _SMALL = 20_000
 
 OnBad = Literal["error", "skip"]
+_PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,16 @@ def natural_order(names: Sequence[str]) -> list[str]:
         return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
 
     return sorted(names, key=key)
+
+
+def part_of(name: str) -> str | None:
+    """Return the split that the path of a file names last, as a word of its own; None if none.
+
+    >>> part_of("data/cifarTrain-latest_01.parquet"), part_of("contest/0.tar")
+    ('train', None)
+    """
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
+    return next((_PARTS[word] for word in reversed(words) if word in _PARTS), None)
 
 
 def divided(

@@ -21,7 +21,7 @@ from ddoq.synthetic import SyntheticSet
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-_COPIES = Stage("copies", 1)
+_COPIES = Stage("copies", 2)
 
 
 class Given(Distiller):
@@ -122,13 +122,14 @@ def _copied(run: "Run", found: SyntheticSet, path: Path, told: Told) -> tuple[in
     A plan does not look for them.
     """
     split = run.recipe.evaluation.split
-    key = {"set": found.content, "images": run.images.fingerprint, "split": split}
+    tiles = found.hints.get("tiles", 1)
+    key = {"set": found.content, "images": run.images.fingerprint, "split": split, "tiles": tiles}
     if not run.measures and not run.is_done(_COPIES, key):
         return 0, 0
 
     def work(folder: Path) -> None:
         if run.world.is_first:
-            looked = copies(found.images, run.images, split)
+            looked = copies(found.images, run.images, split, tiles)
             write_json(folder / "copies.json", vars(looked))
 
     told_of = read_json(run.stage(_COPIES, key, work) / "copies.json")
@@ -136,7 +137,8 @@ def _copied(run: "Run", found: SyntheticSet, path: Path, told: Told) -> tuple[in
     if number and not told.allow_test_images:
         raise DataError(
             f"{path}: {number} of its {len(found)} images are copies of {split} images (within "
-            f"{COPY:g} gray levels), such as number {told_of['of_measured'][0]}",
+            f"{COPY:g} gray levels){', or have one as a tile' if tiles > 1 else ''}, such as "
+            f"number {told_of['of_measured'][0]}",
             "a set must not hold what it is measured on; to go on with a remark in the table: "
             "allow_test_images=true",
         )

@@ -1,8 +1,10 @@
 """About how long a run will take, said before anything is trained: a few steps of each kind."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ddoq.data.images import NotDecoded
 from ddoq.evaluation.forecast import seconds_of
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.training import Training
@@ -27,6 +29,15 @@ def outlook(run: "Run", parts: list[str]) -> str:
     )
 
 
+def minutes_of_trainings(run: "Run") -> str:
+    """Return one line about the minutes of all trainings, for a plan, which decodes nothing."""
+    try:
+        seconds, number = _trainings(run)
+    except NotDecoded:
+        return "the minutes are told by the run, as its images are not decoded yet"
+    return f"about {seconds / 60:.2g} minutes of training, if none of {number} trainings is cached"
+
+
 def _trainings(run: "Run") -> tuple[float, int]:
     """Return the seconds and number of all trainings, on random images in place of the sets.
 
@@ -36,7 +47,8 @@ def _trainings(run: "Run") -> tuple[float, int]:
     kinds = Counter(grid.kind_of(job) for job in range(len(grid)))
     total = 0.0
     for (table, student, size), number in kinds.items():
-        protocol = grid.tables[table].protocol.with_hard_labels()
+        # A whitening may not be there either, and takes no time of a step.
+        protocol = replace(grid.tables[table].protocol.with_hard_labels(), whiten="none")
         block = {"name": "random", **(size if size.is_known else Size(1)).settings}
         drawn = run.make("distiller", block).distill(run.images, run, run.seed)
         training = Training(drawn, run.recipe.students[student], protocol, run.seed)

@@ -27,7 +27,7 @@ def card(exported: Exported, origin: RunFolder, writer: Writer, missing: Sequenc
     mean, std = exported.normalization
     kind = "8 bits" if synthetic.images.element_size() == 1 else "floats, 0 is black and 1 white"
     values = {
-        "front": _front(exported, writer, title, license),
+        "front": _front(exported, writer, f"{origin.name}, distilled", license),
         "title": title,
         "summary": f"{len(synthetic)} weighted images {shape} of {synthetic.num_classes} classes, "
         "which stand for a whole data set when a network is trained on them. Made by ddoq.",
@@ -58,7 +58,7 @@ def _front(exported: Exported, writer: Writer, title: str, license: str) -> str:
         "task_categories": ["image-classification"],
         "size_categories": [sizes[0] if sizes else _LARGEST],
         "pretty_name": title,
-        "tags": ["dataset-distillation", "synthetic", "ddoq"],
+        "tags": ["dataset-distillation", *([] if _are_real(exported) else ["synthetic"]), "ddoq"],
     }
     if writer.data_files:
         files = [{"split": "train", "path": writer.data_files}]
@@ -73,7 +73,7 @@ def _scores(exported: Exported, origin: RunFolder) -> list[list[str]]:
         return score.text if score.n == 1 else f"{score.text} (n={score.n})"
 
     return [
-        [cell(part.protocol), part.labels, cell(student)]
+        [cell(part.protocol), cell(part.labels), cell(student)]
         + [text(own.get(name)) for name in ("set", "random", "full")]
         for part, student, own in origin.scores(exported.synthetic)
     ]

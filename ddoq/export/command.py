@@ -83,18 +83,19 @@ def main(argv: list[str]) -> None:
     if order.out:
         refuse_foreign(out, KIND)
     contents = _contents(order)
-    _say(_remarks(contents))
     if order.to != _HUB and not order.dry_run:
         publish(out, KIND, contents.write)
-        _say([f"{order.to}: {out}", f"its card: {out / 'README.md'}"])
-        return
-    with tempfile.TemporaryDirectory() as place:
-        work = Path(place) / "export"
-        publish(work, KIND, contents.write)
-        if client is None:
-            _say(_listing(work, order))
-        else:
-            _say([f"published: {hub.push(client, work, order.repo, private=order.private)}"])
+        told = [f"{order.to}: {out}", f"its card: {out / 'README.md'}"]
+    else:
+        with tempfile.TemporaryDirectory() as place:
+            work = Path(place) / "export"
+            publish(work, KIND, contents.write)
+            told = _listing(work, order)
+            if client is not None:
+                address = hub.push(client, work, order.repo, private=order.private)
+                told = [f"published: {address}"]
+    # What is missing stands last, where it is read.
+    _say([*told, *_remarks(contents)])
 
 
 def _contents(order: ExportOrder) -> "Contents":

@@ -15,16 +15,24 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def folders(class_ids: tuple[str, ...]) -> list[str]:
-    """Return a folder for each class: its id or, if an id cannot be one, numbers for all.
+    """Return a folder for each class, sorted, as its readers number classes by sorted folders.
 
-    >>> folders(("n01440764", "n01443537")), folders(("a/b", ".."))
-    (['n01440764', 'n01443537'], ['0', '1'])
+    They are the classes' ids or, if these are not sorted or cannot be folders, numbers.
+
+    >>> folders(("n01440764", "n01443537")), folders(("b", "a")), folders(("1", "0"))
+    (['n01440764', 'n01443537'], ['0', '1'], ['00', '01'])
     """
     is_plain = all(_PLAIN.fullmatch(c) and not _RESERVED.fullmatch(c) for c in class_ids)
-    if is_plain and len({c.lower() for c in class_ids}) == len(class_ids):
+    is_sorted = list(class_ids) == sorted(class_ids)
+    if is_plain and is_sorted and len({c.lower() for c in class_ids}) == len(class_ids):
         return list(class_ids)
     digits = len(str(len(class_ids) - 1))
-    return [f"{number:0{digits}}" for number in range(len(class_ids))]
+    while True:
+        numbers = [f"{number:0{digits}}" for number in range(len(class_ids))]
+        # The number of one class must not be the id of another.
+        if not set(numbers) & set(class_ids):
+            return numbers
+        digits += 1
 
 
 def write(exported: Exported, folder: Path) -> None:
@@ -55,7 +63,7 @@ WRITER = Writer(
     loading="""\
 from torchvision.datasets import ImageFolder
 
-data = ImageFolder("FOLDER")  # (picture, number of its folder in sorted order)
+data = ImageFolder("FOLDER")  # (picture, number of its class in about.json)
 image, label = data[0]
 """,
     reading="""\

@@ -19,7 +19,7 @@ _DONE = {
     *("epochs", "batch_size", "optimizer", "lr", "lr_of", "weight_decay", "decay_vectors"),
     *("momentum", "schedule", "schedule_per", "last_factor", "milestones", "decay", "warmup"),
     *("image_size", "any_size", "test_margin", "crop", "flip", "weights", "evaluate_after"),
-    *("mix_alpha", "mix_per"),
+    *("mix_alpha", "mix_per", "uses_hints"),
 }
 _PLAIN_NET = {"depth": 3, "width": 128, "norm": "instance", "pooling": "average"}
 
@@ -55,41 +55,52 @@ def plan_of(exported: Exported, origin: RunFolder, supplied: Supplied) -> Plan:
         if student == name
     }
     first = protocols[0]
+    missing = tuple(_missing(first, exported.synthetic.hints))
     return Plan(
         protocol=first,
         net=net,
         size=size,
-        expected=_expected(first, protocols, scores),
-        missing=tuple(_missing(first)),
+        expected=_expected(first, protocols, scores, missing),
+        missing=missing,
         is_of_run=bool(supplied.protocols),
     )
 
 
 def _expected(
-    first: Protocol, protocols: Sequence[Protocol], scores: Mapping[str, Score | None]
+    first: Protocol,
+    protocols: Sequence[Protocol],
+    scores: Mapping[str, Score | None],
+    missing: tuple[str, ...],
 ) -> dict[str, str]:
     """Return the score of the protocol that each kind of labels comes to, in words."""
     hard = first.with_hard_labels()
     twins = [p for p in protocols if p.key() == hard.key()]
     twin = twins[0] if twins else hard
-    told = {"hard": _score(twin, scores, "")}
+    told = {"hard": _score(twin, scores, missing)}
     if first.labels == "soft":
         remark = ", whose teacher labels each crop"
-        told["soft"] = _score(first, scores, remark)
+        told["soft"] = _score(first, scores, missing, remark)
     if first.labels == "targets":
-        told["targets"] = _score(first, scores, "")
+        told["targets"] = _score(first, scores, missing)
     return told
 
 
-def _score(protocol: Protocol, scores: Mapping[str, Score | None], remark: str) -> str:
+def _score(
+    protocol: Protocol,
+    scores: Mapping[str, Score | None],
+    missing: tuple[str, ...],
+    remark: str = "",
+) -> str:
     score = scores.get(protocol.id)
     if score is None:
-        return f"unknown (no run beside the set has measured {protocol.id} with a ConvNet)"
+        return f"expected: unknown (no score of a ConvNet under {protocol.id} is known here)"
     told = f"{score.text} %" + (f" (n={score.n})" if score.n > 1 else "")
-    return f"{told} under {protocol.id}{remark}"
+    if missing:
+        return f"not comparable: the run's {told} under {protocol.id} is with {', '.join(missing)}"
+    return f"expected: {told} under {protocol.id}{remark}"
 
 
-def _missing(protocol: Protocol) -> list[str]:
+def _missing(protocol: Protocol, hints: Mapping[str, Any]) -> list[str]:
     """Return the settings of a protocol that have an effect and that the script leaves out."""
     usual = {f.name: f for f in dataclasses.fields(Protocol)}
     found = [
@@ -97,6 +108,9 @@ def _missing(protocol: Protocol) -> list[str]:
         for name, field in usual.items()
         if name not in _DONE and getattr(protocol, name) != _default(field)
     ]
+    # The learned rate is in the protocol's own by now.
+    if "tiles" in protocol.uses_hints and hints.get("tiles", 1) > 1:
+        found.append(f"tiles={hints['tiles']}")
     if protocol.loss in ("mse_ce", "gift"):
         found.append(f"loss={protocol.loss}, which needs a teacher's logits")
     return found

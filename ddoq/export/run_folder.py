@@ -1,11 +1,11 @@
 """The run that a set comes from: its recipe, results and summary, as far as they are there."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yaml import safe_load
+from yaml import YAMLError, safe_load
 
 from ddoq.errors import DataError
 from ddoq.evaluation.results import Part, Results
@@ -81,9 +81,19 @@ def _origin(home: Path | None) -> RunFolder:
     recipe, summary, results = {}, {}, Results([])
     file = home / "recipe.yaml" if home else None
     if file and file.is_file():
-        recipe = safe_load(file.read_text(encoding="utf-8")) or {}
+        recipe = _mapping(file, lambda f: safe_load(f.read_text(encoding="utf-8")) or {})
     if home and (home / "summary.json").is_file():
-        summary = read_json(home / "summary.json")
+        summary = _mapping(home / "summary.json", read_json)
     if home and (home / "results.csv").is_file():
         results = read_results(home)
     return RunFolder(file if recipe else None, recipe, results, summary)
+
+
+def _mapping(file: Path, read: Callable[[Path], Any]) -> Mapping[str, Any]:
+    try:
+        return {**read(file)}
+    except (ValueError, TypeError, YAMLError, RecursionError) as error:
+        raise DataError(
+            f"{file}: it cannot be read: {str(error).splitlines()[0]}",
+            f"restore it, or export {file.parent / 'synthetic'} from a copy without it",
+        ) from error

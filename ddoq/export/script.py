@@ -26,13 +26,14 @@ _IMPORTS = {
     "io": "import io",
     "json": "import json",
     "math": "import math",
+    "sys": "import sys",
     "tarfile": "import tarfile",
     "Path": "from pathlib import Path\n",
     "np": "import numpy as np",
     "pq": "import pyarrow.parquet as pq",
     "torch": "import torch",
     "F": "import torch.nn.functional as F",
-    "Image": "from PIL import Image",
+    "Image": "from PIL import Image, ImageOps",
     "load_file": "from safetensors.torch import load_file",
     "nn": "from torch import nn",
     "v2": "from torchvision.transforms import v2",
@@ -126,20 +127,25 @@ def _constants(
     }
     found += [(name, repr(value), "") for name, (value, is_used) in optional.items() if is_used]
     margin = "round(SIZE * 8 / 7)" if protocol.test_margin else "SIZE"
-    labels = plan.expected if uses_soft and protocol.labels != "targets" else None
-    expected = labels or plan.expected.get(protocol.labels) or plan.expected["hard"]
     return [
         *found,
         ("AUGMENT", _augmentation(protocol), ""),
         ("FIT", f"v2.Compose([v2.Resize({margin}), v2.CenterCrop(SIZE)])", "of test pictures"),
-        ("EXPECTED", _literal(expected), ""),
+        ("EXPECTED", _literal(_expected(plan, uses_soft)), ""),
     ]
+
+
+def _expected(plan: Plan, uses_soft: bool) -> str | Mapping[str, str]:
+    """Return the score to expect; a mapping if a person chooses the kind of labels."""
+    if plan.protocol.labels == "targets":
+        return plan.expected["targets"]
+    return plan.expected if uses_soft else plan.expected["hard"]
 
 
 def _literal(expected: str | Mapping[str, str]) -> str:
     if isinstance(expected, str):
-        return f'"expected: {_plain(expected)}"'
-    lines = [f'    "{k}": "expected: {_plain(v)}",' for k, v in expected.items()]
+        return f'"{_plain(expected)}"'
+    lines = [f'    "{k}": "{_plain(v)}",' for k, v in expected.items()]
     return "\n".join(["{", *lines, "}"])
 
 
@@ -157,10 +163,10 @@ def _told(plan: Plan, uses_soft: bool) -> list[str]:
     """Return what the script does and does not reproduce, as lines of its docstring."""
     protocol = plan.protocol
     whose = f"the run's protocol {protocol.id}" if plan.is_of_run else f"ddoq's {protocol.id}"
+    rest = " and normalization" if protocol.whiten == "none" else ", but not the whitening"
     paragraphs = [
         f"Reproduced of {whose}: the network, its initialization, optimizer, rate, number of "
-        "steps, batches, crops, weights and normalization. Seeds give other random numbers than "
-        "in ddoq, so agreement is to be expected within the interval, not to the digit."
+        f"steps, batches, crops, weights{rest}."
     ]
     if protocol.labels == "soft":
         paragraphs.append(
@@ -172,8 +178,12 @@ def _told(plan: Plan, uses_soft: bool) -> list[str]:
                 else "Here each image has the label of its class."
             )
         )
-    if plan.missing:
-        paragraphs.append(f"Not reproduced either: {', '.join(plan.missing)}.")
+    paragraphs.append(
+        f"Not reproduced: {', '.join(plan.missing)}. So its accuracy is not that of the run."
+        if plan.missing
+        else "Seeds give other random numbers than in ddoq, so agreement is to be expected within "
+        "the interval, not to the digit."
+    )
     return [line for p in paragraphs for line in textwrap.wrap(_plain(p), 96)]
 
 

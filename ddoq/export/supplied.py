@@ -65,7 +65,9 @@ def supply(
         )
         return supplied
     given = [f"recipe={origin.recipe_file}", f"cache={cache}", f"allow_code={allow_code}"]
-    wanted = supplied.attempt("the recipe", lambda: recipes.read(given).recipe)
+    wanted = supplied.attempt(
+        "the run's protocol, mean, std and score to expect", lambda: recipes.read(given).recipe
+    )
     if wanted is None:
         return supplied
     # One process is enough, whatever the run had.

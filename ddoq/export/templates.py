@@ -1,5 +1,6 @@
 """Filling in of the texts that an export contains."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -29,11 +30,16 @@ def rendered(template: str, values: Mapping[str, Any], *, is_file: bool = False)
     return made.render(values)
 
 
+# What Markdown reads as markup. An underscore within a word is none.
+_MARKUP = re.compile(r"([\\`*\[\]!~|]|(?<![^\W_])_|_(?![^\W_]))")
+
+
 def cell(text: str) -> str:
     r"""Return text that is one cell of a Markdown table, and no markup.
 
-    >>> cell("a|b <script>\n")
-    'a/b &lt;script&gt; '
+    >>> cell("a_b|c <script>\n")
+    'a_b\\|c &lt;script&gt; '
     """
-    plain = "".join(c if c.isprintable() else " " for c in text.replace("|", "/"))
-    return plain.replace("<", "&lt;").replace(">", "&gt;")
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    harmless = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKUP.sub(r"\\\1", harmless)

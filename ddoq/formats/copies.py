@@ -34,35 +34,59 @@ class Copies:
     """How many are copies of training images; None if these are too many to look through."""
 
 
-def copies(images: Tensor, data: Images, split: str) -> Copies:
-    """Look for copies of the data's images, in 8 bits and at the data's size."""
+def copies(images: Tensor, data: Images, split: str, tiles: int = 1) -> Copies:
+    """Look for copies of the data's images, in 8 bits and at the data's size.
+
+    If images have rows and columns of `tiles` smaller ones, each of these is looked at too, beside
+    the data's images at its size.
+    """
     own = (in_floats(images).clamp(0, 1) * 255).round() / 255
-    to_measured = distances(own, data, split)
+    is_copy, is_real = _compared(own, data, split, 1)
+    if tiles > 1 and own.shape[-1] % tiles == 0:
+        each = [
+            side.split(side.shape[-1] // tiles, 3) for side in own.split(own.shape[-1] // tiles, 2)
+        ]
+        for tile in (one for row in each for one in row):
+            more = _compared(tile, data, split, tiles)
+            is_copy, is_real = is_copy | more[0], is_real | more[1]
+    of_training = int(is_real.sum()) if data.fits_in_memory("train") else None
+    return Copies(torch.nonzero(is_copy).flatten().tolist(), of_training)
+
+
+def _compared(own: Tensor, data: Images, split: str, factor: int) -> tuple[Tensor, Tensor]:
+    """Say which images are copies of measured ones, and which of training ones."""
+    to_measured = distances(own, data, split, factor)
     suspects = torch.nonzero(to_measured <= COPY).flatten()
     all_rows = torch.arange(len(own)) if data.fits_in_memory("train") else suspects
     to_training = torch.full((len(own),), float("inf"))
     if len(all_rows):
-        to_training[all_rows] = distances(own[all_rows], data, "train")
+        to_training[all_rows] = distances(own[all_rows], data, "train", factor)
     # With a distance of 0 to both, an image of the data stands in both splits.
     is_copy = (to_measured <= COPY) & (to_measured < to_training / _NEARER)
-    of_training = int((to_training <= COPY).sum()) if data.fits_in_memory("train") else None
-    return Copies(torch.nonzero(is_copy).flatten().tolist(), of_training)
+    return is_copy, to_training <= COPY
 
 
-def distances(own: Float[Tensor, "n c h w"], data: Images, split: str) -> Float[Tensor, " n"]:
+def distances(
+    own: Float[Tensor, "n c h w"], data: Images, split: str, factor: int = 1
+) -> Float[Tensor, " n"]:
     """Return the distance of each image to the nearest one of a split, in gray levels.
 
-    Large images are compared reduced first, which makes distances smaller. Those that are near then
-    are compared as they are.
+    The data's images are reduced by a factor, to the size of ours. Large images are compared
+    reduced first, which makes distances smaller. Those that are near then are compared as they are.
     """
     reduced = _reduced(own)
-    best, place = nearest_of(reduced, (_reduced(x) for x, _ in data.batches(split)))
+    others = (_reduced(_shrunk(x, factor)) for x, _ in data.batches(split))
+    best, place = nearest_of(reduced, others)
     if reduced.shape == own.shape:
         return best
     for row in torch.nonzero(best <= _SUSPECT).flatten().tolist():
         other = as_floats(data.split(split).read(place[row : row + 1], data.image_size))
-        best[row] = 255 * (own[row] - other[0]).square().mean().sqrt()
+        best[row] = 255 * (own[row] - _shrunk(other, factor)[0]).square().mean().sqrt()
     return best
+
+
+def _shrunk(images: Tensor, factor: int) -> Tensor:
+    return F.avg_pool2d(images, factor) if factor > 1 else images
 
 
 def nearest_of(

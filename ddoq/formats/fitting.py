@@ -1,6 +1,7 @@
 """A set that others made, fitted to the data that it is scored on, with what was done said."""
 
 import contextlib
+import warnings
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,10 @@ from ddoq.data.conversion import as_bytes, in_floats
 from ddoq.errors import DataError, UsageError
 from ddoq.formats import folder
 from ddoq.formats.classes import mapped
-from ddoq.formats.likeness import likeness, real_sample, refuse_unlike
+from ddoq.formats.likeness import doubt, likeness, num_constant, real_sample
 from ddoq.formats.reading import name_of, read
 from ddoq.formats.told import Told
-from ddoq.formats.undoing import Data, Undone, undone
+from ddoq.formats.undoing import Data, Undone, better_fitting, undone
 from ddoq.synthetic import SyntheticSet
 
 # ITU-R 601, as Pillow converts to gray.
@@ -42,12 +43,16 @@ def fitted(path: Path, told: Told, data: Data, name: str = "") -> SyntheticSet:
     with _named(path):
         done = Undone(found.images, "") if ours else _undone(found, told, data)
         images, sized = _sized(done.images, data, told)
-        is_known = done.is_proven or told.unusual or data.images.modality != "image"
-        if not ours and not is_known:
-            refuse_unlike(likeness(images, real_sample(data.images)), done.name)
+        odd = (
+            []
+            if ours or data.images.modality != "image"
+            else _oddities(found, images, done, told, data)
+        )
         one, own = replace(found, images=images, latents=None), data.images
         known, how = mapped(one, own.class_ids, own.class_names, told.classes)
-    remarks = [done.name, sized, "" if ours else f"classes by {how}"]
+    for one in odd:
+        warnings.warn(f"{path}: the images have {one}", stacklevel=2)
+    remarks = [done.name, *odd, sized, "" if ours else f"classes by {how}"]
     made = {k: v for k, v in known.provenance.items() if k in ("distiller", "decoder")}
     rest = {k: v for k, v in known.provenance.items() if k not in made}
     about = {"distiller": name or name_of(path), "read": ", ".join(filter(None, remarks))}
@@ -63,10 +68,26 @@ def _named(path: Path) -> Generator[None]:
         raise type(error)(f"{path}: {error.cause}", error.remedy) from error
 
 
+def _oddities(
+    found: SyntheticSet, images: Tensor, done: Undone, told: Told, data: Data
+) -> list[str]:
+    """Return what is odd about images as they are now. What cannot be right is refused."""
+    odd: list[str] = []
+    if not (done.is_proven or told.unusual or _is_exported(found, told)):
+        better = better_fitting(found.images, told.normalized, data) if done.name else ""
+        odd.append(doubt(likeness(images, real_sample(data.images)), done.name, better))
+    if flat := num_constant(images):
+        odd.append(f"one color each, in {flat} of {len(images)}")
+    return [one for one in odd if one]
+
+
+def _is_exported(found: SyntheticSet, told: Told) -> bool:
+    """Say whether ddoq exported a set. It is never normalized, but may leave [0, 1]."""
+    return told.normalized is None and "exported" in found.provenance
+
+
 def _undone(found: SyntheticSet, told: Told, data: Data | None) -> Undone:
-    # What ddoq exports is never normalized, but learned images may leave [0, 1].
-    is_exported = told.normalized is None and "exported" in found.provenance
-    normalized = "none" if is_exported else told.normalized
+    normalized = "none" if _is_exported(found, told) else told.normalized
     return undone(found.images, normalized, data, unusual=told.unusual)
 
 

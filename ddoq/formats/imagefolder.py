@@ -9,9 +9,10 @@ from torch import Tensor
 
 from ddoq.data.imagefolder import class_folders, class_ids_of, find_pictures
 from ddoq.errors import DataError
+from ddoq.formats.about import about
 from ddoq.formats.decoding import decoded
 from ddoq.formats.layout import SOFT_LABELS, SOFT_LABELS_FILE, WEIGHT, WEIGHTS_FILE
-from ddoq.formats.parts import Parts, about
+from ddoq.formats.parts import Parts
 from ddoq.formats.tensors import opened
 from ddoq.formats.told import Told
 from ddoq.synthetic import SyntheticSet
@@ -68,9 +69,9 @@ def _listed(file: Path, names: list[str]) -> tuple[Tensor, Tensor]:
     """Return the pictures in the order of a table of weights, and the weights."""
     place = {name.removeprefix("./"): i for i, name in enumerate(names)}
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
             lines = [(line["file"], float(line[WEIGHT])) for line in csv.DictReader(stream)]
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise DataError(
             f"{file}: it cannot be read as weights ({error})", f"write lines of file,{WEIGHT}"
         ) from error

@@ -9,7 +9,6 @@ smooth: 0.69 and 0.23 for k-means. Those learned from noise have detail, but con
 3.8. So low contrast without smoothness is wrong. High contrast is not, by itself.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import torch
@@ -73,18 +72,24 @@ def real_sample(images: Images) -> Tensor:
     return images.train.read(torch.arange(0, len(images.train), step), images.image_size)
 
 
-def refuse_unlike(found: Likeness, undone: str) -> None:
-    """Refuse images that cannot be right, if something was undone, and warn of others."""
+def doubt(found: Likeness, undone: str, better: str = "") -> str:
+    """Refuse images that cannot be right, if something was undone; of others, say what is odd.
+
+    `better` names a preprocessing that fits the pixels better.
+    """
+    hint = f"; normalized={better} fits the pixels better" if better else ""
     if undone and (found.shift > _SHIFT[0] or (found.contrast < _LOW[0] and found.is_flat)):
         raise DataError(
             f"with {undone}, the images have {found.words}",
-            "something else was done to them: give another normalized=, or unusual=true if you are "
-            "sure",
+            f"something else was done to them{hint}: give another normalized=, or unusual=true if "
+            "you are sure",
         )
     is_low = found.contrast < _LOW[1] and found.is_flat
-    if is_low or found.shift > _SHIFT[1] or found.contrast > _HIGH:
-        warnings.warn(
-            f"the images have {found.words}"
-            f"{f', with {undone}' if undone else ''}. Is that what was done to them?",
-            stacklevel=2,
-        )
+    is_odd = is_low or found.shift > _SHIFT[1] or found.contrast > _HIGH
+    return f"{found.words}{hint}" if is_odd else ""
+
+
+def num_constant(images: Tensor) -> int:
+    """Return the number of images that are of one color."""
+    flat = in_floats(images).flatten(2)
+    return int(((flat.amax(2) - flat.amin(2)).amax(1) < 1 / 255).sum())

@@ -9,19 +9,20 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from ddoq.data.parquet import PictureRows, classes_of, shard_files, shard_of
-from ddoq.data.survey import natural_order
+from ddoq.data.parquet import PictureRows, classes_of, shard_of
 from ddoq.errors import DataError
+from ddoq.formats.about import about
 from ddoq.formats.decoding import decoded
 from ddoq.formats.layout import SOFT_LABEL, WEIGHT
-from ddoq.formats.parts import Parts, about
+from ddoq.formats.parts import Parts
+from ddoq.formats.shards import shards
 from ddoq.formats.told import Told
 from ddoq.synthetic import SyntheticSet
 
 
 def read(path: Path, told: Told) -> SyntheticSet:
     """Read the rows of a file, or of all shards of a folder; of `train` if there are parts."""
-    files = _files(path)
+    files = [path] if path.is_file() else shards(path, path.rglob("*.parquet"))
     try:
         rows = PictureRows([shard_of(f, f.name, "train", None, None) for f in files])
     except DataError as error:
@@ -32,17 +33,6 @@ def read(path: Path, told: Told) -> SyntheticSet:
     weights, soft = (_column(files, name) for name in (WEIGHT, SOFT_LABEL))
     beside = about(path if path.is_dir() else path.parent)
     return Parts(images, labels, soft, weights, None, names, beside).whole(path, told)
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    try:
-        return [file for file, _, part in shard_files(path) if part == "train"]
-    except DataError:
-        # No shard says of which part it is.
-        named = {f.relative_to(path).as_posix(): f for f in path.rglob("*.parquet")}
-        return [named[name] for name in natural_order(list(named))]
 
 
 def _column(files: list[Path], name: str) -> Tensor | None:

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from ddoq.errors import DataError
-from ddoq.files.artifacts import read_json
 from ddoq.formats.layout import ABOUT_FILE
 from ddoq.formats.told import Told
 from ddoq.synthetic import SyntheticSet
 
 _CHANNELS = (1, 3)
+_IMAGES = "give 8-bit images (uint8), or floats"
 _IGNORE = "ignore"
+_LABELS = "give [n] numbers of classes from 0 on, or [n, classes] soft labels"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Parts:
         soft = self.soft_labels if told.targets is None else None
         if told.targets not in (None, _IGNORE):
             soft = one_tensor(Path(str(told.targets)))
+        for one in (soft, self.soft_labels):
+            _refuse_soft(one, len(images), place)
         if soft is not None and self.columns and soft.shape[1:] == (len(self.columns),):
             soft = soft[:, self.columns]
         weights = self.weights if told.weights is None else None
@@ -50,28 +53,25 @@ class Parts:
         labels = self._labels(soft if soft is not None else self.soft_labels, place)
         lr = _rate(self.lr if told.lr is None else told.lr)
         ids, names = self._classes(labels, soft)
-        return SyntheticSet(
-            images=images,
-            labels=labels,
-            weights=torch.ones(len(images)) if weights is None else weights.to(torch.float64),
-            class_ids=ids,
-            class_names=names,
-            targets=None if soft is None else soft.float(),
-            hints={**self.about.get("hints", {}), **({} if lr is None else {"lr": lr})},
-            provenance={**self.about.get("provenance", {})},
-            # Until their preprocessing is undone, this is not so.
-            space="image",
-        )
+        try:
+            return SyntheticSet(
+                images=images,
+                labels=labels,
+                weights=torch.ones(len(images)) if weights is None else weights.to(torch.float64),
+                class_ids=ids,
+                class_names=names,
+                targets=None if soft is None else soft.float(),
+                hints={**self.about.get("hints", {}), **({} if lr is None else {"lr": lr})},
+                provenance={**self.about.get("provenance", {})},
+                # Until their preprocessing is undone, this is not so.
+                space="image",
+            )
+        except DataError as error:
+            raise DataError(f"{place}: {error.cause}", error.remedy) from error
 
     def _labels(self, soft: Tensor | None, place: Path) -> Tensor:
         if self.labels is not None:
-            whole = self.labels.reshape(len(self.labels)) if self.labels.numel() else self.labels
-            if whole.is_floating_point() and not torch.equal(whole, whole.round()):
-                raise DataError(
-                    f"{place}: the labels are no whole numbers",
-                    "give [n] numbers of classes, or [n, classes] soft labels",
-                )
-            return whole.long()
+            return whole_labels(self.labels, len(self.images), place)
         if soft is None:
             raise DataError(
                 f"{place}: the set has images, but no labels",
@@ -111,22 +111,48 @@ def _in_order(
     return given, given
 
 
-def about(folder: Path) -> dict[str, Any]:
-    """Return what `about.json` says of the files beside it, if it is there."""
-    file = folder / ABOUT_FILE
-    if not file.is_file():
-        return {}
-    try:
-        return {**read_json(file)}
-    except (ValueError, TypeError) as error:
+def whole_labels(labels: Tensor, number: int, place: Path) -> Tensor:
+    """Return labels as numbers of classes from 0 on. Those that count from 1 are asked about."""
+    shape = "x".join(map(str, labels.shape)) or "a single number"
+    is_flat = labels.ndim > 0 and labels.numel() == len(labels) > 0
+    if not is_flat or labels.dtype == torch.bool:
+        raise DataError(f"{place}: the labels are {shape} of {labels.dtype}", _LABELS)
+    # Not all kinds of integers can be compared.
+    numbers = labels.reshape(-1).double()
+    if not torch.equal(numbers, numbers.round()):
+        raise DataError(f"{place}: the labels are no whole numbers", _LABELS)
+    low, high = (int(n) for n in numbers.aminmax())
+    if low < 0 or high > number:
         raise DataError(
-            f"{file}: it is no JSON object ({error})", "replace or remove it"
-        ) from error
+            f"{place}: the labels are from {low} to {high}, of {number} images",
+            "number the classes from 0 on, each with an image",
+        )
+    if low == 1 and len(numbers.unique()) == high:
+        raise DataError(
+            f"{place}: the labels are 1 to {high}: do they count from 1?",
+            "classes are numbered from 0 on: if so, save the labels minus 1; if not, class 0 has "
+            "no image: give it one",
+        )
+    return numbers.long()
+
+
+def _refuse_soft(soft: Tensor | None, number: int, place: Path) -> None:
+    if soft is None:
+        return
+    if soft.ndim != 2 or len(soft) != number or not soft.shape[1]:
+        shape = "x".join(map(str, soft.shape)) or "a single number"
+        raise DataError(
+            f"{place}: the soft labels are {shape}, of {number} images", "give [n, classes]"
+        )
+    if not bool(soft.double().isfinite().all()):
+        raise DataError(f"{place}: a soft label is not finite", "give [n, classes] finite numbers")
 
 
 def square(images: Tensor, place: Path) -> Tensor:
     """Return images as `[n, channels, side, side]`, in 8 bits or single precision."""
-    shape, sides = "x".join(map(str, images.shape)), images.shape[1:]
+    shape, sides = "x".join(map(str, images.shape)) or "a single number", images.shape[1:]
+    if images.ndim and not images.numel():
+        raise DataError(f"{place}: the images are {shape}: there are none", "give each class one")
     if images.ndim == 3 and sides[0] == sides[1]:
         images = images[:, None]
     elif images.ndim != 4:
@@ -149,12 +175,11 @@ def _number(images: Tensor, place: Path) -> Tensor:
         return images
     if images.is_floating_point():
         return images.float()
-    low, high = (int(x) for x in images.aminmax()) if images.numel() else (0, 0)
-    if images.is_complex() or images.dtype == torch.bool or not 0 <= low <= high <= 255:
-        raise DataError(
-            f"{place}: the images are {images.dtype}, from {low} to {high}",
-            "give 8-bit images (uint8), or floats",
-        )
+    if images.dtype == torch.bool:
+        raise DataError(f"{place}: the images are {images.dtype}", _IMAGES)
+    low, high = (int(x) for x in images.long().aminmax())
+    if not 0 <= low <= high <= 255:
+        raise DataError(f"{place}: the images are {images.dtype}, from {low} to {high}", _IMAGES)
     return images.to(torch.uint8)
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from ddoq.errors import DataError, IntegrityError
 from ddoq.files.pickles import read_pickle
 from ddoq.files.tensors import read_tensors
+from ddoq.formats.about import about
 from ddoq.formats.layout import (
     IMAGE,
     IMAGES,
@@ -31,7 +32,7 @@ from ddoq.formats.layout import (
     WEIGHT,
     WEIGHTS,
 )
-from ddoq.formats.parts import Parts, about
+from ddoq.formats.parts import Parts
 from ddoq.formats.told import Told
 from ddoq.synthetic import SyntheticSet
 
@@ -116,6 +117,8 @@ def _one(held: Any, path: Path, entry: int | None) -> Any:
     several = held.get("data") if isinstance(held, Mapping) else None
     if not isinstance(several, Sequence) or isinstance(several, Tensor):
         return held
+    if not several:
+        raise DataError(f"{path}: it holds no sets, as its 'data' is empty", _REMEDY)
     if entry is None and len(several) != 1:
         raise DataError(
             f"{path}: it holds {len(several)} sets, of experiments that were repeated",
@@ -141,16 +144,23 @@ def _parts(held: Any, path: Path) -> dict[str, Any]:
     else:
         raise DataError(f"{path}: it holds {type(held).__name__}, not images and labels", _REMEDY)
     tensors = {k: _tensor(v, k, path) for k, v in named.items() if v is not None}
+    if "images" not in tensors:
+        raise DataError(f"{path}: its images are None", _REMEDY)
     return _told_apart(tensors, path)
 
 
 def _tensor(value: Any, part: str, path: Path) -> Tensor:
     try:
         if isinstance(value, Sequence) and value and isinstance(value[0], Tensor):
-            return torch.stack(list(value))
-        return torch.as_tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+            value = torch.stack(list(value))
+        found = torch.as_tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+        if found.is_complex() or found.layout != torch.strided:
+            raise TypeError(str(found.dtype))
+        # Quantized numbers, and those on no device, cannot be converted.
+        float(found.flatten()[:1].double().sum())
+        return found.detach()
     except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"{path}: its {part} are no tensor", _REMEDY) from error
+        raise DataError(f"{path}: its {part} are no tensor of plain numbers", _REMEDY) from error
 
 
 def _told_apart(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 What was done is never guessed. Values are looked at only to refuse what cannot be right.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -187,16 +187,32 @@ def _tried_whitening(images: Tensor, data: Data | None) -> ZCA | None:
 
 def _question(images: Tensor, data: Data | None) -> DataError:
     low, high = (float(x) for x in images.aminmax())
-    some = _some(images)
     tried = _candidates(images, data, _tried_whitening(images, data))
-    real = real_sample(data.images) if data is not None and _is_whitenable(images, data) else None
-    misfits = {name: _misfit(one.inverse(some), real) for name, one in tried.items()}
-    best = min(misfits, key=misfits.__getitem__)
+    misfits = _misfits(images, data, tried)
     return DataError(
         f"the images range from {low:.4g} to {high:.4g}: what was done to them?",
-        f"say it: normalized={ACCEPTED}. By its pixels it may be normalized={best}"
+        f"say it: normalized={ACCEPTED}. By its pixels it may be "
+        f"normalized={min(misfits, key=misfits.__getitem__)}"
         + ("" if "zca" in tried else " (zca was not tried)"),
     )
+
+
+def better_fitting(images: Tensor, normalized: Any, data: Data) -> str:
+    """Return the preprocessing that fits the pixels better than the one that a person named."""
+    known = data.known_whitening() if _is_whitenable(images, data) else None
+    tried = _candidates(images, data, known)
+    named = {shown(normalized): preprocessing_of(normalized, images, data)}
+    misfits = _misfits(images, data, {**tried, **named})
+    best = min(misfits, key=misfits.__getitem__)
+    return "" if best == shown(normalized) else best
+
+
+def _misfits(
+    images: Tensor, data: Data | None, tried: Mapping[str, Preprocessing]
+) -> dict[str, float]:
+    some = _some(images)
+    real = real_sample(data.images) if data is not None and _is_whitenable(images, data) else None
+    return {name: _misfit(one.inverse(some), real) for name, one in tried.items()}
 
 
 def _misfit(images: Float[Tensor, "n c h w"], real: Tensor | None) -> float:

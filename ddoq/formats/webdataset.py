@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddoq.data.survey import natural_order
 from ddoq.errors import DataError
+from ddoq.formats.about import about
 from ddoq.formats.decoding import decoded
 from ddoq.formats.layout import LABEL, SOFT_LABEL, WEIGHT
-from ddoq.formats.parts import Parts, about
+from ddoq.formats.parts import Parts
+from ddoq.formats.shards import shards
 from ddoq.formats.told import Told
 from ddoq.synthetic import SyntheticSet
 
@@ -30,8 +31,8 @@ _MOST_BYTES = 2**28
 
 
 def read(path: Path, told: Told) -> SyntheticSet:
-    """Read all samples of one tar file, or of those in a folder."""
-    files = [path] if path.is_file() else _shards(path)
+    """Read all samples of one tar file, or of those in a folder; of `train` if there are parts."""
+    files = [path] if path.is_file() else shards(path, path.glob("*.tar"))
     samples = [sample for file in files for sample in _samples(file)]
     if not samples:
         raise DataError(f"{path}: it holds no samples", "write 0000.png and 0000.cls, and so on")
@@ -46,11 +47,6 @@ def read(path: Path, told: Told) -> SyntheticSet:
         about=about(path if path.is_dir() else path.parent),
     )
     return parts.whole(path, told)
-
-
-def _shards(folder: Path) -> list[Path]:
-    named = {f.name: f for f in folder.glob("*.tar")}
-    return [named[name] for name in natural_order(list(named))]
 
 
 def _samples(file: Path) -> Iterator[tuple[str, dict[str, bytes]]]:

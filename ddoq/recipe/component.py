@@ -16,7 +16,15 @@ from typing import Any
 from ddoq.errors import UsageError
 from ddoq.recipe.plugin import blamed, expect
 from ddoq.recipe.ranges import range_of, refuse_outside
-from ddoq.recipe.signature import REQUIRED, Signature, accepts, defaults, nearest, signature
+from ddoq.recipe.signature import (
+    REQUIRED,
+    Signature,
+    accepts,
+    defaults,
+    find_source,
+    nearest,
+    signature,
+)
 
 Block = dict[str, Any]
 
@@ -49,11 +57,16 @@ class Kind:
         family = name.split("/", 1)[0] + "/*"
         if family in self.table:
             return self.table[family]
+        if ".py:" in name and find_source(name.partition(":")[0]) is None:
+            module = name.replace(".py:", ":").replace("/", ".").lstrip(".")
+            raise UsageError(f"{kind}: {name!r} names a file", f"name its module: {module}")
         if is_code(name):
             return name
+        families = [known.replace("*", name) for known in self.table if known.endswith("/*")]
+        theirs = f" ({' or '.join(families)}, if they have it)" if families else ""
         raise UsageError(
             f"{kind}: there is no {name!r}{nearest(name, self.table)}",
-            f"use one of {', '.join(self.table)}, or package.module:Name for your own",
+            f"use one of {', '.join(self.table)}{theirs}, or package.module:Name for your own",
         )
 
 

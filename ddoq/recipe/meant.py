@@ -1,7 +1,9 @@
 """What an unknown key of a command line was probably meant to be."""
 
 import dataclasses
-from collections.abc import Collection
+import difflib
+import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ddoq.protocols.protocol import Protocol
@@ -42,6 +44,9 @@ def meant(key: str, recipe: Any, known: Collection[str]) -> str:
         return _said([key], recipe)
     if key in _WORDS:
         return _said([_WORDS[key]], recipe)
+    close = difflib.get_close_matches(head, [*known, *PLURAL.values()], n=1)
+    if setting and close:
+        return _said([f"{close[0]}.{setting}"], recipe)
     return _said(_within(key, recipe), recipe) or nearest(key, known)
 
 
@@ -62,14 +67,30 @@ def _said(keys: list[str], recipe: Any) -> str:
 
 
 def _spelled(key: str, recipe: Any) -> str:
-    """Return a key as it is written. Settings of one of a list's blocks need the whole block."""
+    """Return a key as it is written. Settings of one of a list's blocks need the whole list."""
     head, _, setting = key.partition(".")
     plural = head if head in PLURAL else f"{head}s"
     if plural not in PLURAL or not setting:
         return f"'{key}=...'"
-    first = (recipe.get(plural) or [{"name": "NAME"}])[0]
-    name = first if isinstance(first, str) else first["name"]
-    return f"'{plural}=[{{name: {name}, {setting}: ...}}]'"
+    first, *others = [_settled(block) for block in recipe.get(plural) or ["NAME"]]
+    own = {k: v for k, v in first.items() if k != setting}
+    # A bare name keeps the settings that the recipe has for it.
+    names = [block["name"] for block in others]
+    kept = others if len({first["name"], *names}) <= len(names) else names
+    return f"'{plural}=[{', '.join(_flow(one) for one in [{**own, setting: ...}, *kept])}]'"
+
+
+def _settled(block: Any) -> Block:
+    return {"name": block} if isinstance(block, str) else dict(block)
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML has it on one line."""
+    if value is ...:
+        return "..."
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{k}: {_flow(v)}' for k, v in value.items())}}}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _settings(kind: str, name: str) -> list[str]:

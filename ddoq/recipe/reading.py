@@ -20,9 +20,9 @@ from yaml import YAMLError
 from ddoq.errors import UsageError
 from ddoq.recipe import arguments, shipped
 from ddoq.recipe.checks import as_block, checked, refuse_missing
-from ddoq.recipe.component import Block, is_code
+from ddoq.recipe.component import Block, complete, is_code
 from ddoq.recipe.keywords import layer_of
-from ddoq.recipe.kinds import PLURAL, SINGLE
+from ddoq.recipe.kinds import KINDS, PLURAL, SINGLE
 from ddoq.recipe.meant import meant
 from ddoq.recipe.ranges import refuse_unusable
 from ddoq.recipe.schema import PLACES, Evaluation, Recipe, without_places
@@ -70,8 +70,7 @@ def read(
         short: Short forms of longer keys of a command.
         changes: Changes as Python keywords. They override the command line.
     """
-    names_of = {**_SHORT, **(short or {})}
-    pairs = [(names_of.get(k, k), v) for k, v in map(arguments.pair, argv)]
+    pairs = _pairs(argv, {**_SHORT, **(short or {})})
     wanted = dict(pairs).get("recipe")
     if wanted is None:
         raise UsageError(
@@ -95,6 +94,27 @@ def read(
     telling = sorted(o for o in overrides if o.split("=")[0] not in PLACES)
     digest = hashlib.sha256("\n".join([wanted, *telling]).encode()).hexdigest()[:10]
     return Invocation(recipe, digest, **flags)
+
+
+def _pairs(argv: Sequence[str], names_of: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the keys of a command line, in their long forms, with their values."""
+    _refuse_slips(argv)
+    return [(names_of.get(k, k), v) for k, v in map(arguments.pair, argv)]
+
+
+def _refuse_slips(argv: Sequence[str]) -> None:
+    """Refuse the name of a recipe alone, and two networks or protocols where a list is meant."""
+    for argument in argv:
+        is_file = Path(argument).suffix in (".yaml", ".yml")
+        if "=" not in argument and (is_file or argument in names()):
+            raise UsageError(f"{argument!r} is not key=value", f"write recipe={argument}")
+    for key, plural in _SHORT.items():
+        values = [v for k, _, v in (a.partition("=") for a in argv) if k == key]
+        if len(values) > 1 and not any(v.startswith(("[", "{")) for v in values):
+            raise UsageError(
+                f"{key}= is given {len(values)} times",
+                f"give a list: '{plural}=[{', '.join(values)}]'",
+            )
 
 
 def _name_of(wanted: str) -> str:
@@ -258,7 +278,12 @@ def _normal(key: str, value: Any, before: Any) -> Any:
         )
     if key in PLURAL:
         listed = value if isinstance(value, list) else [value]
-        return [_as_before(as_block(key, v, PLURAL[key]), v, before or []) for v in listed]
+        blocks = [as_block(key, v, PLURAL[key]) for v in listed]
+        for block in blocks:
+            if "name" not in block:
+                # Later layers look blocks up by their names.
+                complete(KINDS, PLURAL[key], block, place=key)
+        return [_as_before(b, v, before or []) for b, v in zip(blocks, listed, strict=True)]
     return value
 
 

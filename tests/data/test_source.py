@@ -1,8 +1,15 @@
 """Do splits read what is chosen, and are they carved class by class?"""
 
+import re
+from pathlib import Path
+
+import pytest
 import torch
 
+import ddoq
 from ddoq.data.source import Split, carve
+from ddoq.recipe.signature import signature
+from ddoq.recipe.tables import IMAGES
 
 
 def _numbered(labels):
@@ -43,3 +50,11 @@ def test_carving_leaves_a_class_of_one_image_whole():
     kept, carved = carve(torch.tensor([0, 1, 1]), 0.9, seed=0, what="val")
     assert 0 in kept.tolist()
     assert len(carved) == 1
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_every_key_of_a_source_is_documented(name: str):
+    text = (Path(ddoq.__file__).parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    table = text.partition("## Data\n")[2].partition("## Glyphs")[0]
+    listed = {key for row in table.splitlines() for key in re.findall(r"`(\w+)`", row[:40])}
+    assert set(signature(IMAGES[name]).parameters) <= listed

@@ -29,10 +29,9 @@ def imagefolder(folder: Path) -> dict:
     data = ImageFolder(str(folder), loader=lambda file: pixels(Image.open(file)))
     number = {Path(file).relative_to(folder).as_posix(): i for i, (file, _) in enumerate(data.imgs)}
     found = [data[number[row["file"]]] for row in rows]
-    ids = json.loads((folder / "about.json").read_text("utf-8"))["class_ids"]
     return {
         "images": torch.stack([image for image, _ in found]),
-        "labels": torch.tensor([ids.index(data.classes[label]) for _, label in found]),
+        "labels": torch.tensor([label for _, label in found]),
         "weights": torch.tensor([float(row["weight"]) for row in rows], dtype=torch.float64),
         "soft_labels": load_file(folder / "soft_labels.safetensors")["soft_labels"],
     }

@@ -1,13 +1,17 @@
 """Does the card of an export say what is known, and what is not?"""
 
+import html
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from huggingface_hub import DatasetCard
+from markdown_it import MarkdownIt
 
 from ddoq.evaluation.score import Result
 from ddoq.export.command import main
+from ddoq.export.templates import cell
 from ddoq.report.files import write_results
 
 RESULT = {
@@ -88,6 +92,23 @@ def test_no_file_names_a_folder_of_this_machine(digits_run, color_set, tmp_path)
             content = file.read_bytes() if file.is_file() else b""
             assert b"/home" not in content, file
             assert str(tmp_path).encode() not in content, file
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a|b", "`a`", "*a*", "_a_ and a_b", "[a](b)", "![a](b)", "~~a~~", "\\\\|", "<b>", "&lt;"],
+)
+def test_names_of_others_are_shown_as_they_are(name: str):
+    table = f"| x | y |\n|---|---|\n| {cell(name)} | last |\n"
+    shown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(table)
+    assert f"<td>{html.escape(name)}</td>" in shown
+
+
+def test_chosen_real_images_are_not_called_synthetic(color_set, tmp_path):
+    for distiller, is_made in (("mine", True), ("herding", False)):
+        replace(color_set, provenance={"distiller": distiller}).save(tmp_path / "set")
+        data = DatasetCard((exported(tmp_path / "set", tmp_path) / "README.md").read_text()).data
+        assert ("synthetic" in data.tags) == is_made
 
 
 @pytest.mark.parametrize("file", ["README.md", "train.py", "about.json", "grid.png", "recipe.yaml"])

@@ -153,8 +153,7 @@ def test_a_missing_token_or_package_is_one_error_before_any_work(monkeypatch):
 def test_a_dry_run_lists_what_it_would_upload_without_a_token(color_set, tmp_path, capsys):
     color_set.save(tmp_path / "set")
     main([str(tmp_path / "set"), "to=hub", "repo=me/x", "private=false", "dry_run=true"])
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert "files would go to me/x on the Hub, public" in last
+    assert "files would go to me/x on the Hub, public" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("repo", ["x", "me/x/y", "../x", "me/ x", "https://hf.co/me/x"])

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from scipy.stats import ttest_ind
 
 import ddoq
+from ddoq import recipe
 from ddoq.data.digits import Digits
+from ddoq.evaluation.results import Results
+from ddoq.evaluation.score import Result
 from ddoq.export.command import main
 from ddoq.export.exported import Exported
 from ddoq.export.plan import plan_of
@@ -138,7 +142,36 @@ def test_settings_that_a_script_lacks_are_named(color_folder):
     assert "Not reproduced: a teacher that labels every augmented crop anew" in told
     for setting in ("patches=2", "mix=cutmix", "reported=best", "evaluations=5"):
         assert setting in told
-    assert "either" not in script_of(PRESETS["small_hard"], color_folder)
+    assert "Not reproduced" not in script_of(PRESETS["small_hard"], color_folder)
+
+
+def test_a_script_that_lacks_the_whitening_claims_no_normalization_and_no_agreement(color_folder):
+    text = " ".join(script_of(PRESETS["mtt_zca"], color_folder).split('"""')[1].split())
+    assert "weights, but not the whitening. Not reproduced: dsa=" in text
+    assert "whiten=zca. So its accuracy is not that of the run." in text
+    assert not [
+        claim for claim in ("and normalization", "agreement", "uses_hints") if claim in text
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("small_hard", "expected: 90.0 (n=1) % under small_hard"),
+        ("small", "expected: unknown (no score of a ConvNet under small+labels=hard"),
+        ("mtt_zca", "not comparable: the run's 90.0 (n=1) % under mtt_zca is with dsa="),
+    ],
+)
+def test_a_score_is_to_be_expected_only_of_what_the_script_does(color_folder, name: str, said: str):
+    told = {"image_size": 8, "recipe": recipe.read(["recipe=digits", "student=convnet"]).recipe}
+    run = {"distiller": "mine", "images_per_class": 2, "student": "convnet", "protocol": name}
+    numbers = dict.fromkeys(("top5", "loss", "seconds", "peak_memory_mb"), 0.0)
+    result = Result(**run, seed=0, top1=0.9, labels="hard", set_seed=0, **numbers)
+    origin = replace(find(Path("set"))[1], results=Results([result]))
+    sized = PRESETS[name].on(2, 3, 8)
+    plan = plan_of(Exported(color_folder), origin, Supplied(protocols=(sized,), **told))
+    text = train_script(Exported(color_folder), WRITERS["torch"], plan)
+    assert opened(text)["EXPECTED"].startswith(said)
 
 
 def test_soft_labels_are_used_if_they_are_a_teachers(color_folder):
@@ -152,5 +185,27 @@ def test_names_of_others_end_no_string(color_folder):
     assert opened(script_of(evil, color_folder))["EXPECTED"].startswith("expected: unknown")
 
 
-def test_a_script_fits_on_two_screens(color_folder):
-    assert len(script_of(PRESETS["small_hard"], color_folder).splitlines()) <= 130
+def test_a_folder_of_test_pictures_is_checked_before_the_training(color_folder, tmp_path, capsys):
+    read = opened(script_of(PRESETS["small_hard"], color_folder))["pictures"]
+
+    def refused(words: str) -> None:
+        with pytest.raises(SystemExit, match=words):
+            read(tmp_path / "pictures")
+
+    refused("there is no such folder")
+    (tmp_path / "pictures" / "two").mkdir(parents=True)
+    refused(r"no pictures \(\.bmp, .*in folders of classes")
+    (tmp_path / "pictures" / "two" / "a.webp").write_bytes(b"no picture")
+    refused(r"a\.webp: it cannot be read as a picture")
+    Image.new("RGB", (9, 8)).save(tmp_path / "pictures" / "two" / "a.webp")
+    (tmp_path / "pictures" / "two" / "b.txt").touch()
+    assert [label for _, label in read(tmp_path / "pictures")] == [1]
+    said = capsys.readouterr().out
+    assert "no pictures of 10, 1" in said
+    assert "1 files left out, which are no pictures, such as " in said
+    (tmp_path / "pictures" / "train").mkdir()
+    refused("train is no class of this set, as 10, 2, 1 or ten, two, one are")
+
+
+def test_a_script_fits_on_three_screens(color_folder):
+    assert len(script_of(PRESETS["small_hard"], color_folder).splitlines()) <= 160

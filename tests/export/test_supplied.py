@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from ddoq import recipe
+from ddoq.errors import DataError
 from ddoq.export.command import main
 from ddoq.export.run_folder import find
 from ddoq.export.supplied import supply
@@ -48,8 +49,18 @@ def test_a_recipe_that_cannot_be_opened_costs_no_export(
     file = digits_run / "recipe.yaml"
     file.write_text(file.read_text().replace(before, after))
     main([str(digits_run), "to=torch", f"out={tmp_path / 'out'}"])
-    assert remark in capsys.readouterr().out
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "without the run's protocol, mean, std and score to expect: " in last
+    assert remark in last
     assert json.loads((tmp_path / "out" / "about.json").read_text())["mean"] is None
+
+
+@pytest.mark.parametrize("name", ["recipe.yaml", "summary.json"])
+def test_a_damaged_file_of_a_run_is_named(digits_run: Path, name: str):
+    for content in ("{", "3"):
+        (digits_run / name).write_text(content)
+        with pytest.raises(DataError, match=f"{name}: it cannot be read"):
+            find(digits_run)
 
 
 def test_the_folder_of_a_set_within_a_run_is_the_run(digits_run):

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from ddoq.data.images import Images
@@ -35,6 +36,21 @@ def test_training_images_and_means_are_no_copies(digits: Images):
     assert copies(means, digits, "test").of_measured == []
     found = copies(train[:200], digits, "test")
     assert (found.of_measured, found.num_of_training) == ([], 200)
+
+
+def test_a_tile_that_is_a_test_image_is_found(digits: Images):
+    train, test = digits.pixels("train").float() / 255, digits.pixels("test").float() / 255
+    small = F.interpolate(torch.cat([train[:7], test[5:6]]), size=(4, 4), mode="area")
+    tiled = torch.cat([train[:1], _collage(small)])
+    found = copies(tiled, digits, "test", tiles=2)
+    assert (found.of_measured, found.num_of_training) == ([2], 3)
+    assert copies(tiled, digits, "test").of_measured == []
+
+
+def _collage(small: torch.Tensor) -> torch.Tensor:
+    """Return images of two rows and columns, row by row."""
+    four = small.reshape(-1, 2, 2, *small.shape[1:])
+    return four.permute(0, 3, 1, 4, 2, 5).reshape(len(four), 1, 8, 8)
 
 
 class Twice:

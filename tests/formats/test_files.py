@@ -175,6 +175,69 @@ def test_a_webdataset_of_shards(tmp_path: Path, kind: str, written):
     assert found.class_ids == NAMES
 
 
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_shards_of_other_splits_are_no_part_of_a_set(tmp_path: Path, kind: str):
+    def write(name: str, rows: slice) -> None:
+        if kind == "parquet":
+            pq.write_table(hub_table().slice(rows.start, 2), tmp_path / f"{name}.parquet")
+        else:
+            label = [str(c).encode() for c in LABELS]
+            own = {f"{i}.png": png(IMAGES[i]) for i in range(4)[rows]}
+            write_tar(
+                tmp_path / f"{name}.tar", own | {f"{i}.cls": label[i] for i in range(4)[rows]}
+            )
+
+    write("digits-test-0", slice(2, 4))
+    with pytest.raises(DataError, match=r"called digits-test-0.*and none train"):
+        read(tmp_path, Told())
+    write("digits-train-0", slice(0, 2))
+    assert torch.equal(read(tmp_path, Told()).images, IMAGES[:2])
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ('{"hints": 5}', "hints is 5"),
+        ('{"hints": {"lr": null}}', "the hint lr is None"),
+        ('{"class_ids": "ab"}', "class_ids is 'ab'"),
+        ('{"class_ids": [1, 2]}', r"class_ids is \[1, 2\]"),
+        ('{"class_ids": ["a", "b"], "class_names": ["x"]}', "2 class_ids, but 1 class_names"),
+        ('{"provenance": []}', r"provenance is \[\]"),
+        ('{"provenance": {"budget": "x"}}', "whole numbers above 0"),
+        ('{"provenance": {"x": NaN}}', "NaN is no number"),
+        ("[" * 100_000, "no JSON object"),
+        ("null", "no JSON object"),
+    ],
+)
+def test_a_malformed_description_beside_a_set_is_refused(tmp_path: Path, said: str, words: str):
+    save_file({"images": IMAGES, "labels": torch.tensor(LABELS)}, tmp_path / "a.safetensors")
+    (tmp_path / "about.json").write_text(said)
+    with pytest.raises(DataError, match=words):
+        read(tmp_path / "a.safetensors", Told())
+
+
+def test_null_in_a_description_says_nothing(tmp_path: Path):
+    save_file({"images": IMAGES, "labels": torch.tensor(LABELS)}, tmp_path / "a.safetensors")
+    told = ("class_ids", "class_names", "hints", "provenance")
+    (tmp_path / "about.json").write_text(json.dumps(dict.fromkeys(told)))
+    assert read(tmp_path / "a.safetensors", Told()).hints == {}
+
+
+@pytest.mark.parametrize("lines", ["x" * 200_000, "cat/1.png;1", "cat/1.png,1\0", "cat/1.png"])
+def test_a_malformed_table_of_weights_is_refused(tmp_path: Path, lines: str):
+    write_folder(tmp_path)
+    (tmp_path / "weights.csv").write_text(f"file,weight\n{lines}\n")
+    with pytest.raises(DataError, match="cannot be read as weights"):
+        read(tmp_path, Told())
+
+
+def test_a_table_of_weights_may_begin_with_a_mark_of_its_encoding(tmp_path: Path):
+    files = write_folder(tmp_path)
+    rows = "\n".join(f"{file},{weight}" for file, weight in zip(files, WEIGHTS, strict=True))
+    (tmp_path / "weights.csv").write_text(f"file,weight\n{rows}", encoding="utf-8-sig")
+    assert read(tmp_path, Told()).weights.tolist() == WEIGHTS
+
+
 @pytest.mark.parametrize(
     ("entries", "words"),
     [

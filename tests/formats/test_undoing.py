@@ -7,8 +7,8 @@ import torch
 
 from ddoq.data.preprocessing import Normalize
 from ddoq.errors import DataError, UsageError
-from ddoq.formats.likeness import likeness, refuse_unlike
-from ddoq.formats.undoing import preprocessing_of, undone
+from ddoq.formats.likeness import doubt, likeness, num_constant
+from ddoq.formats.undoing import better_fitting, preprocessing_of, undone
 
 DATA = Normalize((0.305,), (0.376,))
 NAMED = {
@@ -98,19 +98,34 @@ def test_low_contrast_is_refused_unless_the_images_are_smooth(digits, data, zca)
     real, labels = digits.pixels("train"), digits.train.labels
     taken = DATA.inverse(zca.forward(real[:200] / 255))
     with pytest.raises(DataError, match="something else was done"):
-        refuse_unlike(likeness(taken, real), "data undone")
+        doubt(likeness(taken, real), "data undone")
     means = torch.stack([(real[labels == label] / 255).mean(0) for label in range(10)])
-    refuse_unlike(likeness(means, real), "data undone")
+    doubt(likeness(means, real), "data undone")
     noise = DATA.inverse(torch.randn(100, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
-    refuse_unlike(likeness(noise, real), "data undone")
+    doubt(likeness(noise, real), "data undone")
 
 
 def test_what_may_be_honest_is_warned_of(digits):
     real = digits.pixels("train")
-    with pytest.warns(UserWarning, match=r"0\.75 times the contrast"):
-        refuse_unlike(likeness(0.75 * (real / 255 - 0.3) + 0.3, real), "data undone")
-    with pytest.warns(UserWarning, match="Is that what was done"):
-        refuse_unlike(likeness(0.5 * (real / 255), real), "")
+    low = likeness(0.75 * (real / 255 - 0.3) + 0.3, real)
+    assert doubt(low, "data undone").startswith("0.75 times the contrast")
+    assert doubt(low, "", "zca").endswith("; normalized=zca fits the pixels better")
+    assert doubt(likeness(real, real), "data undone", "zca") == ""
+
+
+def test_a_preprocessing_that_fits_better_is_named(some, data):
+    images = seen(some[0] / 255, "zca", data)
+    assert better_fitting(images, "data", data) == "zca"
+    assert better_fitting(images, "zca", data) == ""
+
+
+def test_images_of_one_color_are_counted(digits):
+    real = digits.pixels("train")[:5]
+    assert num_constant(real) == 0
+    assert (
+        num_constant(torch.cat([real, torch.zeros_like(real[:2]), torch.full_like(real[:1], 9)]))
+        == 3
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import subprocess
 import sys
 import tempfile
@@ -116,6 +117,13 @@ def test_a_nested_setting_follows_its_name():
         ("protocol.steps=10", r"'protocols=.{name: small, steps: ...}.'"),
         ("batch_size=8", r"'protocols=.{name: small, batch_size: ...}.'"),
         ("students=[{name:convnet}]", "the block has no name"),
+        ("students=[{width: 16}]", "students: the block has no name"),
+        ("distiler.images_per_class=5", "did you mean 'distiller.images_per_class=...'"),
+        ("distiller=first.py:First", "names a file[\\s\\S]*its module: first:First"),
+        ("distiller=mine/first.py:First", "its module: mine.first:First"),
+        ("student=resnet18", "timm/resnet18 or torchvision/resnet18, if they have it"),
+        ("digits", "write recipe=digits"),
+        ("mine.yaml", "write recipe=mine.yaml"),
         ("--seed=3", "'--seed=3' is not key=value"),
         ("seed=x", "seed: "),
         ("seed", "'seed' is not key=value"),
@@ -144,6 +152,25 @@ def test_a_nested_setting_follows_its_name():
 def test_what_a_recipe_does_not_have_is_refused(argument: str, message: str):
     with pytest.raises(UsageError, match=message):
         digits(argument)
+
+
+def test_blocks_without_a_name_are_refused_also_if_a_later_word_replaces_them():
+    with pytest.raises(UsageError, match="students: the block has no name"):
+        digits("students=[{width: 16}]", "students=[convnet]")
+
+
+def test_two_students_are_a_list():
+    with pytest.raises(UsageError, match=r"given 2 times[\s\S]*'students=\[convnet, resnet\]'"):
+        digits("student=convnet", "student=resnet")
+
+
+def test_a_hint_at_a_list_drops_nothing_of_it():
+    listed = "protocols=[{name: small, steps: 5}, {name: small_hard, steps: 5}]"
+    hint = "'protocols=[{name: small, steps: 5, lr: ...}, small_hard]'"
+    with pytest.raises(UsageError, match=re.escape(hint)):
+        digits(listed, "protocol.lr=1")
+    followed = digits(listed, hint.strip("'").replace("...", "1")).protocols
+    assert [(p["name"], p["steps"]) for p in followed] == [("small", 5), ("small_hard", 5)]
 
 
 def test_a_bare_name_in_a_list_keeps_the_settings_that_the_recipe_has_for_it():
