@@ -8,7 +8,8 @@ from rich.table import Table as Shown
 
 from ddoq.data.images import NotDecoded
 from ddoq.data.whitening import WHITENING, whitening_key
-from ddoq.evaluation.grid import Grid, tables_of
+from ddoq.evaluation.grid import Draw, Grid, tables_of
+from ddoq.evaluation.making import kept, seconds
 from ddoq.evaluation.rows import GIVEN, entries
 from ddoq.files.artifacts import is_finished
 from ddoq.files.stage import PRETRAIN
@@ -119,12 +120,14 @@ def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
     found: dict[str, list[bool]] = {}
     needs: dict[str, str] = {}
     for draw in [d for d in grid.draws if d.row == row]:
+        own = kept(grid, draw)
         for planned in entry.made.stages(run, grid.seed_of(draw)):
             place = run.place(planned.stage, planned.key)
             if place not in counted:
-                what = planned.what or planned.stage.name
+                is_own = own is not None and place == run.place(own.stage, own.key)
+                what = _set_name(grid, draw) if is_own else planned.what or planned.stage.name
                 found.setdefault(what, []).append(run.is_done(planned.stage, planned.key))
-                needs[what] = planned.needs
+                needs[what] = planned.needs or (_time(grid, row) if is_own else "")
                 counted.add(place)
     number = entry.size.total(run.num_classes)
     images = f"of {number}" if number else "of images"
@@ -132,6 +135,19 @@ def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
         _step(what, all(done), needs[what] or f"{done.count(False)} of {len(done)} sets {images}")
         for what, done in found.items()
     ]
+
+
+def _set_name(grid: Grid, draw: Draw) -> str:
+    """Return the name of a set that is made on its own."""
+    entry = grid.rows[draw.row]
+    number = entry.size.mean(grid.run.num_classes)
+    size = f" of {number} per class" if entry.size.is_known else ""
+    return f"set {entry.name}{size}, seed {grid.seed_of(draw)}"
+
+
+def _time(grid: Grid, row: int) -> str:
+    known = seconds(grid, row)
+    return "" if known is None else f"about {known / 60:.2g} minutes"
 
 
 def _students(grid: Grid, number: int) -> Step:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ddoq.display.notebook import gallery
@@ -18,6 +17,7 @@ from ddoq.files.artifacts import read_json, verify, write_json
 from ddoq.files.outputs import publish
 from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.protocols.hints import refuse_hints
+from ddoq.protocols.tiles import unfolded
 from ddoq.size import Size
 
 _OPTIONAL = ("targets", "latents")
@@ -136,19 +136,10 @@ class SyntheticSet:
         A tile has the label, weight and targets of its image. Weights are not divided, as this
         would change a gradient's size.
         """
-        n, channels, side = self.images.shape[:3]
-        if side % tiles:
-            raise DataError(
-                f"images of {side} pixels cannot be cut into {tiles} x {tiles} equal tiles",
-                "give a number of tiles that divides the side",
-            )
-        floats = self.images / 255 if self.images.dtype == torch.uint8 else self.images
-        cut = floats.reshape(n, channels, tiles, side // tiles, tiles, side // tiles)
-        cut = cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
-        each = torch.arange(n).repeat_interleave(tiles**2)
+        each = torch.arange(len(self)).repeat_interleave(tiles**2)
         return replace(
             self,
-            images=F.interpolate(cut, size=(side, side), mode="bilinear"),
+            images=unfolded(self.images, tiles),
             labels=self.labels[each],
             weights=self.weights[each],
             targets=None if self.targets is None else self.targets[each],

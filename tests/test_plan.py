@@ -51,6 +51,7 @@ def test_every_distiller_can_be_planned_without_running_anything(tmp_path: Path)
     stages = {
         "herding": ["latents", "coreset (herding)"],
         "k_center": ["latents", "coreset (k_center)"],
+        "provable": ["latents", "coreset (provable)"],
         "d4m": ["latents", "quantization", "decoded (dit)"],
         "ddoq/paper": ["latents", "quantization", "decoded (dit)"],
         "nearest": ["latents", "quantization", "decoded (nearest)"],

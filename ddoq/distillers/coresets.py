@@ -1,5 +1,6 @@
 """Coresets: real images of each class, chosen by a rule from their features."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -82,28 +83,35 @@ def _squares(features: Float[Tensor, "n dim"], point: Float[Tensor, " dim"]) -> 
 
 
 class Coreset(Distiller):
-    """Real training images of each class, chosen by a rule from their features."""
+    """Real training images of each class, chosen from their features by `select`."""
 
-    redraws = "never"
-
-    def __init__(
-        self,
-        name: str,
-        rule: SelectionRule,
-        *,
-        size: Size,
-        features: Features,
-        class_prior: str = "uniform",
-    ) -> None:
-        self.name, self.size, self._class_prior = name, size, class_prior
-        self._rule = rule
+    def __init__(self, name: str, *, size: Size, features: Features, class_prior: str) -> None:
+        self.name, self.size, self.class_prior = name, size, class_prior
         self._features: Features = features
 
+    def select(self, features: Tensor, k: int, *purpose: int) -> dict[str, Tensor]:
+        """Return the chosen `rows` of a class, and what else is known of each.
+
+        A draw is a function of `purpose`, the seed and the class.
+        """
+        raise NotImplementedError
+
+    def weights(
+        self,
+        chosen: dict[str, Tensor],
+        labels: Int[Tensor, " n"],
+        counts: Int[Tensor, " classes"],
+    ) -> Float[Tensor, " n"]:
+        """Weight all chosen images of a class alike."""
+        return of_real(labels, counts, self.class_prior)
+
     def distill(self, images: Images, run: "Run", seed: int) -> SyntheticSet:
-        """Return the chosen images; every seed has the same."""
-        folder = run.stage(_CHOSEN, self._key(run), lambda work: self._choose(work, run))
-        rows = read_tensors(folder / _FILE)["rows"]
-        weights = of_real(images.train.labels[rows], images.counts, self._class_prior)
+        """Return the chosen images."""
+        work = functools.partial(self._choose, run=run, seed=seed)
+        folder = run.stage(_CHOSEN, self.key(run, seed), work)
+        found = read_tensors(folder / _FILE)
+        rows = found["rows"]
+        weights = self.weights(found, images.train.labels[rows], images.counts)
         chosen = images.subset(rows, weights, distiller=self.name, size=self.size)
         return replace(chosen, provenance={**chosen.provenance, "features": self._features})
 
@@ -115,9 +123,10 @@ class Coreset(Distiller):
     def stages(self, run: "Run", seed: int) -> list[Planned]:
         """Return the latents, if they are the features, and the choice."""
         latents = [run.planned_latents] if self._features == "latents" else []
-        return [*latents, Planned(_CHOSEN, self._key(run), f"coreset ({self.name})")]
+        return [*latents, Planned(_CHOSEN, self.key(run, seed), f"coreset ({self.name})")]
 
-    def _key(self, run: "Run") -> dict[str, Any]:
+    def key(self, run: "Run", seed: int) -> dict[str, Any]:
+        """Return what determines the choice."""
         key: dict[str, Any] = {
             "rule": self.name,
             "features": self._features,
@@ -131,7 +140,7 @@ class Coreset(Distiller):
             key |= {"teacher": run.key("teacher"), "device": run.world.device.type}
         return key
 
-    def _choose(self, work: Path, run: "Run") -> None:
+    def _choose(self, work: Path, run: "Run", seed: int) -> None:
         """Choose class by class, with one in memory at a time; ranks share the classes."""
         sizes = torch.bincount(run.images.train.labels, minlength=run.num_classes).tolist()
         wanted = self.size.numbers(sizes)
@@ -141,12 +150,12 @@ class Coreset(Distiller):
             for label in run.world.share(range(len(sizes))):
                 if not parts[label].exists():
                     indices, features = read(label)
-                    rows = indices[self._rule(features, wanted[label])]
-                    write_tensors(parts[label], {"rows": rows})
+                    chosen = self.select(features, wanted[label], seed, label)
+                    write_tensors(parts[label], {**chosen, "rows": indices[chosen["rows"]]})
                 bar.advance(run.world.size)
         run.world.barrier()
         if run.world.is_first:
-            join_tensors(work / _FILE, parts, ["rows"])
+            join_tensors(work / _FILE, parts, list(read_tensors(parts[0])))
             for part in parts:
                 part.unlink()
 
@@ -169,19 +178,33 @@ def _reader(kind: Features, run: "Run") -> _Read:
     return read
 
 
+class Fixed(Coreset):
+    """A coreset by a rule that draws nothing, so that every seed has the same."""
+
+    redraws = "never"
+
+    def __init__(self, name: str, rule: SelectionRule, **settings: Any) -> None:
+        super().__init__(name, **settings)
+        self._rule = rule
+
+    def select(self, features: Tensor, k: int, *purpose: int) -> dict[str, Tensor]:
+        """Return the rows that the rule chooses."""
+        return {"rows": self._rule(features, k)}
+
+
 def herding(
     *,
     images_per_class: int = 10,
     budget: int | None = None,
     features: Literal["latents", "pixels", "teacher"] = "latents",
     class_prior: Literal["uniform", "data"] = "uniform",
-) -> Coreset:
+) -> Fixed:
     """Keep the real images whose running mean is nearest to the mean of their class.
 
     The choice is not random, so every seed has the same set. A `budget` is spread evenly.
     """
     settings: dict[str, Any] = {"features": features, "class_prior": class_prior}
-    return Coreset("herding", herd, size=Size(images_per_class, budget), **settings)
+    return Fixed("herding", herd, size=Size(images_per_class, budget), **settings)
 
 
 def k_center(
@@ -190,10 +213,10 @@ def k_center(
     budget: int | None = None,
     features: Literal["latents", "pixels", "teacher"] = "latents",
     class_prior: Literal["uniform", "data"] = "uniform",
-) -> Coreset:
+) -> Fixed:
     """Keep real images such that every image of the class is near to one of them.
 
     The choice is not random, so every seed has the same set. A `budget` is spread evenly.
     """
     settings: dict[str, Any] = {"features": features, "class_prior": class_prior}
-    return Coreset("k_center", farthest_first, size=Size(images_per_class, budget), **settings)
+    return Fixed("k_center", farthest_first, size=Size(images_per_class, budget), **settings)

@@ -26,7 +26,8 @@ class Distiller:
     """Whether the set is all of the real data: the row stands last, and states no size."""
     learns: ClassVar[bool] = False
     """Whether making a set takes long enough to be a job of its own, done by one process on one
-    device beside others. Such a distiller keeps its set in a stage (`run.stage`)."""
+    device beside others. Such a distiller keeps its set in a stage (`run.stage`), the last of its
+    `stages`."""
     size: Size = Size()
     title: str = ""
     """The name of its row, if that is not the distiller's."""
@@ -43,6 +44,14 @@ class Distiller:
         """Return the stages that the set of a seed stands on, the first one first."""
         return []
 
+    def seconds(self, run: "Run") -> float | None:
+        """Return about how long a set takes that is a job of its own; None if that is unknown.
+
+        This makes no stage. It is asked once the weights and stages that the set needs are there,
+        by a plan too, which decodes no images: time a few steps on noise of their shape.
+        """
+        return None
+
 
 class Own(Distiller):
     """A user's distiller, with the defaults of what it does not say."""
@@ -50,14 +59,8 @@ class Own(Distiller):
     def __init__(self, made: Any) -> None:
         self.made = made
         for name in (
-            "redraws",
-            "keeps_all",
-            "learns",
-            "size",
-            "title",
-            "distill",
-            "parts",
-            "stages",
+            *("redraws", "keeps_all", "learns", "size", "title"),
+            *("distill", "parts", "stages", "seconds"),
         ):
             if hasattr(made, name):
                 setattr(self, name, getattr(made, name))

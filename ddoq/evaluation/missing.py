@@ -3,12 +3,14 @@
 import contextlib
 import itertools
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq.evaluation.forecast import forecast
 from ddoq.evaluation.grid import Draw, Grid
+from ddoq.evaluation.making import kept, make, seconds
 from ddoq.evaluation.workers import (
     Task,
     gpus_of,
@@ -30,21 +32,41 @@ _SECONDS = 1.0
 def learn_missing(grid: Grid) -> None:
     """Make the sets that take long, several at a time: one process on one device makes each.
 
-    A set must be the same on any number of ranks. So it is made in a process outside the launched
-    world, within which Lightning would gather over all ranks.
+    A set must be the same on any number of ranks. So where there are several, it is made in a
+    process outside the launched world, within which Lightning would gather over all ranks.
     """
     run = grid.run
     tasks: dict[Draw, Path] = {}
     for draw in grid.draws:
-        place = _learned(grid, draw)
-        if place not in (None, *tasks.values()) and not _is_there(run, place):
+        planned = kept(grid, draw)
+        place = run.place(planned.stage, planned.key) if planned else None
+        if place and place not in tasks.values() and not _is_there(run, place, run.world.size > 1):
             tasks[draw] = place
-    workers = num_workers(run)
+    if not tasks:
+        return
     _train_parts(grid, {row for row, _ in tasks})
+    workers = run.world.size if run.world.size > 1 else min(num_workers(run), len(tasks))
+    _say_sets(grid, tasks, workers)
     if run.world.size > 1:
         _share_over_ranks(run, tasks, "learn sets")
-    elif run.recipe.evaluation.spread == "ray" or (workers > 1 and len(tasks) > 1):
-        _share(run, list(tasks), min(workers, len(tasks)), "learn sets")
+    elif run.recipe.evaluation.spread == "ray" or workers > 1:
+        _share(run, list(tasks), workers, "learn sets")
+    else:
+        with run.console.stage("learn sets", len(tasks)) as bar:
+            for draw in tasks:
+                make(grid, draw)
+                bar.advance()
+
+
+def _say_sets(grid: Grid, tasks: Collection[Draw], workers: int) -> None:
+    """Print how many sets are to be learned, and about how long that will take."""
+    number = Counter(row for row, _ in tasks)
+    each = {row: seconds(grid, row) for row in number}
+    known = [number[row] * s for row, s in each.items() if s is not None]
+    several = f" in {workers} processes" if workers > 1 else ""
+    least = "" if len(known) == len(each) else "at least "
+    time = f", {least}about {sum(known) / 60 / workers:.2g} minutes{several}" if known else several
+    grid.run.console.say(f"{len(tasks)} sets to learn{time}")
 
 
 def _train_parts(grid: Grid, rows: Collection[int]) -> None:
@@ -56,31 +78,22 @@ def _train_parts(grid: Grid, rows: Collection[int]) -> None:
             run.pretrained(part)
 
 
-def _learned(grid: Grid, draw: Draw) -> Path | None:
-    """Return where a set that takes long lies, or will lie."""
-    entry = grid.rows[draw.row]
-    if entry.given is not None or not entry.made.learns:
-        return None
-    stages = entry.made.stages(grid.run, grid.seed_of(draw))
-    return grid.run.place(stages[-1].stage, stages[-1].key) if stages else None
-
-
 def missing(grid: Grid) -> Iterator[tuple[int, Path]]:
     """Yield each training that is not in the cache yet, and where its result will lie."""
     seen: set[Path] = set()
     for job in grid:
         place = grid.place(job)
-        if place not in seen and not _is_there(grid.run, place):
+        if place not in seen and not _is_there(grid.run, place, grid.run.trains_apart):
             seen.add(place)
             yield job, place
 
 
-def _is_there(run: "Run", place: Path) -> bool:
+def _is_there(run: "Run", place: Path, is_apart: bool) -> bool:
     """Say whether a result is finished. Rank 0 looks for all, as others may see files later.
 
-    A damaged result is repaired when it is read, unless the ranks train apart.
+    A damaged result is repaired when it is read, unless that would be by the ranks together.
     """
-    is_whole = is_finished(place) and not (run.trains_apart and damage(place, is_entry=True))
+    is_whole = is_finished(place) and not (is_apart and damage(place, is_entry=True))
     return run.world.broadcast(is_whole)
 
 

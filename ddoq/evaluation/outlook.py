@@ -25,7 +25,7 @@ def outlook(run: "Run", parts: list[str]) -> str:
     whole = sum(weights.values()) + trainings / 60
     return (
         f"about {whole:.2g} minutes in all: {each}, {number} trainings {trainings / 60:.2g}; "
-        "encoding and decoding are not counted"
+        f"encoding and decoding are not counted{_sets(run)}"
     )
 
 
@@ -36,6 +36,13 @@ def minutes_of_trainings(run: "Run") -> str:
     except NotDecoded:
         return "the minutes are told by the run, as its images are not decoded yet"
     return f"about {seconds / 60:.2g} minutes of training, if none of {number} trainings is cached"
+
+
+def _sets(run: "Run") -> str:
+    """Say how many sets are learned: their time can be told once the weights are there."""
+    grid = Grid.of(run)
+    number = sum(grid.rows[draw.row].made.learns for draw in grid.draws)
+    return f", nor are {number} sets to be learned" if number else ""
 
 
 def _trainings(run: "Run") -> tuple[float, int]:

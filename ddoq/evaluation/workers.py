@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ddoq.display.console import Console
 from ddoq.errors import ResourceError
 from ddoq.evaluation.grid import Draw, Grid
+from ddoq.evaluation.making import make
 from ddoq.evaluation.measure import measure
 from ddoq.files.cache import StageRecord
 from ddoq.processes import stop, world
@@ -176,7 +177,7 @@ def _do(task: Task) -> list[StageRecord]:
             if isinstance(task, int):
                 measure(run, _grid[task])
             else:
-                _grid.drawn(Draw(*task))
+                make(_grid, Draw(*task))
     except stop.Stopped as stopped:
         # The training's state is saved. Another task must not begin.
         os._exit(128 + stopped.number)

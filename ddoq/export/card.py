@@ -80,7 +80,7 @@ def _scores(exported: Exported, origin: RunFolder) -> list[list[str]]:
 
 
 # Distillers whose images are real ones.
-_CHOOSE = ("random", "herding", "k_center", "nearest", "full")
+_CHOOSE = ("random", "herding", "k_center", "provable", "nearest", "full")
 
 
 def _made(exported: Exported) -> str:

@@ -242,6 +242,12 @@ PRESETS: dict[str, Protocol] = {
         ),
         _MINIMAX,
         _DC,
+        dataclasses.replace(
+            _DC,
+            id="dc_tiles",
+            source="IDM and M3D: as DC, with the images of a set cut into their tiles",
+            uses_hints=["tiles"],
+        ),
         _MTT,
         dataclasses.replace(
             _MTT,

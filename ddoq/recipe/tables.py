@@ -90,6 +90,7 @@ DISTILLERS = {
     "full": "ddoq.distillers.full:Full",
     "herding": "ddoq.distillers.coresets:herding",
     "k_center": "ddoq.distillers.coresets:k_center",
+    "provable": "ddoq.distillers.provable:provable",
     "d4m": "ddoq.distillers.published:d4m",
     "ddoq/paper": "ddoq.distillers.published:paper",
     "nearest": "ddoq.distillers.published:nearest",

@@ -171,7 +171,8 @@ def refuse_set(run: "Run", training: "Training") -> None:
         raise UsageError(
             f"each image of the set is {tiles} x {tiles} smaller ones, which protocol "
             f"{protocol.id} would take for one image",
-            "let the protocol cut them apart (uses_hints: [tiles]), or cut them apart before: "
+            "use a protocol that cuts them apart (dc_tiles, or yours with uses_hints: [tiles]), or "
+            "cut them apart before: "
             f"synthetic.unfolded({tiles})",
         )
     if protocol.pixels == "pil" and protocol.crop:

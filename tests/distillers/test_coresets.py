@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ddoq import recipe
 from ddoq.distillers.coresets import SelectionRule, farthest_first, herd, herding, k_center
+from ddoq.distillers.provable import provable
 from ddoq.errors import UsageError
 from ddoq.evaluation.rows import entries
 from ddoq.run import Run
@@ -212,6 +213,56 @@ def test_no_images_at_all_are_refused(number: int, budget: int | None):
 def test_an_unknown_feature_is_refused_with_those_there_are(tmp_path: Path):
     with pytest.raises(UsageError, match=r"'latents', 'pixels', 'teacher'"):
         digits(tmp_path, "distiller=herding", "distiller.features=gist")
+
+
+def test_every_seed_draws_a_provable_set_of_its_own_and_keeps_it(run: Run):
+    distiller = provable(images_per_class=4, features="pixels")
+    first, other = (distiller.distill(run.images, run, seed) for seed in (0, 1))
+    assert first.fingerprint != other.fingerprint
+    run.records.clear()
+    assert distiller.distill(run.images, run, 0).fingerprint == first.fingerprint
+    assert [(r.stage, r.cached) for r in run.records] == [("decoded/coreset", True)]
+    assert distiller.redraws == "always"
+    for made in (first, other):
+        assert made.labels.tolist() == torch.arange(10).repeat_interleave(4).tolist()
+        assert torch.equal(run.images.train.labels[sources(made)], made.labels)
+        assert len(set(sources(made).tolist())) == 40
+        assert made.weights.tolist() == [1.0] * 40
+
+
+@pytest.mark.parametrize("by", ["sensitivity", "leverage"])
+def test_inverse_weights_total_what_equal_ones_do_and_give_unbiased_means(run: Run, by: str):
+    made = [
+        provable(images_per_class=20, features="pixels", by=by, weights="inverse").distill(
+            run.images, run, seed
+        )
+        for seed in range(12)
+    ]
+    pixels = run.images.pixels("train")[run.images.train.labels == 3].double().mean()
+    means = []
+    for synthetic in made:
+        own = synthetic.labels == 3
+        assert float(synthetic.weights[own].sum()) == pytest.approx(20)
+        gray = synthetic.images[own].double().flatten(1).mean(1)
+        means.append(float((synthetic.weights[own] * gray).sum()) / 20)
+    error = np.std(means, ddof=1) / len(means) ** 0.5
+    assert abs(np.mean(means) - float(pixels)) < 3.5 * error
+
+
+def test_a_small_class_is_taken_whole_by_a_draw(run: Run):
+    sizes = run.images.train.labels.bincount().tolist()
+    made = provable(images_per_class=max(sizes), features="pixels").distill(run.images, run, 0)
+    assert made.labels.bincount().tolist() == sizes
+
+
+def test_a_row_of_provable_sets_has_one_for_each_seed(tmp_path: Path):
+    wanted = digits(tmp_path, "distiller={name: provable, by: leverage, features: pixels}")
+    [first, *_] = entries(wanted.recipe)
+    assert first.redraw
+    assert first.labels["distiller"] == "provable"
+    keys = [first.made.stages(wanted, seed)[-1].key for seed in (0, 1)]
+    assert keys[0] != keys[1]
+    assert not any("seed" in p.key for p in herding().stages(wanted, 0)[1:])
 
 
 def test_a_row_of_the_table_is_drawn(run: Run, tmp_path: Path):

@@ -16,7 +16,7 @@ from ddoq.evaluation.measure import Measure, evaluated, measure
 from ddoq.evaluation.rows import given_entry
 from ddoq.evaluation.training import Training, feed_of, labels_of, stored_bytes, training_key
 from ddoq.files.tensors import read_tensors
-from ddoq.protocols.presets import preset
+from ddoq.protocols.presets import PRESETS, preset
 from ddoq.run import Run
 from ddoq.students.student import Student
 
@@ -291,6 +291,20 @@ def test_two_rates_are_two_trainings_where_they_are_used_and_else_one(make_run) 
     assert [k["protocol"]["lr"] for k in keys[2:]] == [1, 2]
 
 
+def test_a_set_without_hints_is_one_training_for_protocols_that_differ_in_what_they_use(
+    make_run,
+) -> None:
+    run, one = make_run(), training(make_run())
+    wanted = {name: PRESETS[name] for name in ("dc", "mtt", "dc_tiles")}
+    plain = [training_key(run, dataclasses.replace(one, wanted=p)) for p in wanted.values()]
+    assert plain[0] == plain[1] == plain[2]
+    tiled = dataclasses.replace(one.synthetic, hints={"tiles": 2, "lr": 0.3})
+    of = {n: dataclasses.replace(one, synthetic=tiled, wanted=p) for n, p in wanted.items()}
+    assert training_key(run, of["dc"]) == plain[0]
+    assert len({str(training_key(run, t)) for t in of.values()}) == 3
+    assert len(of["dc_tiles"].taught) == 4 * len(tiled)
+
+
 def test_a_learned_rate_trains_as_if_it_were_the_protocols(make_run) -> None:
     run = make_run()
     learned = evaluated(run, hinted(training(run, **HARD), {"lr": 0.02}, ["lr"]))
@@ -301,7 +315,7 @@ def test_a_set_of_tiles_is_trained_on_as_its_tiles_and_refused_as_a_collage(make
     run = make_run()
     one = training(run, **HARD)
     with pytest.raises(
-        UsageError, match=r"uses_hints: .tiles..*or cut them apart before"
+        UsageError, match=r"dc_tiles.*uses_hints: .tiles..*or cut them apart before"
     ) as caught:
         measure(run, hinted(one, {"tiles": 2}, []))
     assert "2 x 2 smaller ones" in str(caught.value)

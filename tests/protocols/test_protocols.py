@@ -403,7 +403,7 @@ SOURCES["rethinkdc_soft"] = {
     **{"reported": "last", "evaluations": 0, "label_dtype": "float32"},
 }
 SOURCES["rethinkdc_hard"] = {**SOURCES["rethinkdc_soft"], **CE, "mix": "none", "temperature": 1.0}
-SOURCES["mtt"] = SOURCES["dc"]
+SOURCES["mtt"] = SOURCES["dc_tiles"] = SOURCES["dc"]
 SOURCES["mtt_zca"] = {**SOURCES["dc"], "whiten": "zca"}
 # What the sources do that is no field of ours.
 IN_WORDS = {

@@ -1,0 +1,65 @@
+"""The making of a set that takes long: where the set is kept, how it is made, and for how long."""
+
+from typing import TYPE_CHECKING
+
+from ddoq.data.images import NotDecoded
+from ddoq.errors import UsageError
+from ddoq.files.stage import PRETRAIN, Planned
+from ddoq.recipe.kinds import PRETRAINERS
+from ddoq.recipe.plugin import place_of
+
+if TYPE_CHECKING:
+    from ddoq.evaluation.grid import Draw, Grid
+
+
+def kept(grid: "Grid", draw: "Draw") -> Planned | None:
+    """Return the stage that holds a set which takes long; None for any other set."""
+    entry = grid.rows[draw.row]
+    if entry.given is not None or not entry.made.learns:
+        return None
+    stages = entry.made.stages(grid.run, grid.seed_of(draw))
+    if not stages:
+        raise _refused(grid, draw, "says learns = True, but its stages are none")
+    return stages[-1]
+
+
+def make(grid: "Grid", draw: "Draw") -> None:
+    """Make a set that takes long. It is in the cache then, where all others look for it."""
+    grid.drawn(draw)
+    own = kept(grid, draw)
+    if own is not None and not grid.run.is_done(own.stage, own.key):
+        raise _refused(grid, draw, f"made a set, but not the last of its stages, {own.stage.name}")
+
+
+def _refused(grid: "Grid", draw: "Draw", what: str) -> UsageError:
+    entry = grid.rows[draw.row]
+    place = place_of(entry.made.distill)
+    return UsageError(
+        f"{place + ': ' if place else ''}distiller {entry.distiller['name']} {what}",
+        "keep the set by run.stage(planned.stage, planned.key, work), and name that stage last in "
+        "stages(run, seed); or leave out learns",
+    )
+
+
+def seconds(grid: "Grid", row: int) -> float | None:
+    """Return about how long a set of a row takes; None if its distiller cannot say.
+
+    It is not asked as long as weights or stages that it may look at are missing.
+    """
+    run, made = grid.run, grid.rows[row].made
+    parts = [part for part in PRETRAINERS if part in made.parts(run)]
+    needed = made.stages(run, run.seed)[:-1]
+    if any(_is_untrained(grid, part) for part in parts):
+        return None
+    if not run.measures and not all(run.is_done(p.stage, p.key) for p in needed):
+        return None
+    try:
+        return made.seconds(run)
+    except NotDecoded:
+        return None
+
+
+def _is_untrained(grid: "Grid", part: str) -> bool:
+    run = grid.run
+    is_own = getattr(run.recipe, part).get("source") == "pretrain"
+    return is_own and not run.is_done(PRETRAIN.part(part), run.pretrain_key(part))
