@@ -25,6 +25,8 @@ SEVERAL = {"teachers": "teacher"}
 
 # Settings of a distiller that hold another one: its starting set, and the one that it wraps.
 ROLES = {"start": "distiller", "base": "distiller"}
+# What only a distiller's setting of this name holds.
+_OF_DISTILLERS = {**ROLES, "objective": "set_objective"}
 # How deep components of one role may be nested.
 _DEEPEST = {"start": 1, "base": 2}
 
@@ -66,9 +68,9 @@ def is_code(name: str) -> bool:
 def kind_of(kinds: Mapping[str, Kind], owner: str, key: str) -> str | None:
     """Return the kind of the components that a setting holds, or None if it holds none.
 
-    Only a distiller has roles: a decoder's `start` is a word.
+    Only a distiller has roles: a decoder's `start` is a word, and a network's objective is its own.
     """
-    named = {**SEVERAL, **(ROLES if owner == "distiller" else {})}
+    named = {**SEVERAL, **(_OF_DISTILLERS if owner == "distiller" else {})}
     kind = named.get(key, key)
     return kind if kind in kinds else None
 
