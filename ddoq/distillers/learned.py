@@ -174,8 +174,11 @@ class Learned(Distiller):
 
     def refuse(self, run: "Run", seed: int) -> None:
         """Refuse what cannot be learned, before any work."""
+        from ddoq.matching.draws import Augmentation
+
         if run.is_done(LEARNED, self.key(run, seed)):
             return
+        Augmentation(**self._augmentation, seed=seed)
         parts = self._made(run, seed, network := self._network(run))
         is_alone = getattr(parts.objective, "takes_classes_apart", False)
         if network.has_batch_statistics and (is_alone or self._descent["one_class_at_a_time"]):

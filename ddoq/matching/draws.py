@@ -11,6 +11,7 @@ from ddoq import keyed
 from ddoq.augment import dsa
 from ddoq.data.conversion import as_floats
 from ddoq.data.images import Images
+from ddoq.errors import UsageError
 from ddoq.matching.labeled import Labeled
 
 _ON_DEVICE_BYTES = 2 * 2**30
@@ -47,6 +48,16 @@ class Augmentation:
     strategies: str
     seed: int
     is_siamese: bool = True
+
+    def __post_init__(self) -> None:
+        names = self.strategies.replace("+", "_").split("_") if self.strategies else []
+        unknown = [name for name in names if name not in dsa.STRATEGIES]
+        if unknown:
+            raise UsageError(
+                f"augmentation={self.strategies}: there is no strategy {unknown[0]!r}",
+                f"join some of {', '.join(dsa.STRATEGIES)} by _ (one of them in each step) or by + "
+                "(all in sequence)",
+            )
 
     def __call__(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +16,7 @@ from ddoq.matching.scene import Scene, View
 MakeBatch = Callable[..., Labeled]
 
 
+@runtime_checkable
 class SetObjective(Protocol):
     """How far apart two sets are, seen through the network of a step.
 
@@ -29,6 +30,7 @@ class SetObjective(Protocol):
         ...
 
 
+@runtime_checkable
 class Viewpoint(Protocol):
     """Supplies the weights of each step. What it keeps from step to step are buffers of a module.
 
@@ -47,6 +49,7 @@ class Viewpoint(Protocol):
         ...
 
 
+@runtime_checkable
 class Parameterization(Protocol):
     """What is learned, and how it becomes images.
 
@@ -77,6 +80,7 @@ class Parameterization(Protocol):
         ...
 
 
+@runtime_checkable
 class RowSampler(Protocol):
     """Chooses the real images that a step sees. Its constructor may ask for `num_images`."""
 

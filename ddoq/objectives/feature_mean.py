@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from ddoq.matching.labeled import Labeled, class_means
 from ddoq.matching.scene import Scene
-from ddoq.matching.training import cross_entropy
 
 
 def feature_mean(
@@ -39,4 +39,6 @@ class FeatureMean:
         if factor == 0:
             return loss
         logits = scene.network.logits(scene.view, synthetic.images)
-        return loss + factor * len(scene.classes) * cross_entropy(logits, synthetic)
+        losses = F.cross_entropy(logits, synthetic.labels, reduction="none")[:, None]
+        of_classes = class_means(losses, synthetic.labels, synthetic.weights, scene.classes)
+        return loss + factor * of_classes.sum()

@@ -43,7 +43,10 @@ def _norm(rows: Float[Tensor, "rows n"]) -> Float[Tensor, " rows"]:
 class GradientDistance:
     """DC's distance between the gradients of each class's loss by the weights."""
 
+    # Without an annotation, as it is no setting.
     takes_classes_apart = True
+
+    epsilon: float = _EPSILON
 
     def loss(self, scene: Scene) -> Float[Tensor, ""]:
         """Return the sum over the classes."""
@@ -53,5 +56,7 @@ class GradientDistance:
         for label in scene.classes.tolist():
             wanted = weight_gradient(network, view, real.of_class(label))
             found = weight_gradient(network, view, synthetic.of_class(label), create_graph=True)
-            losses.append(layer_cosine(network.layers(found), network.layers(wanted)))
+            losses.append(
+                layer_cosine(network.layers(found), network.layers(wanted), epsilon=self.epsilon)
+            )
         return torch.stack(losses).sum()

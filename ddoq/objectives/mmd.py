@@ -31,13 +31,14 @@ def squared_mmd(
     the mean squared distance of all pairs of both sets, unless a bandwidth is given. The linear
     kernel gives the squared distance of the means.
     """
-    x, weights = torch.cat([a, b]), torch.cat([weights_a, weights_b]).to(a)
+    weights_a, weights_b = weights_a.to(a), weights_b.to(a)
+    x, weights = torch.cat([a, b]), torch.cat([weights_a, weights_b])
     if kernel == "linear":
         values = x @ x.T
     else:
         squares = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").square()
         values = _gaussian(squares, weights, bandwidth)
-    signed = torch.cat([weights_a / weights_a.sum(), -weights_b / weights_b.sum()]).to(a)
+    signed = torch.cat([weights_a / weights_a.sum(), -weights_b / weights_b.sum()])
     return signed @ values @ signed
 
 

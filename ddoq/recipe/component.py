@@ -195,9 +195,9 @@ def _within(place: str, roles: tuple[str, ...], role: str) -> tuple[str, ...]:
 
 def _named(block: Any, default: Any) -> Any:
     """Return a nested block. Without a name it changes settings of the default component."""
-    if isinstance(block, dict) and "name" not in block and isinstance(default, str):
-        return {"name": default, **block}
-    return block
+    if not isinstance(block, dict) or "name" in block or not isinstance(default, str | dict):
+        return block
+    return {**({"name": default} if isinstance(default, str) else default), **block}
 
 
 def required(kinds: Mapping[str, Kind], kind: str, block: Block) -> list[str]:

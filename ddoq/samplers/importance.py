@@ -73,5 +73,5 @@ class Importance(nn.Module):
         features = torch.cat([network.features(view, p.images) for p in parts])
         labels = torch.cat([p.labels for p in parts])
         classes, of_class = labels.unique(return_inverse=True)
-        means = class_means(features, labels, torch.ones_like(labels), classes)
+        means = class_means(features, labels, features.new_ones(len(labels)), classes)
         self.scores.copy_((features - means[of_class]).norm(dim=1))
