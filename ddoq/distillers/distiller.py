@@ -35,6 +35,9 @@ class Distiller:
         """Return the set of a seed: the same one whenever it is asked for."""
         raise NotImplementedError
 
+    def refuse(self, run: "Run", seed: int) -> None:
+        """Refuse, before any work, what only the run's images and networks show to be wrong."""
+
     def parts(self, run: "Run") -> list[str]:
         """Return which of `autoencoder`, `prior` and `teacher` are read."""
         return []
@@ -56,6 +59,7 @@ class Own(Distiller):
             "size",
             "title",
             "distill",
+            "refuse",
             "parts",
             "stages",
         ):

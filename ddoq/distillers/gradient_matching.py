@@ -61,4 +61,5 @@ def _settled(given: dict[str, Any]) -> dict[str, Any]:
     rest = {k: v for k, v in given.items() if k != "networks"}
     usual = {"name": "inner", "outer": outer, "inner": inner}
     viewpoint = given["viewpoint"] or usual
-    return {**rest, "steps": outer * given["networks"], "viewpoint": viewpoint}
+    own = viewpoint.get("outer", 1) if isinstance(viewpoint, dict) else 1
+    return {**rest, "steps": own * given["networks"], "viewpoint": viewpoint}
