@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.data.conversion import in_floats
 from ddoq.data.images import Images, NotDecoded
+from ddoq.distillers.beginning import begin, refuse_endless
 from ddoq.distillers.distiller import Distiller, as_distiller
 from ddoq.distillers.weighting import of_real
-from ddoq.errors import UsageError
 from ddoq.files.stage import Planned, Stage
 from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.recipe.component import Block, complete
@@ -51,7 +50,6 @@ class Learned(Distiller):
     """
 
     learns = True
-    redraws = "if asked"
 
     def __init__(
         self,
@@ -92,9 +90,7 @@ class Learned(Distiller):
         folder = run.stage(LEARNED, self.key(run, seed), lambda work: self._learn(work, run, seed))
         made = read_tensors(folder / _FILE)
         return SyntheticSet(
-            made["images"],
-            made["labels"],
-            made["weights"],
+            *(made[name] for name in ("images", "labels", "weights")),
             class_names=images.class_names,
             class_ids=images.class_ids,
             space="image",
@@ -180,23 +176,15 @@ class Learned(Distiller):
             return
         Augmentation(**self._augmentation, seed=seed)
         parts = self._made(run, seed, network := self._network(run))
-        is_alone = getattr(parts.objective, "takes_classes_apart", False)
-        if network.has_batch_statistics and (is_alone or self._descent["one_class_at_a_time"]):
-            raise UsageError(
-                f"{self.name} passes one class at a time through {self._seen_through(run)['name']},"
-                " whose batch norm would take away what the class's images have in common",
-                "use a network without batch statistics: distiller.student.norm=instance",
-            )
+        takes_apart = getattr(parts.objective, "takes_classes_apart", False)
+        if takes_apart or self._descent["one_class_at_a_time"]:
+            network.refuse_batch_statistics()
         start = self._start_of(run)
-        if start.keeps_all:
-            raise UsageError(
-                f"distiller.start={self._start['name']} has no size, as it keeps all images",
-                "start from as many images as are to be learned: start=random",
-            )
+        refuse_endless(start, self._start["name"])
         # A start without stages costs little. A plan decodes no images.
         if not start.stages(run, seed):
             try:
-                self._slots(run, start.distill(run.images, run, seed))
+                self._begun(run, start.distill(run.images, run, seed))
             except NotDecoded:
                 return
 
@@ -209,33 +197,13 @@ class Learned(Distiller):
         made = {k: run.make(_KINDS[k], self._blocks[k], **given) for k in names}
         return LoopParts(**made, parameterization=self._parameterization(run))
 
-    def _slots(self, run: "Run", start: SyntheticSet) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the images to start from, class by class, and labels and weights of the set."""
-        images, views = run.images, self._parameterization(run).views
-        if start.images.shape[1:] != (images.channels, images.image_size, images.image_size):
-            raise UsageError(
-                f"the start's images are {'x'.join(map(str, start.images.shape[1:]))}, the real "
-                f"ones {images.channels}x{images.image_size}x{images.image_size}",
-                "start from a set of the data's size",
-            )
-        wanted = self.size.numbers(images.counts.tolist())
-        rows: list[Tensor] = []
-        for label, number in enumerate(wanted):
-            own = (start.labels == label).nonzero()[:, 0]
-            # A class may have fewer real images than there are tiles.
-            if len(own) != number * views and not number <= len(own) < number * views:
-                raise UsageError(
-                    f"the start has {len(own)} images of class {images.class_names[label]!r}, and "
-                    f"{number * views} are to be learned",
-                    "start from a set of this size: distiller.images_per_class",
-                )
-            rows.append(own[torch.arange(number * views) % len(own)])
-        chosen = torch.cat(rows).reshape(-1, views)
-        labels = start.labels[chosen[:, 0]]
-        weights = start.weights.double()[chosen].mean(1)
+    def _begun(self, run: "Run", start: SyntheticSet) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the images to start from, and labels and weights of the set."""
+        views = self._parameterization(run).views
+        images, labels, weights = begin(start, run.images, self.size, views)
         if self._weights == "equal":
-            weights = of_real(labels, images.counts, self._class_prior)
-        return in_floats(start.images)[chosen.flatten()], labels, weights
+            weights = of_real(labels, run.images.counts, self._class_prior)
+        return images, labels, weights
 
     def _learn(self, work: Path, run: "Run", seed: int) -> None:
         from ddoq.training.loop import train
@@ -245,20 +213,13 @@ class Learned(Distiller):
         loop = self.loop(run, seed)
         # For networks that draw numbers themselves, as dropout does.
         torch.manual_seed(keyed.seed_of("learned", seed))
-        what, steps = f"learn ({self.name})", self._steps
-        with run.console.stage(what, steps) as bar:
-            # What a recipe says of students' trainings is not meant for sets.
-            settings = {"gradient_clip_val": None, "precision": "32-true"}
-            trained = train(
-                run,
-                loop,
-                what,
-                work,
-                Progress(bar),
-                settings={**settings, "accumulate_grad_batches": 1},
-                remedy=_REMEDY,
-                train_dataloaders=Steps(int, steps),
-            )
+        what, batches = f"learn ({self.name})", Steps(int, self._steps)
+        # What a recipe says of students' trainings is not meant for sets.
+        plain: dict[str, Any] = {"gradient_clip_val": None, "precision": "32-true"}
+        plain["accumulate_grad_batches"] = 1
+        with run.console.stage(what, self._steps) as bar:
+            how: dict[str, Any] = {"settings": plain, "remedy": _REMEDY}
+            trained = train(run, loop, what, work, Progress(bar), **how, train_dataloaders=batches)
         if run.world.is_first:
             images = loop.parameterization.finish(loop.leaves).cpu()
             labels, weights = loop.labels.cpu(), loop.weights.cpu()
@@ -271,7 +232,7 @@ class Learned(Distiller):
         from ddoq.matching.draws import Augmentation, RealDraws, Seen
 
         start = self._start_of(run).distill(run.images, run, seed)
-        images, labels, weights = self._slots(run, start)
+        images, labels, weights = self._begun(run, start)
         parts = self._made(run, seed, network := self._network(run))
         augmentation = Augmentation(**self._augmentation, seed=seed)
         seen = Seen(run.images, run.world.device)

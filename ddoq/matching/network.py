@@ -38,7 +38,7 @@ class FlatNetwork:
         name: str = "the network",
         device: torch.device | str = "cpu",
     ) -> None:
-        self._make, self._device = make, torch.device(device)
+        self._make, self._name, self._device = make, name, torch.device(device)
         net = make()
         if not callable(getattr(net, "features", None)):
             raise UsageError(
@@ -58,6 +58,15 @@ class FlatNetwork:
         """Whether an image's features depend on the other images of its batch."""
         kinds = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
         return any(isinstance(module, kinds) for module in self._module.modules())
+
+    def refuse_batch_statistics(self) -> None:
+        """Refuse a network that a class passes alone, if it depends on the batch."""
+        if self.has_batch_statistics:
+            raise UsageError(
+                f"one class at a time passes through {self._name}, whose batch norm would take "
+                "away what the images of the class have in common",
+                "use a network without batch statistics: distiller.student.norm=instance",
+            )
 
     def fresh(self, seed: int) -> View:
         """Return new random weights: a function of the seed alone."""
