@@ -10,6 +10,7 @@ from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.missing import learn_missing, say_hours, train_missing
 from ddoq.evaluation.outlook import minutes_of_trainings, outlook
 from ddoq.evaluation.results import Results
+from ddoq.evaluation.rows import entries
 from ddoq.files.license import told
 from ddoq.files.outputs import refuse_foreign_run
 from ddoq.pushforward.pushforward import push_forward
@@ -40,6 +41,8 @@ def experiment(
     refuse_foreign_run(wanted.folder(invocation.digest))
     run = Run(wanted, console, measures=not invocation.dry_run)
     refuse_run(run)
+    for entry in entries(wanted):
+        entry.made.refuse(run, run.seed)
     if invocation.dry_run:
         run.console.show(plan.table(plan.plan(run), "what this run would do"))
         if says_minutes:

@@ -37,9 +37,14 @@ def at_home(tmp_path: Path, environment: dict[str, str]) -> dict[str, str]:
     return {**environment, "PATH": path, "HOME": str(tmp_path)}
 
 
-@pytest.mark.parametrize("title", sections("your_own.md"))
-def test_a_how_to_works_word_for_word(title: str, tmp_path: Path, at_home: dict[str, str]):
-    for language, about, text in sections("your_own.md")[title]:
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [(page, title) for page in ("your_own.md", "learned.md") for title in sections(page)],
+)
+def test_a_how_to_works_word_for_word(
+    page: str, title: str, tmp_path: Path, at_home: dict[str, str]
+):
+    for language, about, text in sections(page)[title]:
         if file := about.strip().removeprefix("file="):
             (tmp_path / file).write_text(text, encoding="utf-8")
             continue

@@ -36,6 +36,9 @@ class Distiller:
         """Return the set of a seed: the same one whenever it is asked for."""
         raise NotImplementedError
 
+    def refuse(self, run: "Run", seed: int) -> None:
+        """Refuse, before any work, what only the run's images and networks show to be wrong."""
+
     def parts(self, run: "Run") -> list[str]:
         """Return which of `autoencoder`, `prior` and `teacher` are read."""
         return []
@@ -60,7 +63,7 @@ class Own(Distiller):
         self.made = made
         for name in (
             *("redraws", "keeps_all", "learns", "size", "title"),
-            *("distill", "parts", "stages", "seconds"),
+            *("distill", "refuse", "parts", "stages", "seconds"),
         ):
             if hasattr(made, name):
                 setattr(self, name, getattr(made, name))

@@ -33,6 +33,8 @@ SEVERAL = {"teachers": "teacher"}
 
 # Settings of a distiller that hold another one: its starting set, and the one that it wraps.
 ROLES = {"start": "distiller", "base": "distiller"}
+# What only a distiller's setting of this name holds.
+_OF_DISTILLERS = {**ROLES, "objective": "set_objective"}
 # How deep components of one role may be nested.
 _DEEPEST = {"start": 1, "base": 2}
 
@@ -79,9 +81,9 @@ def is_code(name: str) -> bool:
 def kind_of(kinds: Mapping[str, Kind], owner: str, key: str) -> str | None:
     """Return the kind of the components that a setting holds, or None if it holds none.
 
-    Only a distiller has roles: a decoder's `start` is a word.
+    Only a distiller has roles: a decoder's `start` is a word, and a network's objective is its own.
     """
-    named = {**SEVERAL, **(ROLES if owner == "distiller" else {})}
+    named = {**SEVERAL, **(_OF_DISTILLERS if owner == "distiller" else {})}
     kind = named.get(key, key)
     return kind if kind in kinds else None
 
@@ -206,9 +208,9 @@ def _within(place: str, roles: tuple[str, ...], role: str) -> tuple[str, ...]:
 
 def _named(block: Any, default: Any) -> Any:
     """Return a nested block. Without a name it changes settings of the default component."""
-    if isinstance(block, dict) and "name" not in block and isinstance(default, str):
-        return {"name": default, **block}
-    return block
+    if not isinstance(block, dict) or "name" in block or not isinstance(default, str | dict):
+        return block
+    return {**({"name": default} if isinstance(default, str) else default), **block}
 
 
 def required(kinds: Mapping[str, Kind], kind: str, block: Block) -> list[str]:

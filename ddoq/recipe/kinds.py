@@ -11,12 +11,16 @@ from ddoq.recipe.tables import (
     IMAGES,
     NETS,
     OBJECTIVES,
+    PARAMETERIZATIONS,
     PRIORS,
     PROTOCOLS,
+    SAMPLERS,
+    SET_OBJECTIVES,
     SOLVERS,
     STUDENTS,
     TEACHERS,
     USUAL_DECODERS,
+    VIEWPOINTS,
     WEIGHTINGS,
 )
 
@@ -45,6 +49,17 @@ KINDS: dict[str, Kind] = {
     ),
     "objective": Kind(OBJECTIVES, offers=("learns", "schedule", "losses")),
     "distiller": Kind(DISTILLERS, supplies=("decoder", "weighting"), offers=("distill",)),
+    # Named `objective` in the block of a distiller.
+    "set_objective": Kind(SET_OBJECTIVES, offers=("loss",)),
+    "viewpoint": Kind(
+        VIEWPOINTS, supplies=("network", "seed", "num_steps"), offers=("at", "advance")
+    ),
+    "parameterization": Kind(
+        PARAMETERIZATIONS,
+        supplies=("preprocessing", "image_size"),
+        offers=("views", "hints", "begin", "decode", "settle", "finish"),
+    ),
+    "sampler": Kind(SAMPLERS, supplies=("num_images",), offers=("draw", "renew")),
     "solver": Kind(SOLVERS, offers=("__call__",)),
     "decoder": Kind(
         DECODERS,

@@ -46,6 +46,7 @@ RANGES: dict[str, Range] = {
             *("expand", "full_seeds", "full_students", "guided_channels"),
             *("head_size", "heads", "image_size"),
             *("images_per_class", "iterations", "label_top_k", "latent_channels", "layers"),
+            *("every", "factor", "inner", "members", "most", "networks", "outer", "train_steps"),
             *("max_iterations", "multipliers", "number", "passes", "patch_size", "patches"),
             *("points_per_class", "restarts", "seeds", "steps", "studied_classes", "width"),
         ),
@@ -63,7 +64,15 @@ RANGES: dict[str, Range] = {
     "data.classes": Range(2),
     **dict.fromkeys(
         (
-            *("guidance", "jitter", "kl_weight", "last_factor", "lighting", "perceptual"),
+            *(
+                "cross_entropy",
+                "guidance",
+                "jitter",
+                "kl_weight",
+                "last_factor",
+                "lighting",
+                "perceptual",
+            ),
             *("strength", "weight", "weight_decay"),
         ),
         Range(0),
@@ -77,7 +86,15 @@ RANGES: dict[str, Range] = {
         _ABOVE_ZERO,
     ),
     **dict.fromkeys(
-        ("decay", "decoders.strength", "guides.begin", "guides.stop", "interval", "milestones"),
+        (
+            "decay",
+            "decoders.strength",
+            "floor",
+            "guides.begin",
+            "guides.stop",
+            "interval",
+            "milestones",
+        ),
         _SHARE,
     ),
     **dict.fromkeys(("crop", "label_keep"), _WHOLE_SHARE),

@@ -96,6 +96,36 @@ DISTILLERS = {
     "nearest": "ddoq.distillers.published:nearest",
     "prior": "ddoq.distillers.prior:PriorSamples",
     "given": "ddoq.distillers.given:Given",
+    "noise": "ddoq.distillers.noise:Noise",
+    "learned": "ddoq.distillers.learned:Learned",
+    "dc": "ddoq.distillers.gradient_matching:dc",
+    "dsa": "ddoq.distillers.gradient_matching:dsa",
+    "dm": "ddoq.distillers.distribution_matching:dm",
+    "idm": "ddoq.distillers.distribution_matching:idm",
+    "m3d": "ddoq.distillers.distribution_matching:m3d",
+}
+
+# The parts of learned sets (docs/learned.md).
+SET_OBJECTIVES = {
+    "feature_mean": "ddoq.objectives.feature_mean:FeatureMean",
+    "mmd": "ddoq.objectives.mmd:MMD",
+    "gradient": "ddoq.objectives.gradient:GradientDistance",
+}
+
+VIEWPOINTS = {
+    "fresh": "ddoq.viewpoints.fresh:Fresh",
+    "inner": "ddoq.viewpoints.inner:Inner",
+    "queue": "ddoq.viewpoints.queue:Queue",
+}
+
+PARAMETERIZATIONS = {
+    "pixels": "ddoq.parameterizations.pixels:Pixels",
+    "tiles": "ddoq.parameterizations.tiles:Tiles",
+}
+
+SAMPLERS = {
+    "uniform": "ddoq.samplers.uniform:Uniform",
+    "importance": "ddoq.samplers.importance:Importance",
 }
 
 WEIGHTINGS = {

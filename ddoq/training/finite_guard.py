@@ -7,12 +7,14 @@ from lightning import Callback, LightningModule, Trainer
 
 from ddoq.errors import IntegrityError
 
+REMEDY = "lower the learning rate, or use full precision"
+
 
 class FiniteGuard(Callback):
     """Stop a training whose loss is not finite. It checks every `every`-th step and the last."""
 
-    def __init__(self, what: str, *, every: int = 25) -> None:
-        self._what, self._every = what, every
+    def __init__(self, what: str, *, every: int = 25, remedy: str = REMEDY) -> None:
+        self._what, self._every, self._remedy = what, every, remedy
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -25,5 +27,5 @@ class FiniteGuard(Callback):
             if not bool(torch.isfinite(loss).all()):
                 raise IntegrityError(
                     f"{self._what}: the loss is not finite at step {step}",
-                    "lower the learning rate, or use full precision",
+                    self._remedy,
                 )

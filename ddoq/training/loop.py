@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddoq.processes import stop
 from ddoq.training.curve import LossCurve
-from ddoq.training.finite_guard import FiniteGuard
+from ddoq.training.finite_guard import REMEDY, FiniteGuard
 from ddoq.training.resume import Resume
 
 if TYPE_CHECKING:
@@ -36,16 +36,18 @@ def train(
     work: Path | None,
     *callbacks: "Callback",
     settings: Mapping[str, Any] | None = None,
+    remedy: str = REMEDY,
     **data: Any,
 ) -> Trained:
     """Train a module once through its steps, by a Trainer with some further settings.
 
     The state is saved in `work`, a stage's workspace, and an interrupted call resumes from it.
-    With `work`, a signal ends the training after a step, with its state saved.
+    With `work`, a signal ends the training after a step, with its state saved. `remedy` is what to
+    do about a loss that is not finite.
     """
     curve = LossCurve()
     resume = [Resume(work / "training.resume", run.world)] if work else []
-    guard = FiniteGuard(what)
+    guard = FiniteGuard(what, remedy=remedy)
     watched = [guard, *callbacks, curve, *resume]
     trainer = run.trainer(max_epochs=1, callbacks=watched, **(settings or {}))
     # One rank decides for all.

@@ -1,0 +1,56 @@
+"""The images that a learned set starts from, out of the set that its start made."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ddoq.data.conversion import in_floats
+from ddoq.data.images import Images
+from ddoq.distillers.distiller import Distiller
+from ddoq.errors import UsageError
+from ddoq.size import Size
+from ddoq.synthetic import SyntheticSet
+
+
+def refuse_endless(start: Distiller, name: str) -> None:
+    """Refuse a start that keeps all images, before it is asked for any."""
+    if start.keeps_all:
+        raise UsageError(
+            f"distiller.start={name} has no size, as it keeps all images",
+            "start from as many images as are to be learned: start=random",
+        )
+
+
+def begin(
+    start: SyntheticSet, images: Images, size: Size, views: int
+) -> tuple[Float[Tensor, "m c h w"], Int[Tensor, " n"], Float[Tensor, " n"]]:
+    """Return `views` images for each image of the set, class by class, its labels and weights.
+
+    If a class has fewer real images than tiles, some of them stand in several tiles. A weight is
+    the mean of the weights of an image's tiles.
+    """
+    shape = images.channels, images.image_size, images.image_size
+    if tuple(start.images.shape[1:]) != shape:
+        raise UsageError(
+            f"the start's images are {_shown(start.images.shape[1:])}, the real ones "
+            f"{_shown(shape)}",
+            "start from a set of the data's size",
+        )
+    rows: list[Tensor] = []
+    for label, number in enumerate(size.numbers(images.counts.tolist())):
+        own = (start.labels == label).nonzero()[:, 0]
+        wanted = number * views
+        if len(own) != wanted and not number <= len(own) < wanted:
+            raise UsageError(
+                f"the start has {len(own)} images of class {images.class_names[label]!r}, and "
+                f"{wanted} are to be learned",
+                "start from a set of this size: distiller.images_per_class",
+            )
+        rows.append(own[torch.arange(wanted) % len(own)])
+    chosen = torch.cat(rows).reshape(-1, views)
+    weights = start.weights.double()[chosen].mean(1)
+    return in_floats(start.images)[chosen.flatten()], start.labels[chosen[:, 0]], weights
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

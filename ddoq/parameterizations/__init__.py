@@ -1,0 +1,1 @@
+"""Parameterizations: what is learned of a set, and how it becomes images."""

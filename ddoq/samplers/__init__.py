@@ -1,0 +1,1 @@
+"""Samplers: which real images of a class a step of a learned set sees."""

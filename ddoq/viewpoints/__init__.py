@@ -1,0 +1,1 @@
+"""Viewpoints: whose weights a step looks through, and what they are trained on."""

@@ -1,0 +1,259 @@
+"""Are sets learned as their methods say, and is a set the same however it came to be?"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ddoq import recipe
+from ddoq.distillers.ddoq import DDOQ
+from ddoq.distillers.learned import Learned
+from ddoq.errors import DataError, IntegrityError, UsageError
+from ddoq.evaluation.rows import made_of
+from ddoq.matching.distillation import Distillation
+from ddoq.plan import plan
+from ddoq.recipe.component import complete
+from ddoq.recipe.kinds import KINDS
+from ddoq.run import Run
+from ddoq.synthetic import SyntheticSet
+from ddoq.training import resume
+
+NETS = """
+import torch
+
+
+class Identity(torch.nn.Module):
+    def __init__(self, num_classes: int):
+        super().__init__()
+        self.last = torch.nn.Linear(64, num_classes)
+
+    def features(self, x):
+        return x.flatten(1)
+
+    def forward(self, x):
+        return self.last(x.flatten(1))
+
+
+class Blind(torch.nn.Module):
+    def __init__(self, num_classes: int):
+        super().__init__()
+        self.last = torch.nn.Linear(64, num_classes)
+
+    def forward(self, x):
+        return self.last(x.flatten(1))
+"""
+PLAIN = {"images_per_class": 2, "batch_size": 8, "augmentation": ""}
+FEW = {"images_per_class": 1, "batch_size": 8}
+QUEUE = {"name": "queue", "every": 2, "members": 2, "train_steps": 1, "batch_size": 16}
+# One preset for each viewpoint, short.
+SHORT: list[dict[str, Any]] = [
+    {"name": "dm", "steps": 6, **FEW},
+    {"name": "dc", "networks": 3, "viewpoint": {"name": "inner", "outer": 2}, **FEW},
+    {"name": "idm", "steps": 6, "viewpoint": QUEUE, **FEW},
+    {"name": "dm", "steps": 6, "sampler": {"name": "importance", "every": 2}, **FEW},
+]
+
+
+@pytest.fixture(autouse=True)
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ownnets.py").write_text(NETS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "ownnets", raising=False)
+
+
+def open_run(cache: Path, *overrides: str) -> Run:
+    student = "student={name: convnet, depth: 2, width: 8}"
+    words = ["recipe=digits", "decoder=plain", f"cache={cache}", student, *overrides]
+    return Run(recipe.read(words).recipe)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return open_run(tmp_path / "cache")
+
+
+def distiller(run: Run, block: dict[str, Any]) -> Learned:
+    done = complete(KINDS, "distiller", block)
+    made = made_of(done, run.recipe.decoder, run.recipe.weighting)
+    assert isinstance(made, Learned)
+    return made
+
+
+def learned(run: Run, seed: int = 0, **block: Any) -> SyntheticSet:
+    return distiller(run, block).distill(run.images, run, seed)
+
+
+def test_dm_through_the_identity_is_the_class_mean_which_is_ddoqs_point(tmp_path: Path):
+    run = open_run(tmp_path / "cache", "student=ownnets:Identity", "autoencoder=identity")
+    how = {"augmentation": "", "batch_size": 1000, "images_per_class": 1}
+    found = learned(run, name="dm", steps=60, lr=0.25, **how)
+    ddoq = complete(KINDS, "distiller", {"name": "ddoq", "images_per_class": 1, "folds": 0})
+    made = made_of(ddoq, run.recipe.decoder, run.recipe.weighting)
+    assert isinstance(made, DDOQ)
+    points = made.points(run, 0).quantization.points.reshape(10, 1, 8, 8)
+    torch.testing.assert_close(found.images, run.autoencoder.decode(points), atol=1e-4, rtol=0)
+    pixels = run.images.pixels("train") / 255
+    means = [pixels[run.images.train.of_class(c)].mean(0) for c in range(10)]
+    torch.testing.assert_close(found.images, torch.stack(means), atol=1e-4, rtol=0)
+
+
+def test_m3d_with_a_linear_kernel_is_dm(run: Run):
+    linear = {"name": "mmd", "kernel": "linear"}
+    how = {"parameterization": "pixels", "steps": 4, "lr": 0.5, **PLAIN}
+    dm = learned(run, name="dm", **how)
+    m3d = learned(run, name="learned", objective=linear, viewpoint="fresh", **how)
+    torch.testing.assert_close(m3d.images, dm.images, atol=1e-4, rtol=0)
+    assert (dm.images - learned(run, name="dm", **how | {"steps": 1}).images).abs().max() > 0.01
+
+
+def test_idm_with_new_networks_whole_images_and_no_answers_is_dm_class_by_class(run: Run):
+    how = {"steps": 4, "lr": 0.5, **PLAIN}
+    new = {"name": "queue", "every": 1, "most": 1, "train_steps": 1}
+    reduced = {"parameterization": "pixels", "viewpoint": new, "objective": "feature_mean"}
+    idm = learned(run, name="idm", **reduced, **how)
+    dm = learned(run, name="learned", one_class_at_a_time=True, **how)
+    assert torch.equal(idm.images, dm.images)
+
+
+def test_class_by_class_without_momentum_is_all_at_once(run: Run):
+    how = {"name": "learned", "steps": 4, "lr": 0.5, "momentum": 0.0, **PLAIN}
+    apart = learned(run, one_class_at_a_time=True, **how)
+    torch.testing.assert_close(apart.images, learned(run, **how).images, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("block", "step"), [*zip(SHORT, (1, 3, 4, 5), strict=True)])
+def test_after_a_stop_the_set_has_the_same_bytes(
+    tmp_path: Path, block: dict[str, Any], step: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(resume, "EVERY_SECONDS", 0.0)
+    whole = learned(open_run(tmp_path / "whole"), **block)
+    run, go = open_run(tmp_path / "stopped"), Distillation.training_step
+    done: list[int] = []
+
+    def stops(self: Distillation, number: int, batch_idx: int) -> torch.Tensor:
+        if number == step and number not in done:
+            done.append(number)
+            raise KeyError("killed")
+        done.append(number)
+        return go(self, number, batch_idx)
+
+    monkeypatch.setattr(Distillation, "training_step", stops)
+    with pytest.raises(KeyError, match="killed"):
+        learned(run, **block)
+    found = learned(run, **block)
+    assert done == [*range(step + 1), *range(step, 6)]
+    assert found.fingerprint == whole.fingerprint
+
+
+def test_masses_of_a_start_count_in_the_means_and_stay_the_weights(run: Run):
+    ddoq = {"name": "ddoq", "folds": 0}
+    start = learned(run, name="dm", start=ddoq, steps=3, **PLAIN)
+    equal = learned(run, name="dm", start=ddoq, steps=3, weights="equal", **PLAIN)
+    block = complete(KINDS, "distiller", {**ddoq, "images_per_class": 2})
+    drawn = made_of(block, run.recipe.decoder, run.recipe.weighting).distill(run.images, run, 0)
+    assert start.weights.tolist() == pytest.approx(drawn.weights.tolist())
+    assert equal.weights.tolist() == [1.0] * 20
+    assert not torch.equal(start.images, equal.images)
+
+
+def test_a_tiled_set_says_so_and_starts_from_as_many_images_as_tiles(run: Run):
+    made = learned(run, name="m3d", steps=1, lr=1e-9, **FEW)
+    assert made.hints == {"tiles": 2}
+    assert len(made) == 10
+    random = made_of(
+        complete(KINDS, "distiller", {"name": "random", "images_per_class": 4}), {}, {}
+    ).distill(run.images, run, 0)
+    apart = made.unfolded(2)
+    assert apart.labels.tolist() == random.labels.tolist()
+    means = random.images.float().mean((1, 2, 3)) / 255
+    torch.testing.assert_close(apart.images.mean((1, 2, 3)), means, atol=0.03, rtol=0)
+
+
+def test_each_seed_has_a_set_of_its_own_and_a_set_is_made_once(run: Run):
+    first = learned(run, **SHORT[0])
+    assert learned(run, 1, **SHORT[0]).fingerprint != first.fingerprint
+    made = [r.stage for r in run.records if not r.cached].count("learned")
+    assert learned(run, **SHORT[0]).fingerprint == first.fingerprint
+    assert [r.stage for r in run.records if not r.cached].count("learned") == made == 2
+
+
+def test_a_loss_that_is_not_finite_ends_with_code_5_and_keeps_the_last_good_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(resume, "EVERY_SECONDS", 0.0)
+    run, go = open_run(tmp_path / "cache"), Distillation.training_step
+
+    def spoils(self: Distillation, number: int, batch_idx: int) -> torch.Tensor:
+        if number == 4:
+            for group in self.optimizers().param_groups:
+                group["lr"] = float("inf")
+        return go(self, number, batch_idx)
+
+    monkeypatch.setattr(Distillation, "training_step", spoils)
+    with pytest.raises(IntegrityError, match=r"not finite.*\n.*lower the distiller's lr") as caught:
+        learned(run, **SHORT[0])
+    assert caught.value.exit_code == 5
+    [state] = tmp_path.rglob("training.resume")
+    kept = torch.load(state, weights_only=True)
+    assert kept["state_dict"]["learned.images"].isfinite().all()
+    assert kept["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["processed"] == 4
+
+
+@pytest.mark.parametrize(
+    ("student", "block", "words"),
+    [
+        ("ownnets:Blind", {"name": "dm"}, "ownnets:Blind has no method `features`"),
+        ("{name: convnet, depth: 2, norm: batch}", {"name": "dc"}, "one class at a time"),
+        ("{name: convnet, depth: 2, norm: batch}", {"name": "idm"}, "one class at a time"),
+        (None, {"name": "m3d", "parameterization": {"factor": 3}}, "cannot be cut into 3 x 3"),
+        (None, {"name": "dm", "start": "full"}, "it keeps all images"),
+        (None, {"name": "dm", "augmentation": "blur"}, "no strategy 'blur'"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused_before_any_work(tmp_path, student, block, words):
+    run = open_run(tmp_path / "cache", *([f"student={student}"] if student else []))
+    with pytest.raises(UsageError, match=words):
+        distiller(run, block).refuse(run, 0)
+    assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").rglob("learned*"))
+
+
+@pytest.mark.parametrize(
+    ("size", "number", "words"), [(6, 1, "images are 1x6x6"), (8, 3, "3 of the largest class")]
+)
+def test_a_start_of_another_size_is_refused(tmp_path: Path, run: Run, size, number, words):
+    labels = torch.arange(10).repeat(number)
+    classes = run.images.class_names, run.images.class_ids
+    given = SyntheticSet(
+        torch.rand(len(labels), 1, size, size), labels, torch.ones(len(labels)), *classes
+    )
+    given.save(tmp_path / "given")
+    start = {"name": "given", "path": str(tmp_path / "given"), "unusual": True}
+    with pytest.raises((UsageError, DataError), match=words):
+        distiller(run, {"name": "dm", "images_per_class": 1, "start": start}).refuse(run, 0)
+
+
+def test_a_network_with_batch_statistics_may_look_at_all_classes_together(tmp_path: Path):
+    run = open_run(tmp_path / "cache", "student={name: convnet, depth: 2, width: 8, norm: batch}")
+    assert learned(run, name="dm", steps=2, **FEW).images.isfinite().all()
+
+
+def test_a_start_of_a_start_is_refused():
+    with pytest.raises(UsageError, match="a start has none itself"):
+        complete(KINDS, "distiller", {"name": "dm", "start": "dm"})
+
+
+def test_a_plan_names_the_set_and_says_whether_it_is_there(tmp_path: Path):
+    block = "distiller={name: dm, images_per_class: 1, steps: 2, start: {name: ddoq, folds: 0}}"
+    run = open_run(tmp_path / "cache", block, "evaluation.seeds=1")
+
+    def states() -> dict[str, str]:
+        return {s.what: s.state for s in plan(run)}
+
+    before = states()
+    assert before["learned (dm from ddoq, 2 steps)"] == before["quantization"] == "to do"
+    made_of(run.recipe.distiller, run.recipe.decoder, run.recipe.weighting).distill(
+        run.images, run, 0
+    )
+    assert states()["learned (dm from ddoq, 2 steps)"] == "cached"
