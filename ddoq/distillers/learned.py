@@ -116,6 +116,11 @@ class Learned(Distiller):
         start = self._start_of(run).stages(run, seed)
         return [*start, Planned(LEARNED, self.key(run, seed), what)]
 
+    def seconds(self, run: "Run") -> float:
+        """Return about how long a set takes: a few steps are timed."""
+        loop = self.loop(run, run.seed).to(run.world.device)
+        return self._steps * loop.seconds_of_step()
+
     def key(self, run: "Run", seed: int) -> dict[str, Any]:
         """Return what determines the set. Of the start it is what determines that, not its images.
 

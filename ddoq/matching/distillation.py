@@ -1,6 +1,6 @@
 """The loop: in each step both sets are looked at through one network, and the images move."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from ddoq.matching.labeled import Labeled
 from ddoq.matching.network import FlatNetwork
 from ddoq.matching.parts import LoopParts
 from ddoq.matching.scene import Scene, View
+from ddoq.training.pace import median_seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +83,23 @@ class Distillation(LightningModule):
 
     def training_step(self, step: int, batch_idx: int) -> Tensor:
         """Move the images once, or once for each class, then train networks."""
+        return self._move(step, self.optimizers(), self.manual_backward)
+
+    def seconds_of_step(self) -> float:
+        """Return about how long a step takes. The loop is not fit to be used afterwards."""
+        optimizer = self.configure_optimizers()
+        return median_seconds(
+            lambda step: self._move(step, optimizer, Tensor.backward), self.device.type
+        )
+
+    def _move(self, step: int, optimizer: Any, backward: Callable[[Tensor], None]) -> Tensor:
         view = self.viewpoint.at(step)
         self.sampler.renew(step, self.network, view, self.draws.plain)
-        optimizer: Any = self.optimizers()
         losses: list[Tensor] = []
         for classes in self.turns:
             loss = self.objective.loss(self.scene(step, view, classes.to(self.device)))
             optimizer.zero_grad()
-            self.manual_backward(loss)
+            backward(loss)
             optimizer.step()
             with torch.no_grad():
                 self.parameterization.settle(self.leaves)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from ddoq.data.preprocessing import Preprocessing
 from ddoq.errors import UsageError
 from ddoq.parameterizations.pixels import Pixels
+from ddoq.protocols.tiles import unfolded
 
 
 def folded(images: Float[Tensor, "m c h w"], factor: int) -> Float[Tensor, "n c h w"]:
@@ -18,13 +19,6 @@ def folded(images: Float[Tensor, "m c h w"], factor: int) -> Float[Tensor, "n c 
     small = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
     rows = small.unflatten(0, (-1, factor, factor)).permute(0, 3, 1, 4, 2, 5)
     return rows.flatten(4, 5).flatten(2, 3)
-
-
-def unfolded(images: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "m c h w"]:
-    """Cut images apart, and enlarge every tile to the size of an image."""
-    cut = images.unflatten(3, (factor, -1)).unflatten(2, (factor, -1))
-    tiles = cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
-    return F.interpolate(tiles, size=images.shape[-2:], mode="bilinear")
 
 
 class Tiles:

@@ -7,7 +7,8 @@ from torch.nn import functional as F
 from ddoq.data.preprocessing import Normalize
 from ddoq.errors import UsageError
 from ddoq.parameterizations.pixels import Pixels
-from ddoq.parameterizations.tiles import Tiles, folded, unfolded
+from ddoq.parameterizations.tiles import Tiles, folded
+from ddoq.protocols.tiles import unfolded
 from ddoq.synthetic import SyntheticSet
 
 NORMALIZE = Normalize((0.4,), (0.2,))
