@@ -12,6 +12,16 @@ from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
 
+def refuse_changes(images: Images, augmentation: str) -> None:
+    """Refuse to augment data that are stored like images but are none."""
+    if augmentation and images.modality != "image":
+        raise UsageError(
+            f"augmentation={augmentation} is for images, and the data's modality is "
+            f"{images.modality!r}",
+            "leave it out: distiller.augmentation=''",
+        )
+
+
 def refuse_endless(start: Distiller, name: str) -> None:
     """Refuse a start that keeps all images, before it is asked for any."""
     if start.keeps_all:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ddoq import keyed
 from ddoq.data.images import Images, NotDecoded
-from ddoq.distillers.beginning import begin, refuse_endless
+from ddoq.distillers.beginning import begin, refuse_changes, refuse_endless
 from ddoq.distillers.distiller import Distiller, as_distiller
 from ddoq.distillers.weighting import of_real
 from ddoq.files.stage import Planned, Stage
@@ -180,6 +180,7 @@ class Learned(Distiller):
         if run.is_done(LEARNED, self.key(run, seed)):
             return
         Augmentation(**self._augmentation, seed=seed)
+        refuse_changes(run.images, self._augmentation["strategies"])
         parts = self._made(run, seed, network := self._network(run))
         takes_apart = getattr(parts.objective, "takes_classes_apart", False)
         if takes_apart or self._descent["one_class_at_a_time"]:

@@ -234,6 +234,13 @@ def test_a_start_of_another_size_is_refused(tmp_path: Path, run: Run, size, numb
         distiller(run, {"name": "dm", "images_per_class": 1, "start": start}).refuse(run, 0)
 
 
+def test_data_that_are_no_images_are_not_augmented(run: Run):
+    run.images.modality = "graph"
+    with pytest.raises(UsageError, match="the data's modality is 'graph'"):
+        distiller(run, {"name": "dm"}).refuse(run, 0)
+    distiller(run, {"name": "dm", "augmentation": ""}).refuse(run, 0)
+
+
 def test_a_network_with_batch_statistics_may_look_at_all_classes_together(tmp_path: Path):
     run = open_run(tmp_path / "cache", "student={name: convnet, depth: 2, width: 8, norm: batch}")
     assert learned(run, name="dm", steps=2, **FEW).images.isfinite().all()
