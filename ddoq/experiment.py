@@ -44,9 +44,7 @@ def experiment(
     for entry in entries(wanted):
         entry.made.refuse(run, run.seed)
     if invocation.dry_run:
-        run.console.show(plan.table(plan.plan(run), "what this run would do"))
-        if says_minutes:
-            run.console.say(minutes_of_trainings(run))
+        _show_plan(run, says_minutes=says_minutes)
         return None
 
     plan.pin(run)
@@ -70,3 +68,9 @@ def experiment(
     write_report(run, folder, results, sets, push_forward(grid), curves_of(grid))
     run.console.say(f"report: {folder / 'report.html'}")
     return Outcome(folder, results)
+
+
+def _show_plan(run: Run, *, says_minutes: bool) -> None:
+    run.console.show(plan.table(plan.plan(run), "what this run would do"))
+    if says_minutes:
+        run.console.say(minutes_of_trainings(run))

@@ -17,7 +17,7 @@ _CLASSES, _IMAGES = 20, 10
 _REDUCED, _EXACT = 72, 32
 _QUALITY = 85
 
-Pixels = UInt8[Tensor, "n c h w"] | Float[Tensor, "n c h w"]
+AnyPixels = UInt8[Tensor, "n c h w"] | Float[Tensor, "n c h w"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _heaviest(synthetic: SyntheticSet, label: int) -> Int[Tensor, " k"]:
     return members[order[:_IMAGES]]
 
 
-def picture(lines: Sequence[Pixels]) -> str:
+def picture(lines: Sequence[AnyPixels]) -> str:
     """Return lines of equally many images as one picture with gaps, as a data URL.
 
     Small images keep every pixel (PNG). Larger ones are reduced and compressed (WebP).
