@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from lightning import LightningModule
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from ddoq import keyed
 from ddoq.files.stage import Planned, Stage
@@ -84,8 +85,8 @@ class Slow:
         return SyntheticSet(learned, labels, weights, *ids, provenance=about, space="image")
 
     def learn(self, images, run, seed, work: Path):
-        alone = run.world.size == 1 and "WORLD_SIZE" not in os.environ
-        os.write(1, f"\nlearning {seed} {self.size.per_class} {alone}\n".encode())
+        alone = run.world.size == 1 and "WORLD_SIZE" not in os.environ and rank_zero_only.rank == 0
+        os.write(1, f"\nlearning {seed} {alone} {os.getppid()}\n".encode())
         if self.fails:
             raise ValueError("no gradient today")
         labels = torch.arange(10).repeat_interleave(self.size.mean(10))
