@@ -186,7 +186,10 @@ def _told_full(verdict: Verdict) -> str:
     names = verdict.full_students
     on = f" on {', '.join(names)}" if names != verdict.students else ""
     found = verdict.against_full
-    gap = f", {_away(found)} on the same networks" if found else ""
+    # Compared at the seeds that both have, which may be fewer than the set's mean is of.
+    few = verdict.score is not None and found is not None and found.difference.n < verdict.score.n
+    at = (" at that seed" if found.difference.n == 1 else " at those seeds") if found and few else ""
+    gap = f", {_away(found)}{at} on the same networks" if found else ""
     return f"all images {_percent(verdict.full)}{on}{gap}"
 
 

@@ -93,10 +93,10 @@ def test_the_verdict_is_where_the_interval_lies(differences: list[float], verdic
     assert compare(results, OURS, RANDOM)[0].verdict == verdict
 
 
-@pytest.mark.parametrize("ours", [[0.9], [0.9, 0.8, 0.7]])
+@pytest.mark.parametrize("ours", [[0.9], [0.9, 0.8, 0.7], [0.9, 0.9 + 5e-8, 0.9 - 5e-8]])
 def test_without_a_spread_nothing_is_decided(ours: list[float]):
-    # The differences 0.1 differ by rounding only.
-    results = runs(OURS, ours) + runs(RANDOM, [x - 0.1 for x in ours])
+    # The differences 0.1 differ by rounding only, in the last case by that of float32.
+    results = runs(OURS, ours) + runs(RANDOM, [round(x - 0.1, 6) for x in ours])
     (comparison,) = compare(results, OURS, RANDOM)
     assert comparison == Comparison(OURS, RANDOM, comparison.difference, None, None)
     assert comparison.verdict == "undecided"

@@ -110,7 +110,7 @@ def test_the_accuracies_name_the_networks_of_all_images_and_the_gap():
     assert line == (
         "Right on test images, under soft labels (mean of 2 networks): the set 91.0 ± 2.5 %; "
         "random real images 80.2 ± 0.7 %; all images 97.0 % (one seed) on convnet, 7.0 points "
-        "above the set on the same networks."
+        "above the set at that seed on the same networks."
     )
 
 
