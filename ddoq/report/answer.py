@@ -187,8 +187,8 @@ def _told_full(verdict: Verdict) -> str:
     on = f" on {', '.join(names)}" if names != verdict.students else ""
     found = verdict.against_full
     # Compared at the seeds that both have, which may be fewer than the set's mean is of.
-    few = verdict.score is not None and found is not None and found.difference.n < verdict.score.n
-    at = (" at that seed" if found.difference.n == 1 else " at those seeds") if found and few else ""
+    few = verdict.score and found and found.difference.n < verdict.score.n
+    at = (" at that seed" if few and verdict.full.n == 1 else " at those seeds") if few else ""
     gap = f", {_away(found)}{at} on the same networks" if found else ""
     return f"all images {_percent(verdict.full)}{on}{gap}"
 
