@@ -1,5 +1,6 @@
 """The plan of a run, shown by `dry_run=true`: its steps, what is cached, and what they need."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,6 +120,7 @@ def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
         return [Step(f"set {entry.name}", "given", f"{entry.size.mean(run.num_classes)} per class")]
     found: dict[str, list[bool]] = {}
     needs: dict[str, str] = {}
+    time = functools.cache(functools.partial(_time, grid, row))
     for draw in [d for d in grid.draws if d.row == row]:
         own = kept(grid, draw)
         for planned in entry.made.stages(run, grid.seed_of(draw)):
@@ -126,8 +128,9 @@ def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
             if place not in counted:
                 is_own = own is not None and place == run.place(own.stage, own.key)
                 what = _set_name(grid, draw) if is_own else planned.what or planned.stage.name
-                found.setdefault(what, []).append(run.is_done(planned.stage, planned.key))
-                needs[what] = planned.needs or (_time(grid, row) if is_own else "")
+                is_done = run.is_done(planned.stage, planned.key)
+                found.setdefault(what, []).append(is_done)
+                needs[what] = planned.needs or (time() if is_own and not is_done else "")
                 counted.add(place)
     number = entry.size.total(run.num_classes)
     images = f"of {number}" if number else "of images"

@@ -112,9 +112,8 @@ class Learned(Distiller):
 
     def stages(self, run: "Run", seed: int) -> list[Planned]:
         """Return the start's stages, and the learned set."""
-        what = f"learned ({self.name} from {self._start['name']}, {self._steps} steps)"
         start = self._start_of(run).stages(run, seed)
-        return [*start, Planned(LEARNED, self.key(run, seed), what)]
+        return [*start, Planned(LEARNED, self.key(run, seed))]
 
     def seconds(self, run: "Run") -> float:
         """Return about how long a set takes: a few steps are timed."""
@@ -213,6 +212,7 @@ class Learned(Distiller):
 
     def _learn(self, work: Path, run: "Run", seed: int) -> None:
         from ddoq.training.loop import train
+        from ddoq.training.losses import write_losses
         from ddoq.training.progress import Progress
         from ddoq.training.steps import Steps
 
@@ -230,7 +230,7 @@ class Learned(Distiller):
             images = loop.parameterization.finish(loop.leaves).cpu()
             labels, weights = loop.labels.cpu(), loop.weights.cpu()
             write_tensors(work / _FILE, {"images": images, "labels": labels, "weights": weights})
-            write_tensors(work / "losses.safetensors", {"loss": trained.losses})
+            write_losses(work, trained.losses)
 
     def loop(self, run: "Run", seed: int) -> "Distillation":
         """Return the loop of a seed, before its first step."""

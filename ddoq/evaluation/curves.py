@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float
@@ -10,9 +9,8 @@ from torch import Tensor
 
 from ddoq.evaluation.grid import Draw, Grid
 from ddoq.evaluation.score import RANDOM, Row
-from ddoq.files.tensors import read_tensors
+from ddoq.training.losses import losses_in
 
-LOSSES = "losses.safetensors"
 _MOST = 100
 
 
@@ -53,12 +51,6 @@ def _of(grid: Grid, draw: Draw) -> Iterator[TrainingCurve]:
             name = f"{row.name}, {row.images_per_class} per class"
             told = grid.protocol_of(job), grid.teacher_name(job), grid.student_name(job)
             yield TrainingCurve(name, *told, len(losses), tuple(thinned(losses)))
-
-
-def losses_in(folder: Path) -> Float[Tensor, " steps"] | None:
-    """Return the losses that a finished training left in its folder."""
-    file = folder / LOSSES
-    return read_tensors(file)["loss"] if file.is_file() else None
 
 
 def thinned(losses: Float[Tensor, " steps"], most: int = _MOST) -> list[float]:

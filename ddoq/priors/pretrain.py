@@ -14,7 +14,6 @@ from ddoq import keyed
 from ddoq.errors import UsageError
 from ddoq.files.card import write_card
 from ddoq.files.license import licenses_of
-from ddoq.files.tensors import write_tensors
 from ddoq.priors import examples
 from ddoq.priors.classes import Classes
 from ddoq.priors.nets import Net, separate
@@ -27,6 +26,7 @@ from ddoq.recipe.component import Block, build, complete
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.tables import NETS
 from ddoq.training.loop import Trained, train
+from ddoq.training.losses import write_losses
 from ddoq.training.pace import seconds_of_step
 from ddoq.training.progress import Progress
 from ddoq.training.steps import Steps
@@ -84,7 +84,7 @@ class PriorPretraining:
             return
         shutil.rmtree(shown.snapshot, ignore_errors=True)
         save(work)
-        write_tensors(work / "losses.safetensors", {"loss": trained.losses, **checked.curve})
+        write_losses(work, trained.losses, **checked.curve)
         seconds = trained.seconds_before + time.perf_counter() - start
         last = trained.losses[-max(1, self.steps // 10) :].mean()
         write_card(

@@ -188,7 +188,7 @@ def _told_full(verdict: Verdict) -> str:
     found = verdict.against_full
     # Compared at the seeds that both have, which may be fewer than the set's mean is of.
     few = verdict.score and found and found.difference.n < verdict.score.n
-    at = (" at that seed" if few and verdict.full.n == 1 else " at those seeds") if few else ""
+    at = "" if not few else " at that seed" if verdict.full.n == 1 else " at those seeds"
     gap = f", {_away(found)}{at} on the same networks" if found else ""
     return f"all images {_percent(verdict.full)}{on}{gap}"
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ddoq.data.encoding import LATENTS
-from ddoq.evaluation.curves import TrainingCurve, losses_in, thinned
+from ddoq.evaluation.curves import TrainingCurve, thinned
 from ddoq.evaluation.results import Results
 from ddoq.files.artifacts import fingerprint
 from ddoq.files.places import without_places
@@ -22,6 +22,7 @@ from ddoq.report.projection import FEWEST, class_map
 from ddoq.report.pushed import pushed_sheet
 from ddoq.size import without_size
 from ddoq.synthetic import SyntheticSet
+from ddoq.training.losses import losses_in
 
 if TYPE_CHECKING:
     from ddoq.run import Run

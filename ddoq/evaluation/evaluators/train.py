@@ -12,7 +12,6 @@ from ddoq import keyed
 from ddoq.errors import UsageError
 from ddoq.evaluation.measure import Measure, measured
 from ddoq.evaluation.training import Training, feed_of, label_of
-from ddoq.files.tensors import write_tensors
 from ddoq.training.steps import Steps
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ class Train:
         """
         from ddoq.evaluation.evaluations import Evaluations, evaluation_steps
         from ddoq.training.loop import train
+        from ddoq.training.losses import write_losses
 
         protocol = training.protocol
         # The teacher before the seed: building a network draws random numbers.
@@ -50,7 +50,7 @@ class Train:
         what, batches = f"student {training.student['name']}", Steps(feed.batch, len(feed))
         trained = train(run, student, what, work, evaluations, train_dataloaders=batches)
         if work and run.world.is_first:
-            write_tensors(work / "losses.safetensors", {"loss": trained.losses})
+            write_losses(work, trained.losses)
         numbers = _tested(run, trained.trainer, student, evaluations)
         return Measure(**numbers, seconds=trained.seconds_before)
 
