@@ -44,6 +44,8 @@ class _Watch:
         self.asked: int | None = None
         self.deferrals = 0
         self.is_finishing = False
+        # Whether it finishes because of a signal, of which the thread may hear only later.
+        self.is_answering = False
         self.is_raised = False
         self._before_end, self._raises = before_end, raises
         self._end, self._begin = socket.socketpair()
@@ -98,7 +100,7 @@ class _Watch:
             if number % _NOT_COUNTED not in _NUMBERS:
                 continue
             self.asked = self.asked or number % _NOT_COUNTED
-            is_late = first is None and self.is_finishing
+            is_late = first is None and self.is_finishing and not self.is_answering
             is_second = first is not None and now - first > _SAME_SECONDS
             first = first or now
             if number in _NUMBERS and (is_second or is_late):
@@ -186,5 +188,6 @@ def deferred() -> Generator[None]:
 
 def finish() -> None:
     """End at once at any further signal, as the rest is not worth waiting for."""
-    if _watch:
+    if _watch and not _watch.is_finishing:
+        _watch.is_answering = _watch.asked is not None
         _watch.is_finishing = True

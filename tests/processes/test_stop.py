@@ -153,6 +153,24 @@ def test_a_signal_that_was_asked_for_leaves_time_for_the_last_words(start):
     assert process.wait(10) == 130
 
 
+def test_a_signal_that_the_program_answers_before_the_thread_leaves_time_for_the_last_words(start):
+    # The thread gets its turn only once the program sleeps.
+    process = start("""
+        import sys
+        sys.setswitchinterval(30)
+        print("ready", flush=True)
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+        except stop.Stopped:
+            stop.finish()
+            time.sleep(1)
+            print("last words", flush=True)
+    """)
+    assert process.stdout.read() == "last words\n"
+    assert process.wait(10) == 0
+
+
 def test_a_fork_answers_signals_as_any_process(start):
     process = start("""
         came, goes = os.pipe()
