@@ -10,7 +10,7 @@ from ddoq.errors import IntegrityError, ResourceError, UsageError
 from ddoq.files.pickles import read_pickle
 from ddoq.files.tensors import read_tensors
 from ddoq.recipe.component import Block
-from ddoq.teachers.teacher import Teacher
+from ddoq.teachers.teacher import Precision, Teacher
 from ddoq.teachers.trained import make_net
 
 # The keys under which training programs keep weights beside other things.
@@ -27,6 +27,7 @@ def checkpoint_teacher(
     mean: list[float] | None = None,
     std: list[float] | None = None,
     image_size: int | None = None,
+    dtype: Precision = "float32",
 ) -> Teacher:
     """Load weights into one of our networks, timm's or torchvision's.
 
@@ -46,13 +47,7 @@ def checkpoint_teacher(
             "name the network that was trained (teacher.student) and its classes "
             "(teacher.class_ids, in the order of its outputs)",
         ) from error
-    return Teacher(
-        net,
-        class_ids=ids,
-        mean=center,
-        std=spread,
-        image_size=size,
-    )
+    return Teacher(net, class_ids=ids, mean=center, std=spread, image_size=size, dtype=dtype)
 
 
 def _weights(file: Path) -> dict[str, Tensor]:

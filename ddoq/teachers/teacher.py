@@ -1,6 +1,6 @@
 """Teachers: frozen classifiers that know the classes of their outputs."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,9 +9,14 @@ from torch import Tensor, nn
 
 from ddoq.errors import DataError, UsageError
 
+Precision = Literal["float32", "bfloat16"]
+
 
 class Teacher(nn.Module):
-    """A frozen classifier of images in [0, 1], whose logits are gathered by class id."""
+    """A frozen classifier of images in [0, 1], whose logits are gathered by class id.
+
+    `dtype` is the precision in which it computes logits; its weights are in single precision.
+    """
 
     def __init__(
         self,
@@ -21,9 +26,14 @@ class Teacher(nn.Module):
         mean: tuple[float, ...],
         std: tuple[float, ...],
         image_size: int,
+        dtype: Precision = "float32",
     ) -> None:
         super().__init__()
         self.net = net.eval().requires_grad_(False)
+        self.dtype = dtype
+        # The layout in which convolutions in half precision are fastest.
+        self._layout = torch.channels_last if dtype == "bfloat16" else torch.contiguous_format
+        self.net.to(memory_format=self._layout)
         self.class_ids, self.image_size = class_ids, image_size
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
@@ -48,8 +58,10 @@ class Teacher(nn.Module):
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
         """Return the logits of the wanted classes."""
         # Labels do not depend on the precision in which a student is trained.
-        with torch.autocast(images.device.type, enabled=False):
-            return self.net(self._seen(images))[:, self.wanted]
+        is_half = self.dtype == "bfloat16"
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=is_half):
+            seen = self._seen(images).contiguous(memory_format=self._layout)
+            return self.net(seen)[:, self.wanted].float()
 
     @torch.no_grad()
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:

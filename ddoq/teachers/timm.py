@@ -4,10 +4,10 @@ from typing import Any
 
 from ddoq.data.imagenet import imagenet_ids
 from ddoq.errors import ResourceError
-from ddoq.teachers.teacher import Teacher
+from ddoq.teachers.teacher import Precision, Teacher
 
 
-def timm_teacher(model: str) -> Teacher:
+def timm_teacher(model: str, *, dtype: Precision = "float32") -> Teacher:
     """Load a pretrained timm model that knows ImageNet-1K's classes."""
     import timm
 
@@ -25,4 +25,5 @@ def timm_teacher(model: str) -> Teacher:
         mean=tuple(about["mean"]),
         std=tuple(about["std"]),
         image_size=about["input_size"][-1],
+        dtype=dtype,
     )

@@ -2,11 +2,15 @@
 
 from ddoq.data.imagenet import imagenet_ids
 from ddoq.errors import ResourceError
-from ddoq.teachers.teacher import Teacher
+from ddoq.teachers.teacher import Precision, Teacher
 
 
 def torchvision_teacher(
-    model: str, *, weights: str = "IMAGENET1K_V1", image_size: int = 224
+    model: str,
+    *,
+    weights: str = "IMAGENET1K_V1",
+    image_size: int = 224,
+    dtype: Precision = "float32",
 ) -> Teacher:
     """Load a torchvision classifier of ImageNet-1K."""
     from torchvision.models import get_model
@@ -24,4 +28,5 @@ def torchvision_teacher(
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         image_size=image_size,
+        dtype=dtype,
     )

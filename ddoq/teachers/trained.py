@@ -13,11 +13,14 @@ from ddoq.recipe import shipped
 from ddoq.recipe.component import build
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.tables import STUDENTS
-from ddoq.teachers.teacher import Teacher
+from ddoq.teachers.teacher import Precision, Teacher
 
 
-def trained_teacher(*, source: str = "pretrain") -> Teacher:
-    """Load a teacher from `source`, a folder; `pretrain` trains one on the recipe's images."""
+def trained_teacher(*, source: str = "pretrain", dtype: Precision = "float32") -> Teacher:
+    """Load a teacher from `source`, a folder; `pretrain` trains one on the recipe's images.
+
+    With `dtype: bfloat16` it labels in half precision.
+    """
     folder = shipped.locate(source)
     if not all((folder / name).is_file() for name in ("teacher.json", "model.safetensors")):
         raise ResourceError(
@@ -31,7 +34,7 @@ def trained_teacher(*, source: str = "pretrain") -> Teacher:
         about["image_size"] = described["image_size"]
     with intact(folder / "model.safetensors"):
         net.load_state_dict(read_tensors(folder / "model.safetensors"))
-    return Teacher(net, **about)
+    return Teacher(net, **about, dtype=dtype)
 
 
 def make_net(block: dict[str, Any], described: dict[str, Any]) -> nn.Module:

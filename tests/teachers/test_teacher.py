@@ -42,6 +42,23 @@ def test_the_shipped_teacher_is_as_good_as_its_card_says() -> None:
     assert float(torch.cat(right).mean()) == pytest.approx(0.9841, abs=1e-3)
 
 
+def test_labels_in_half_precision_are_nearly_those_in_single_and_float32() -> None:
+    source = "checkpoints/glyphs/teacher"
+    images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    full = trained_teacher(source=source)(images)
+    half = trained_teacher(source=source, dtype="bfloat16")(images)
+    assert half.dtype == torch.float32
+    assert 0 < float((half.softmax(1) - full.softmax(1)).abs().max()) < 0.02
+
+
+def test_a_teacher_in_single_precision_ignores_a_students_half() -> None:
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    full = trained_teacher(source="checkpoints/glyphs/teacher")
+    with torch.autocast("cpu", torch.bfloat16):
+        within = full(images)
+    assert torch.equal(within, full(images))
+
+
 def test_a_folder_without_a_teacher_is_an_error() -> None:
     with pytest.raises(ResourceError, match="no teacher at nowhere"):
         trained_teacher(source="nowhere")
