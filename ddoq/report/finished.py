@@ -54,7 +54,8 @@ class FinishedRun:
     @cached_property
     def answer(self) -> Answer:
         """The answer in words."""
-        return answer(self.results, self.summary.get("pushforward"))
+        known = self.summary
+        return answer(self.results, known.get("pushforward"), known.get("smallest_class"))
 
 
 def _read(file: Path) -> dict[str, Any]:
