@@ -18,6 +18,7 @@ from ddoq.pushforward.pushforward import PushForward
 from ddoq.pushforward.real import nearest_to
 from ddoq.recipe import Recipe, from_plain
 from ddoq.recipe.component import Block
+from ddoq.recipe.roots import OWN_FOLDER
 from ddoq.report.environment import environment
 from ddoq.report.pictures import galleries
 from ddoq.report.projection import FEWEST, class_map
@@ -29,8 +30,6 @@ from ddoq.training.losses import losses_in
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-# Sources whose folder is the data set, and not a place where data sets lie.
-_NAMED_BY_FOLDER = ("imagefolder", "parquet")
 _MASSES = 20
 
 
@@ -67,7 +66,7 @@ def content_of(
 def data_name(recipe: Recipe) -> str:
     """Return the name of the images: that of a user's own folder, or of the data set."""
     block = recipe.data
-    if block["name"] in _NAMED_BY_FOLDER and block.get("root"):
+    if block["name"] in OWN_FOLDER and block.get("root"):
         return Path(block["root"]).expanduser().resolve().name
     return block["name"]
 

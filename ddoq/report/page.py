@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddoq.display.duration import duration
 from ddoq.evaluation.curves import LEARNED
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import ABSENT
@@ -203,18 +204,6 @@ def code(text: str) -> "Markup":
     parts = text.split("`")
     marked = [f"<code>{escape(p)}</code>" if i % 2 else str(escape(p)) for i, p in enumerate(parts)]
     return Markup("".join(marked))
-
-
-def duration(seconds: int | float) -> str:
-    """Return a time in words.
-
-    >>> duration(4.25), duration(200), duration(7260)
-    ('4.2 s', '3 min 20 s', '2 h 1 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def byte_size(number: int | float) -> str:

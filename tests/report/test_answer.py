@@ -210,8 +210,13 @@ def test_each_rule_of_advice_names_what_to_type(parts: list[list[Result]], words
 
 @pytest.mark.parametrize(
     ("smallest", "advised"),
-    [(None, "images_per_class=50)"), (60, "images_per_class=50)"), (10, ""), (9, "")]
-    + [(22, "distiller.images_per_class=22, as many as the smallest class has)")],
+    [
+        (None, "images_per_class=50)"),
+        (60, "images_per_class=50)"),
+        (22, "distiller.images_per_class=22, as many as the smallest class has)"),
+        (10, ""),
+        (9, ""),
+    ],
 )
 def test_no_more_images_are_advised_than_the_smallest_class_has(smallest: int | None, advised: str):
     table = Results([*runs("ddoq", *CLEAR), *runs("full", 0.99)])
