@@ -54,15 +54,14 @@ def experiment(
     plan.pin(run)
     if licenses := told(run.licenses(plan.parts(run))):
         run.console.say(f"licenses: {licenses}")
-    missing = plan.training(run)
+    missing, grid = plan.training(run), Grid.of(run)
     if missing:
         run.console.show(plan.table(list(missing.values()), "weights to train first"))
         run.console.say(outlook(run, list(missing)))
-    elif not says_time and not plan.is_whole(run):
+    elif not says_time and (run.world.size > 1 or not plan.is_whole(grid)):
         run.console.say(time_of_trainings(run))
 
     folder = run.open_folder(invocation.digest)
-    grid = Grid.of(run)
     learn_missing(grid)
     sets = [grid.drawn(draw) for draw in grid.of_method]
     if says_time:

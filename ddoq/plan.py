@@ -79,9 +79,8 @@ def training(run: "Run") -> dict[str, Step]:
     return {part: step for part, step in steps.items() if step.state == "to do"}
 
 
-def is_whole(run: "Run") -> bool:
+def is_whole(grid: Grid) -> bool:
     """Say whether every training of a run is cached."""
-    grid = Grid.of(run)
     return all(_is_trained(grid, job) for job in range(len(grid)))
 
 
