@@ -54,12 +54,8 @@ def experiment(
     plan.pin(run)
     if licenses := told(run.licenses(plan.parts(run))):
         run.console.say(f"licenses: {licenses}")
-    missing, grid = plan.training(run), Grid.of(run)
-    if missing:
-        run.console.show(plan.table(list(missing.values()), "weights to train first"))
-        run.console.say(outlook(run, list(missing)))
-    elif not says_time and (run.world.size > 1 or not plan.is_whole(grid)):
-        run.console.say(time_of_trainings(run))
+    grid = Grid.of(run)
+    _say_outlook(grid, says_trainings=not says_time)
 
     folder = run.open_folder(invocation.digest)
     learn_missing(grid)
@@ -73,3 +69,14 @@ def experiment(
     write_report(run, folder, results, sets, push_forward(grid), curves_of(grid))
     run.console.say(f"report: {folder / 'report.html'}")
     return Outcome(folder, results)
+
+
+def _say_outlook(grid: Grid, *, says_trainings: bool) -> None:
+    """Say about how long the weights that are missing take, or else the trainings."""
+    run = grid.run
+    missing = plan.training(run)
+    if missing:
+        run.console.show(plan.table(list(missing.values()), "weights to train first"))
+        run.console.say(outlook(run, list(missing)))
+    elif says_trainings and (run.world.size > 1 or not plan.is_whole(grid)):
+        run.console.say(time_of_trainings(run))

@@ -60,13 +60,11 @@ class ImageFolder:
     ) -> None:
         folder = Path(root).expanduser()
         layout = class_folders(folder)
-        if layout["train"] == folder:
-            refuse_too_high(folder)
+        refuse_too_high(folder, layout["train"])
         self.class_ids = class_ids_of(layout, classes)
         self.class_names = _class_names(self.class_ids, class_names)
         found = find_pictures(folder, layout, self.class_ids)
-        of_train = [f for f, p in zip(found.files, found.parts, strict=True) if p == "train"]
-        warn_if_nested(folder, layout["train"], self.class_ids, of_train)
+        warn_if_nested(folder, layout["train"], self.class_ids, found.of_train)
         stamps = [str(folder.resolve()), [stamp(file) for file in found.files]]
         seen = survey(found.load, found.names, stamps, on_bad=on_bad, where=root)
         shares = {"test_share": test_share, "val_share": val_share}
@@ -97,6 +95,11 @@ class FoundPictures:
     files: list[str]
     names: list[str]
     """The files relative to the root, the same on every machine."""
+
+    @property
+    def of_train(self) -> list[str]:
+        """The files of the training part."""
+        return [f for f, part in zip(self.files, self.parts, strict=True) if part == "train"]
 
     def load(self, index: int) -> bytes:
         """Return the bytes of a picture file."""

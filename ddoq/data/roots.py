@@ -14,13 +14,13 @@ def folders(place: Path) -> list[str]:
     return [f.name for f in place.iterdir() if f.is_dir() and not f.name.startswith(".")]
 
 
-def refuse_too_high(root: Path) -> None:
-    """Refuse a folder that holds nothing but the folder of class folders."""
+def refuse_too_high(root: Path, train: Path) -> None:
+    """Refuse a folder without a part `train` that holds only the folder of class folders."""
     place, inner = root, folders(root)
     while len(inner) == 1:
         place = place / inner[0]
         inner = folders(place)
-    if place != root and inner:
+    if place != root == train and inner:
         raise DataError(
             f"{root}: its only folder is {place.relative_to(root)}, which holds "
             f"{', '.join(natural_order(inner)[:3])}{', ...' if len(inner) > 3 else ''}",

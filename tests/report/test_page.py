@@ -123,7 +123,7 @@ def test_the_answer_comes_first(whole: str):
 
 def test_scores_verdicts_and_costs_are_shown(whole: str):
     text = words(whole)
-    assert "latents 3 min 20 s 61.2 kB 640 MB cached" in text
+    assert "latents 3.3 min 61.2 kB 640 MB cached" in text
     assert "cat 143 10 1.235 1.5 1.111 1.111 to 1.2 8.2" in text
     assert "how near set W2 precision ddoq (plain) 4.50 \N{MINUS SIGN}0.004 ± 0.002" in text
     assert "name: pets" in text
