@@ -64,7 +64,8 @@ def split(argv: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
 
 def _refuse_misspelled(rest: Sequence[str]) -> None:
     """Refuse a key that no recipe has and that is like one of the settings of a set."""
-    known = [*signature("ddoq.recipe.schema:Recipe").parameters, *_SHORT, *FLAGS, *SHORT]
+    fields = signature("ddoq.recipe.schema:Recipe").parameters
+    known = ["recipe", *fields, *_SHORT, *FLAGS, *SHORT]
     for key in [a.partition("=")[0] for a in rest]:
         if key in known or "." in key:
             continue
