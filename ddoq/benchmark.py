@@ -13,6 +13,7 @@ from ddoq.errors import UsageError
 from ddoq.evaluation.rows import sized
 from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.roots import refuse_absent_root
 
 # The axes of the grid, by their names on the command line.
 _AXES = (
@@ -47,11 +48,12 @@ def with_methods(wanted: recipe.Recipe) -> recipe.Recipe:
 def main(argv: list[str]) -> None:
     """Read the axes and the recipe, print how long it will take, and run the grid."""
     invocation = recipe.read(argv, short={axis: f"evaluation.{axis}" for axis in _AXES})
+    refuse_absent_root(invocation.recipe)
     asked = with_methods(invocation.recipe)
 
     from ddoq.experiment import experiment
 
-    experiment(dataclasses.replace(invocation, recipe=asked), says_hours=True)
+    experiment(dataclasses.replace(invocation, recipe=asked), says_time=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from ddoq import command, recipe
+from ddoq.recipe.roots import refuse_absent_root
 
 
 def encode(invocation: recipe.Invocation) -> Path:
@@ -29,7 +30,9 @@ def encode(invocation: recipe.Invocation) -> Path:
 
 def main(argv: list[str]) -> None:
     """Read the command line and encode."""
-    encode(recipe.read(argv))
+    invocation = recipe.read(argv)
+    refuse_absent_root(invocation.recipe)
+    encode(invocation)
 
 
 if __name__ == "__main__":

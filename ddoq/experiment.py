@@ -7,8 +7,8 @@ from ddoq import plan
 from ddoq.display.console import Console
 from ddoq.evaluation.curves import curves_of
 from ddoq.evaluation.grid import Grid
-from ddoq.evaluation.missing import learn_missing, say_hours, train_missing
-from ddoq.evaluation.outlook import minutes_of_trainings, outlook
+from ddoq.evaluation.missing import learn_missing, say_time, train_missing
+from ddoq.evaluation.outlook import outlook, time_of_trainings
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.rows import entries
 from ddoq.files.license import told
@@ -33,10 +33,13 @@ def experiment(
     invocation: Invocation,
     console: Console | None = None,
     *,
-    says_hours: bool = False,
-    says_minutes: bool = False,
+    says_time: bool = False,
 ) -> Outcome | None:
-    """Run a recipe. A dry run only shows what it would do, and about how many minutes of it."""
+    """Run a recipe. A dry run only shows what it would do, and about how long that takes.
+
+    The time of the trainings is said at the start; `says_time` asks for a better estimate, which
+    is made once the sets are there.
+    """
     wanted = invocation.recipe
     refuse_foreign_run(wanted.folder(invocation.digest))
     run = Run(wanted, console, measures=not invocation.dry_run)
@@ -44,23 +47,21 @@ def experiment(
     for entry in entries(wanted):
         entry.made.refuse(run, run.seed)
     if invocation.dry_run:
-        _show_plan(run, says_minutes=says_minutes)
+        run.console.show(plan.table(plan.plan(run), "what this run would do"))
+        run.console.say(time_of_trainings(run))
         return None
 
     plan.pin(run)
     if licenses := told(run.licenses(plan.parts(run))):
         run.console.say(f"licenses: {licenses}")
-    missing = plan.training(run)
-    if missing:
-        run.console.show(plan.table(list(missing.values()), "weights to train first"))
-        run.console.say(outlook(run, list(missing)))
+    grid = Grid.of(run)
+    _say_outlook(grid, says_trainings=not says_time)
 
     folder = run.open_folder(invocation.digest)
-    grid = Grid.of(run)
     learn_missing(grid)
     sets = [grid.drawn(draw) for draw in grid.of_method]
-    if says_hours:
-        say_hours(grid)
+    if says_time:
+        say_time(grid)
     train_missing(grid)
     with run.console.stage("students", len(grid)) as bar:
         results = grid.results(bar.advance)
@@ -70,7 +71,12 @@ def experiment(
     return Outcome(folder, results)
 
 
-def _show_plan(run: Run, *, says_minutes: bool) -> None:
-    run.console.show(plan.table(plan.plan(run), "what this run would do"))
-    if says_minutes:
-        run.console.say(minutes_of_trainings(run))
+def _say_outlook(grid: Grid, *, says_trainings: bool) -> None:
+    """Say about how long the weights that are missing take, or else the trainings."""
+    run = grid.run
+    missing = plan.training(run)
+    if missing:
+        run.console.show(plan.table(list(missing.values()), "weights to train first"))
+        run.console.say(outlook(run, list(missing)))
+    elif says_trainings and (run.world.size > 1 or not plan.is_whole(grid)):
+        run.console.say(time_of_trainings(run))

@@ -13,11 +13,13 @@ Called again, it goes on where it stopped.
 """
 
 from ddoq import command, recipe
+from ddoq.recipe.roots import refuse_absent_root
 
 
 def main(argv: list[str]) -> None:
     """Read the command line and run."""
     invocation = recipe.read(argv)
+    refuse_absent_root(invocation.recipe)
 
     from ddoq.experiment import experiment
 

@@ -9,9 +9,10 @@ from rich.table import Table as Shown
 
 from ddoq.data.images import NotDecoded
 from ddoq.data.whitening import WHITENING, whitening_key
+from ddoq.display.duration import duration
 from ddoq.evaluation.grid import Draw, Grid, tables_of
 from ddoq.evaluation.making import kept, seconds
-from ddoq.evaluation.rows import GIVEN, entries
+from ddoq.evaluation.rows import GIVEN, Entry, entries
 from ddoq.files.artifacts import is_finished
 from ddoq.files.stage import PRETRAIN
 from ddoq.recipe import shipped
@@ -20,6 +21,10 @@ from ddoq.recipe.kinds import PRETRAINERS
 
 if TYPE_CHECKING:
     from ddoq.run import Run
+
+
+# The distiller that draws images from a model, however few real ones there are.
+_UNBOUNDED = "prior"
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,8 @@ def plan(run: "Run") -> list[Step]:
 
 def _small_classes(run: "Run") -> list[Step]:
     """Say which classes have fewer images than are asked for of each."""
-    sizes = [e.size.per_class or 0 for e in entries(run.recipe) if e.distiller["name"] != GIVEN]
+    rows = [e for e in entries(run.recipe) if e.distiller["name"] not in (GIVEN, _UNBOUNDED)]
+    sizes = [e.size.per_class or 0 for e in rows]
     asked, counts = max(sizes, default=0), run.images.counts.tolist()
     small = [f"{c} ({n})" for c, n in zip(run.images.class_ids, counts, strict=True) if n < asked]
     if not small:
@@ -71,6 +77,11 @@ def training(run: "Run") -> dict[str, Step]:
     """Return the parts whose weights a run must train before anything else."""
     steps = {part: _weights(run, part) for part in parts(run)}
     return {part: step for part, step in steps.items() if step.state == "to do"}
+
+
+def is_whole(grid: Grid) -> bool:
+    """Say whether every training of a run is cached."""
+    return all(_is_trained(grid, job) for job in range(len(grid)))
 
 
 def parts(run: "Run") -> list[str]:
@@ -101,7 +112,7 @@ def _weights(run: "Run", part: str) -> Step:
         settings = run.recipe.pretrain[part]
         size = f"{run.images.channels}x{run.images.image_size}x{run.images.image_size}"
         minutes = settings.get("minutes")
-        length = f"{settings['steps']} steps" if minutes is None else f"{minutes:g} minutes"
+        length = f"{settings['steps']} steps" if minutes is None else duration(60 * minutes)
         needs = f"{length} of {settings['batch_size']} images {size}"
         return _step(
             f"pretrain {part}", run.is_done(PRETRAIN.part(part), run.pretrain_key(part)), needs
@@ -132,7 +143,7 @@ def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
                 found.setdefault(what, []).append(is_done)
                 needs[what] = planned.needs or (time() if is_own and not is_done else "")
                 counted.add(place)
-    number = entry.size.total(run.num_classes)
+    number = _number(run, entry)
     images = f"of {number}" if number else "of images"
     return [
         _step(what, all(done), needs[what] or f"{done.count(False)} of {len(done)} sets {images}")
@@ -140,17 +151,25 @@ def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
     ]
 
 
+def _number(run: "Run", entry: Entry) -> int:
+    """Return how many images a row's sets will have: classes give no more than they have."""
+    if entry.distiller["name"] == _UNBOUNDED:
+        return entry.size.total(run.num_classes)
+    return sum(entry.size.numbers(run.images.counts.tolist()))
+
+
 def _set_name(grid: Grid, draw: Draw) -> str:
     """Return the name of a set that is made on its own."""
     entry = grid.rows[draw.row]
-    number = entry.size.mean(grid.run.num_classes)
+    counts = grid.run.images.counts
+    number = min(entry.size.mean(len(counts)), int(counts.max()))
     size = f" of {number} per class" if entry.size.is_known else ""
     return f"set {entry.name}{size}, seed {grid.seed_of(draw)}"
 
 
 def _time(grid: Grid, row: int) -> str:
     known = seconds(grid, row)
-    return "" if known is None else f"about {known / 60:.2g} minutes"
+    return "" if known is None else f"about {duration(known)}"
 
 
 def _students(grid: Grid, number: int) -> Step:

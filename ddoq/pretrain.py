@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ddoq import command, recipe
 from ddoq.recipe.kinds import PRETRAINERS
+from ddoq.recipe.roots import refuse_absent_root
 
 
 def pretrain(invocation: recipe.Invocation) -> None:
@@ -42,7 +43,9 @@ def pretrain(invocation: recipe.Invocation) -> None:
 
 def main(argv: list[str]) -> None:
     """Read the command line and train."""
-    pretrain(recipe.read(argv))
+    invocation = recipe.read(argv)
+    refuse_absent_root(invocation.recipe)
+    pretrain(invocation)
 
 
 if __name__ == "__main__":

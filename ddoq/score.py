@@ -4,6 +4,7 @@ python -m ddoq.score SET... [recipe=NAME] [protocols=[...]] [students=[...]] [se
 [normalized=...] [classes=...] [resize=true] [sets=[{path: SET, name: NAME, ...}]] [key=value ...]
 """
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ddoq import command, recipe
 from ddoq.errors import UsageError
 from ddoq.recipe.component import Block
-from ddoq.recipe.reading import parsed
+from ddoq.recipe.reading import FLAGS, SHORT, parsed
+from ddoq.recipe.roots import refuse_absent_root
+from ddoq.recipe.signature import signature
 from ddoq.size import Size
 
 if TYPE_CHECKING:
@@ -26,6 +29,16 @@ _SAID = (
     *("normalized", "targets", "weights", "lr", "classes", "entry", "resize", "unusual"),
     "allow_test_images",
 )
+# Other words for them.
+_WORDS = {
+    **dict.fromkeys(("normalization", "mean", "std", "zca"), "normalized"),
+    **dict.fromkeys(("soft_labels", "soft", "labels"), "targets"),
+    **dict.fromkeys(("learning_rate", "rate"), "lr"),
+    **dict.fromkeys(("class_names", "class_ids", "order"), "classes"),
+    **dict.fromkeys(("index", "number"), "entry"),
+    **dict.fromkeys(("size", "rescale"), "resize"),
+    **dict.fromkeys(("test_images", "allow_copies"), "allow_test_images"),
+}
 
 
 def split(argv: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -47,6 +60,22 @@ def split(argv: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
         own: Any = said.pop("sets", [])
         listed += [_of_path(one) for one in (own if isinstance(own, list) else [own])]
     return [{**said, **one} for one in listed], [a for _, a in pairs if a not in of_sets]
+
+
+def _refuse_misspelled(rest: Sequence[str]) -> None:
+    """Refuse a key that no recipe has and that is like one of the settings of a set."""
+    fields = signature("ddoq.recipe.schema:Recipe").parameters
+    known = ["recipe", *fields, *_SHORT, *FLAGS, *SHORT]
+    for key in [a.partition("=")[0] for a in rest]:
+        if key in known or "." in key:
+            continue
+        near = difflib.get_close_matches(key, [*_SAID, *known], n=1)
+        meant = _WORDS.get(key, near[0] if near else "")
+        if meant in _SAID:
+            raise UsageError(
+                f"there is no key {key!r} (did you mean '{meant}=...'?)",
+                f"a set has {', '.join(_SAID)}",
+            )
 
 
 def _of_path(one: Any) -> dict[str, Any]:
@@ -100,6 +129,7 @@ def _refuse_names(names: list[str]) -> None:
 def read(argv: Sequence[str]) -> recipe.Invocation:
     """Read a command line into a recipe whose methods are the sets."""
     sets, rest = split(argv)
+    _refuse_misspelled(rest)
     if not any(a.startswith("recipe=") for a in rest):
         rest = [f"recipe={_RECIPE}", *rest]
     lead, *others = blocks_of(sets)
@@ -113,10 +143,11 @@ def read(argv: Sequence[str]) -> recipe.Invocation:
 def main(argv: list[str]) -> None:
     """Read the sets and the recipe, and run."""
     invocation = read(argv)
+    refuse_absent_root(invocation.recipe)
 
     from ddoq.experiment import experiment
 
-    experiment(invocation, says_minutes=True)
+    experiment(invocation)
 
 
 if __name__ == "__main__":

@@ -98,3 +98,12 @@ def test_teachers_within_and_beside_the_recipes_own_are_trained_too(tmp_path: Pa
     within = f"teacher={{name: ensemble, teachers: [{one}, {one}]}}"
     for asked in (within, f"evaluation.teachers=[{one}]"):
         assert list(training(run(tmp_path, asked))) == ["teacher"]
+
+
+def test_sets_are_planned_with_as_many_images_as_classes_have(tmp_path: Path) -> None:
+    # The digits have 1132 training images, of which no class has 500.
+    steps = plan(run(tmp_path, "distiller={name: herding, images_per_class: 500}"))
+    assert "1 of 1 sets of 1132" in [s.needs for s in steps]
+    learned = plan(run(tmp_path, "distiller={name: dm, images_per_class: 500}"))
+    assert not any("of 500 per class" in s.what for s in learned)
+    assert sum(s.what.startswith("set dm of 115 per class") for s in learned) == 5

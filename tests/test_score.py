@@ -82,7 +82,7 @@ def test_a_dry_run_names_the_sets_and_trains_nothing(sets: Path, capsys):
     assert "whitening" in shown
     assert "look for copies" in shown
     assert "of 539 test images, refused in sets" in shown
-    assert re.search(r"about [\d.e-]+ minutes of training, if none of 13 trainings", shown)
+    assert re.search(r"about [\d.]+ (s|min) for 13 trainings( in \d+ processes)?, if none", shown)
     assert not list(Path("dry_cache").rglob("whitening*"))
     assert not Path("dry").exists()
     assert not list(Path("dry_cache").rglob("measure.json"))
@@ -193,6 +193,11 @@ def test_images_of_another_size_are_refused_unless_resizing_is_asked_for(sets: P
         (["sets=[{path: ours, name: random}]"], "'random' already"),
         (["sets=[{path: ours, normalize: zca}]"], "did you mean 'normalized'"),
         (["sets=[{name: a}]"], "has no path"),
+        (["ours", f"normali{'s'}ed=zca"], "did you mean 'normalized=...'"),
+        (["ours", "class=order"], "did you mean 'classes=...'"),
+        (["ours", "soft_labels=a.pt"], "did you mean 'targets=...'"),
+        (["ours", "learning_rate=1"], "did you mean 'lr=...'"),
+        (["ours", "students_=1"], "did you mean 'students'"),
         (["ours", "classes=number"], "'number' is not Literal"),
         (["ours", "normalized=cifar"], "use none, data"),
         (["ours", "normalized=zca"], "never normalized"),

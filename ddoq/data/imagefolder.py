@@ -2,7 +2,6 @@
 
 import os
 import stat
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,12 @@ import torch
 
 from ddoq.data.imagenet import imagenet_names
 from ddoq.data.pictures import NORMALIZATION, REDUCED_TO, SUFFIXES, Fit, pictures
+from ddoq.data.roots import folders, refuse_too_high, warn_if_nested
 from ddoq.data.source import Split
 from ddoq.data.survey import divided, natural_order, refuse_unwritable, stamp, survey
 from ddoq.errors import DataError
 from ddoq.files.artifacts import fingerprint, read_json, versions
+from ddoq.recipe.roots import absent
 from ddoq.recipe.signature import nearest
 
 _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -59,10 +60,11 @@ class ImageFolder:
     ) -> None:
         folder = Path(root).expanduser()
         layout = class_folders(folder)
+        refuse_too_high(folder, layout["train"])
         self.class_ids = class_ids_of(layout, classes)
         self.class_names = _class_names(self.class_ids, class_names)
         found = find_pictures(folder, layout, self.class_ids)
-        _warn_if_nested(folder, layout["train"], self.class_ids, found)
+        warn_if_nested(folder, layout["train"], self.class_ids, found.of_train)
         stamps = [str(folder.resolve()), [stamp(file) for file in found.files]]
         seen = survey(found.load, found.names, stamps, on_bad=on_bad, where=root)
         shares = {"test_share": test_share, "val_share": val_share}
@@ -94,6 +96,11 @@ class FoundPictures:
     names: list[str]
     """The files relative to the root, the same on every machine."""
 
+    @property
+    def of_train(self) -> list[str]:
+        """The files of the training part."""
+        return [f for f, part in zip(self.files, self.parts, strict=True) if part == "train"]
+
     def load(self, index: int) -> bytes:
         """Return the bytes of a picture file."""
         if not stat.S_ISREG(os.stat(self.files[index]).st_mode):
@@ -115,11 +122,13 @@ class FoundPictures:
 def class_folders(root: Path) -> dict[str, Path]:
     """Return the folders that hold class folders, by part."""
     if not root.is_dir():
-        raise DataError(
-            f"{root}: there is no such folder", "set data.root to a folder of class folders"
+        raise (
+            absent(root)
+            if not root.exists()
+            else DataError(f"{root} is a file", "set data.root to a folder of class folders")
         )
     given = {part: root / name for name, part in _PARTS.items() if (root / name).is_dir()}
-    flat = [place for place in given.values() if not _folders(place)]
+    flat = [place for place in given.values() if not folders(place)]
     if "train" in given and given["train"] not in flat:
         if flat:
             raise DataError(
@@ -128,7 +137,7 @@ def class_folders(root: Path) -> dict[str, Path]:
             )
         return given
     # A class may be called "train" or "test".
-    if given and (len(flat) < len(given) or set(_folders(root)) <= set(_PARTS)):
+    if given and (len(flat) < len(given) or set(folders(root)) <= set(_PARTS)):
         raise DataError(
             f"{root / 'train'}: there are no class folders in it, but there is"
             f" {', '.join(place.name for place in given.values())}",
@@ -137,13 +146,9 @@ def class_folders(root: Path) -> dict[str, Path]:
     return {"train": root}
 
 
-def _folders(place: Path) -> list[str]:
-    return [f.name for f in place.iterdir() if f.is_dir() and not f.name.startswith(".")]
-
-
 def class_ids_of(layout: dict[str, Path], classes: Sequence[str] | None) -> tuple[str, ...]:
     """Return the names of the class folders to use, in natural order."""
-    present = _folders(layout["train"])
+    present = folders(layout["train"])
     for name in present:
         refuse_unwritable(name, str(layout["train"]))
     if not present:
@@ -158,7 +163,7 @@ def class_ids_of(layout: dict[str, Path], classes: Sequence[str] | None) -> tupl
                 "correct data.classes",
             )
     for part, place in layout.items():
-        strange = natural_order(list(set(_folders(place)) - set(present)))
+        strange = natural_order(list(set(folders(place)) - set(present)))
         if strange and classes is None:
             raise DataError(
                 f"{place / strange[0]}: this class is in {part} but not in train",
@@ -206,7 +211,7 @@ def find_pictures(root: Path, layout: dict[str, Path], class_ids: Sequence[str])
 def _picture_files(folder: Path, read: dict[tuple[int, int], str]) -> list[str]:
     """Return a class's files. `read` holds the folders that were read before."""
     found: list[str] = []
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, inner, files in os.walk(folder, followlinks=True):
         status = os.stat(place)
         before = read.setdefault((status.st_dev, status.st_ino), place)
         if before != place:
@@ -214,24 +219,7 @@ def _picture_files(folder: Path, read: dict[tuple[int, int], str]) -> list[str]:
                 f"{place} is {before} again: its pictures would count twice",
                 "remove the link",
             )
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        inner[:] = [name for name in inner if not name.startswith(".")]
         shown = [name for name in files if not name.startswith(".")]
         found += [os.path.join(place, n) for n in shown if n.lower().endswith(SUFFIXES)]
     return sorted(found)
-
-
-def _warn_if_nested(
-    root: Path, train: Path, class_ids: Sequence[str], found: FoundPictures
-) -> None:
-    """Warn if all pictures lie in folders within the class folders: `root` may be too high."""
-    of_train = [f for f, part in zip(found.files, found.parts, strict=True) if part == "train"]
-    folders = dict.fromkeys(os.path.dirname(file) for file in of_train)
-    places = [Path(os.path.relpath(folder, train)) for folder in folders]
-    within = [place.as_posix() for place in places]
-    if places and all(len(place.parts) > 1 for place in places) and len(within) > len(class_ids):
-        warnings.warn(
-            f"{root}: no class folder has pictures of its own, only folders with pictures: "
-            f"{', '.join(within[:4])}, ... If these are the classes, data.root is too high; now "
-            f"the {len(class_ids)} classes are {', '.join(class_ids[:4])}",
-            stacklevel=4,
-        )

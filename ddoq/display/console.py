@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from ddoq.display.duration import duration
+
 # Without a terminal, a stage prints at most once in these seconds.
 _PAUSE_SECONDS = 10.0
 _NOTICEABLE_SECONDS = 1.0
@@ -111,10 +113,10 @@ class Console:
             with (self._nothing if self._is_silent else shown)(name, total) as stage:
                 yield stage
         except BaseException:
-            self.say(f"{name}: stopped after {self._clock() - start:.1f} s")
+            self.say(f"{name}: stopped after {duration(self._clock() - start)}")
             raise
         if self._clock() - start >= _NOTICEABLE_SECONDS:
-            self.say(f"{name}: done in {self._clock() - start:.1f} s")
+            self.say(f"{name}: done in {duration(self._clock() - start)}")
 
     @contextlib.contextmanager
     def _bar(self, name: str, total: int | None) -> Generator[StageBar]:
@@ -169,13 +171,10 @@ def _state(done: int, total: int | None, resumed: int, seconds: float) -> str:
     rate = (done - resumed) / seconds
     if not rate:
         return f"{done}/{total}" if total else f"{done}"
-    pace = f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
+    pace = f"{rate:.1f}/s" if rate >= 1 else f"{duration(1 / rate)} each"
     if total is None:
         return f"{done}, {pace}"
-    left = (total - done) / rate
-    return f"{done}/{total}, {pace}, " + (
-        f"{left:.0f} s left" if left < 100 else f"{left / 60:.0f} min left"
-    )
+    return f"{done}/{total}, {pace}, {duration((total - done) / rate)} left"
 
 
 def _finite(value: Any) -> Any:

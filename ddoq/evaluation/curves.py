@@ -8,10 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddoq.evaluation.grid import Draw, Grid
+from ddoq.evaluation.making import kept
 from ddoq.evaluation.score import RANDOM, Row
 from ddoq.training.losses import losses_in
 
 _MOST = 100
+# What stands in place of the protocol of a curve of a set that was learned.
+LEARNED = "(learned set)"
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,22 @@ class TrainingCurve:
 
 
 def curves_of(grid: Grid) -> list[TrainingCurve]:
-    """Return the curves of the first seed: of the method's first row, and of random images."""
-    return [curve for draw in _shown(grid) for curve in _of(grid, draw)]
+    """Return the curves of the first seed: of the method's first row, and of random images.
+
+    Those of learned sets follow, with `LEARNED` in place of a protocol.
+    """
+    return [*(curve for draw in _shown(grid) for curve in _of(grid, draw)), *_learned(grid)]
+
+
+def _learned(grid: Grid) -> Iterator[TrainingCurve]:
+    """Yield the curve of each row's first set that was learned, if its distiller kept losses."""
+    for draw in [draw for draw in grid.draws if draw.number == 0]:
+        planned = kept(grid, draw)
+        losses = losses_in(grid.run.place(planned.stage, planned.key)) if planned else None
+        if losses is not None and len(losses):
+            row = Row(**grid.labels(draw))
+            name = f"{row.name}, {row.images_per_class} per class"
+            yield TrainingCurve(name, LEARNED, "", "", len(losses), tuple(thinned(losses)))
 
 
 def _shown(grid: Grid) -> list[Draw]:

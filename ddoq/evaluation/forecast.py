@@ -3,10 +3,12 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
+from ddoq.data.images import NotDecoded
 from ddoq.evaluation.evaluators.train import student_of
 from ddoq.evaluation.measure import measured
 from ddoq.evaluation.training import Training, feed_of, label_of
@@ -15,7 +17,7 @@ from ddoq.run.refusals import refuse_set
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-_TIMED = 3
+_TIMED, _LONG = 3, 2.0
 
 
 def forecast(run: "Run", trainings: Iterable[Training]) -> float:
@@ -46,7 +48,7 @@ def seconds_of(run: "Run", training: Training) -> float:
 
     step = _median_seconds(run, train)
     batches = measured(run, protocol)
-    images = next(iter(batches))[0].to(run.world.device)
+    images = _first(run, batches).to(run.world.device)
     student.eval()
     with torch.no_grad():
         test = _median_seconds(run, lambda: student(images))
@@ -56,8 +58,20 @@ def seconds_of(run: "Run", training: Training) -> float:
     return step * len(feed) + test * number
 
 
+def _first(run: "Run", batches: Any) -> Tensor:
+    """Return the first images to measure on, or as many black ones if they are not decoded."""
+    try:
+        return next(iter(batches))[0]
+    except NotDecoded:
+        number = min(batches.batch_size, len(run.images.split(batches.name)))
+        return torch.zeros(number, run.channels, run.image_size, run.image_size)
+
+
 def _median_seconds(run: "Run", work: Callable[[], object]) -> float:
-    """Return the median time of a few calls. One call before them is not counted."""
+    """Return the median time of a few calls. One call before them is not counted, if it is short.
+
+    A call that takes seconds needs no second one to be known.
+    """
     seconds: list[float] = []
     for _ in range(1 + _TIMED):
         start = time.perf_counter()
@@ -65,4 +79,6 @@ def _median_seconds(run: "Run", work: Callable[[], object]) -> float:
         if run.world.device.type == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
+        if seconds[-1] > _LONG:
+            return seconds[-1]
     return sorted(seconds[1:])[_TIMED // 2]

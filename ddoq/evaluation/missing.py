@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddoq.display.duration import duration
 from ddoq.evaluation.forecast import forecast
 from ddoq.evaluation.grid import Draw, Grid
 from ddoq.evaluation.making import kept, make, seconds
@@ -65,7 +66,7 @@ def _say_sets(grid: Grid, tasks: Collection[Draw], workers: int) -> None:
     known = [number[row] * s for row, s in each.items() if s is not None]
     several = f" in {workers} processes" if workers > 1 else ""
     least = "" if len(known) == len(each) else "at least "
-    time = f", {least}about {sum(known) / 60 / workers:.2g} minutes{several}" if known else several
+    time = f", {least}about {duration(sum(known) / workers)}{several}" if known else several
     grid.run.console.say(f"{len(tasks)} sets to learn{time}")
 
 
@@ -97,16 +98,16 @@ def _is_there(run: "Run", place: Path, is_apart: bool) -> bool:
     return run.world.broadcast(is_whole)
 
 
-def say_hours(grid: Grid) -> None:
+def say_time(grid: Grid) -> None:
     """Print how many trainings are to be done, and about how long they will take."""
     run = grid.run
     jobs = [job for job, _ in missing(grid)]
-    hours = forecast(run, (grid[job] for job in jobs)) / 3600
+    whole = forecast(run, (grid[job] for job in jobs))
     most = run.world.size if run.trains_apart else num_workers(run)
     workers = min(most, max(1, len(jobs)))
     kind = "ranks" if run.trains_apart else "processes"
     several = f" in {workers} {kind}" if workers > 1 else ""
-    run.console.say(f"{len(jobs)} trainings to do, about {hours / workers:.2f} hours{several}")
+    run.console.say(f"{len(jobs)} trainings to do, about {duration(whole / workers)}{several}")
 
 
 def train_missing(grid: Grid) -> None:

@@ -4,38 +4,39 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ddoq.data.images import NotDecoded
+import torch
+
+from ddoq.display.duration import duration
 from ddoq.evaluation.forecast import seconds_of
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.training import Training
 from ddoq.evaluation.workers import num_workers
 from ddoq.run.pretraining import pretrainer
 from ddoq.size import Size
+from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
+    from ddoq.data.images import Images
     from ddoq.run import Run
 
 
 def outlook(run: "Run", parts: list[str]) -> str:
-    """Return one line about the minutes of these weights, and of the trainings after them."""
+    """Return one line about the time of these weights, and of the trainings after them."""
     how = {part: pretrainer(part, run.recipe.pretrain[part]) for part in parts}
-    weights = {part: one.seconds(run) / 60 for part, one in how.items()}
-    trainings, number = _trainings(run)
-    each = ", ".join(f"{part} {minutes:.2g}" for part, minutes in weights.items())
-    whole = sum(weights.values()) + trainings / 60
+    weights = {part: one.seconds(run) for part, one in how.items()}
+    trainings, number, _ = _trainings(run)
+    each = ", ".join(f"{part} {duration(seconds)}" for part, seconds in weights.items())
     return (
-        f"about {whole:.2g} minutes in all: {each}, {number} trainings {trainings / 60:.2g}; "
-        f"encoding and decoding are not counted{_sets(run)}"
+        f"about {duration(sum(weights.values()) + trainings)} in all: {each}, {number} trainings "
+        f"{duration(trainings)}; encoding and decoding are not counted{_sets(run)}"
     )
 
 
-def minutes_of_trainings(run: "Run") -> str:
-    """Return one line about the minutes of all trainings, for a plan, which decodes nothing."""
-    try:
-        seconds, number = _trainings(run)
-    except NotDecoded:
-        return "the minutes are told by the run, as its images are not decoded yet"
-    return f"about {seconds / 60:.2g} minutes of training, if none of {number} trainings is cached"
+def time_of_trainings(run: "Run") -> str:
+    """Return one line about the time of all trainings, for which no image is decoded."""
+    seconds, number, workers = _trainings(run)
+    several = f" in {workers} processes" if workers > 1 else ""
+    return f"about {duration(seconds)} for {number} trainings{several}, if none is cached"
 
 
 def _sets(run: "Run") -> str:
@@ -45,10 +46,11 @@ def _sets(run: "Run") -> str:
     return f", nor are {number} sets to be learned" if number else ""
 
 
-def _trainings(run: "Run") -> tuple[float, int]:
-    """Return the seconds and number of all trainings, on random images in place of the sets.
+def _trainings(run: "Run") -> tuple[float, int, int]:
+    """Return the seconds and the number of all trainings, and how many processes share them.
 
-    The teacher may not be there yet, so all labels are hard.
+    They are timed on black images in place of the sets. The teacher may not be there yet, so all
+    labels are hard.
     """
     grid = Grid.of(run)
     kinds = Counter(grid.kind_of(job) for job in range(len(grid)))
@@ -56,9 +58,23 @@ def _trainings(run: "Run") -> tuple[float, int]:
     for (table, student, size), number in kinds.items():
         # A whitening may not be there either, and takes no time of a step.
         protocol = replace(grid.tables[table].protocol.with_hard_labels(), whiten="none")
-        block = {"name": "random", **(size if size.is_known else Size(1)).settings}
-        drawn = run.make("distiller", block).distill(run.images, run, run.seed)
-        training = Training(drawn, run.recipe.students[student], protocol, run.seed)
+        blank = _blank(run.images, size if size.is_known else Size(1))
+        training = Training(blank, run.recipe.students[student], protocol, run.seed)
         total += number * seconds_of(run, training)
-    workers = 1 if run.world.size > 1 else num_workers(run)
-    return total / max(1, min(workers, len(grid))), len(grid)
+    workers = max(1, min(1 if run.world.size > 1 else num_workers(run), len(grid)))
+    return total / workers, len(grid), workers
+
+
+def _blank(images: "Images", size: Size) -> SyntheticSet:
+    """Return a set of black images of a size."""
+    numbers = torch.tensor(size.numbers(images.counts.tolist()))
+    labels = torch.arange(images.num_classes).repeat_interleave(numbers)
+    kind = torch.uint8 if images.modality == "image" else torch.float32
+    shape = len(labels), images.channels, images.image_size, images.image_size
+    return SyntheticSet(
+        images=torch.zeros(shape, dtype=kind),
+        labels=labels,
+        weights=torch.ones(len(labels)),
+        class_names=images.class_names,
+        class_ids=images.class_ids,
+    )

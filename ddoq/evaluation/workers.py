@@ -10,6 +10,7 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -150,6 +151,8 @@ def _begin(origin: Origin, parent: int, places: Any) -> None:
     if device is not None:
         # CUDA reads this when it is first used, which is later.
         os.environ["CUDA_VISIBLE_DEVICES"] = device
+    # What is odd about a set was said by the process that began the workers.
+    warnings.filterwarnings("ignore", module="ddoq")
     _make_grid(origin)
 
 

@@ -11,6 +11,7 @@ from ddoq.errors import DataError
 from ddoq.evaluation.results import Part, Results
 from ddoq.evaluation.score import FULL, RANDOM, Row, Score
 from ddoq.files.artifacts import read_json
+from ddoq.files.outputs import hint_at_runs
 from ddoq.report.files import read_results
 from ddoq.synthetic import SyntheticSet
 
@@ -70,6 +71,13 @@ def find(place: Path) -> tuple[SyntheticSet, RunFolder]:
             "give a run's folder, such as checkpoints/runs/digits/..., or that of a saved set",
         )
     inner = place / "synthetic"
+    if not inner.is_dir() and not (place / "set.json").is_file():
+        raise DataError(
+            f"{place} holds no synthetic set",
+            hint_at_runs(
+                place, "synthetic/set.json", "give a run's folder, or that of a saved set"
+            ),
+        )
     synthetic = SyntheticSet.load(inner if inner.is_dir() else place)
     resolved = place.resolve()
     home = place if inner.is_dir() else resolved.parent if resolved.name == "synthetic" else None

@@ -28,6 +28,7 @@ _IMPORTS = {
     "math": "import math",
     "sys": "import sys",
     "tarfile": "import tarfile",
+    "time": "import time",
     "Path": "from pathlib import Path\n",
     "np": "import numpy as np",
     "pq": "import pyarrow.parquet as pq",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ddoq.display.duration import duration
 from ddoq.files.artifacts import replacing, versions
 from ddoq.files.license import OWN, TRAINED_FROM, told
 
@@ -36,7 +37,7 @@ def write_card(
         f"- trained on: {len(images.train)} training images {shape}, {images.num_classes} classes, "
         f"fingerprint `{images.fingerprint}`",
         f"- how: {how}",
-        f"- in: {seconds:.0f} s, {torch.get_num_threads()} CPU threads, {device}",
+        f"- in: {duration(seconds)}, {torch.get_num_threads()} CPU threads, {device}",
         f"- with: {', '.join(f'{k} {v}' for k, v in versions().items())}",
         *(f"- {k}: {_plain(v)}" for k, v in quality.items()),
         f"- format: safetensors; license {OWN}",

@@ -9,6 +9,8 @@ from ddoq.errors import UsageError
 from ddoq.files.artifacts import MANIFEST, commit, read_json
 
 RUN_LOG = "log.jsonl"
+# The runs that a remedy names.
+_NAMED = 5
 
 
 def publish(folder: Path, kind: str, fill: Callable[[Path], object]) -> None:
@@ -76,3 +78,22 @@ def _is_run(folder: Path) -> bool:
             return "event" in json.loads(stream.readline())
     except (OSError, ValueError, TypeError):
         return False
+
+
+def runs_below(folder: Path, mark: str) -> list[Path]:
+    """Return the folders of runs up to three levels below a folder, the newest first.
+
+    `mark` is a file that a run's folder has.
+    """
+    places = [p for depth in range(1, 4) for p in folder.glob(f"{'*/' * depth}{mark}")]
+    own = [p.parents[len(Path(mark).parts) - 1] for p in places]
+    return sorted(own, key=lambda p: p.stat().st_mtime, reverse=True)
+
+
+def hint_at_runs(folder: Path, mark: str, otherwise: str) -> str:
+    """Return a remedy that names the runs below a folder, or another one if there are none."""
+    found = runs_below(folder, mark)
+    if not found:
+        return otherwise
+    more = f", and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"give a run below it: {', '.join(map(str, found[:_NAMED]))}{more}"

@@ -52,7 +52,7 @@ def fitted(path: Path, told: Told, data: Data, name: str = "") -> SyntheticSet:
         known, how = mapped(one, own.class_ids, own.class_names, told.classes)
     for one in odd:
         warnings.warn(f"{path}: the images have {one}", stacklevel=2)
-    remarks = [done.name, *odd, sized, "" if ours else f"classes by {how}"]
+    remarks = [done.name, *odd, sized, "as ddoq saved it" if ours else f"classes by {how}"]
     made = {k: v for k, v in known.provenance.items() if k in ("distiller", "decoder")}
     rest = {k: v for k, v in known.provenance.items() if k not in made}
     about = {"distiller": name or name_of(path), "read": ", ".join(filter(None, remarks))}

@@ -41,9 +41,16 @@ SUFFIXES = (".pt", ".pth", ".npz", ".safetensors")
 BEST_IMAGES, _BEST_LABELS = "images_best.pt", "labels_best.pt"
 _BEST_RATES = ("lr.pt", "lr_best.pt", "syn_lr.pt")
 _KEYS = {
-    "images": (IMAGES, IMAGE, "image_syn", "syn_images", "x", "imgs"),
-    "labels": (LABELS, LABEL, "label_syn", "syn_labels", "y"),
-    "soft_labels": (SOFT_LABELS, SOFT_LABEL, "targets"),
+    "images": (
+        *(IMAGES, IMAGE, "image_syn", "images_syn", "syn_images", "images_train", "train_images"),
+        *("x", "xs", "x_syn", "x_train", "imgs", "img", "data", "arr_0"),
+    ),
+    "labels": (
+        *(LABELS, LABEL, "label_syn", "labels_syn", "syn_labels", "labels_train", "train_labels"),
+        *("y", "ys", "y_syn", "y_train", "target", "arr_1"),
+    ),
+    # Plain targets may be numbers of classes, as torchvision calls those.
+    "soft_labels": (SOFT_LABELS, SOFT_LABEL, "softlabels", "targets", "probs"),
     "weights": (WEIGHTS, WEIGHT),
     "lr": ("lr", "syn_lr", "learning_rate"),
 }
@@ -131,14 +138,7 @@ def _one(held: Any, path: Path, entry: int | None) -> Any:
 
 def _parts(held: Any, path: Path) -> dict[str, Any]:
     if isinstance(held, Mapping):
-        named: Mapping[str, Any] = {
-            part: held[names[0]]
-            for part, usual in _KEYS.items()
-            if (names := [n for n in usual if n in held])
-        }
-        if "images" not in named:
-            listed = ", ".join(map(str, list(held)[:8]))
-            raise DataError(f"{path}: it holds {listed or 'nothing'}, but no images", _REMEDY)
+        named = _named(held, path)
     elif isinstance(held, Sequence) and 2 <= len(held) <= 3:
         named = dict(zip(("images", "labels", "lr"), held, strict=False))
     else:
@@ -147,6 +147,33 @@ def _parts(held: Any, path: Path) -> dict[str, Any]:
     if "images" not in tensors:
         raise DataError(f"{path}: its images are None", _REMEDY)
     return _told_apart(tensors, path)
+
+
+def _named(held: Mapping[Any, Any], path: Path) -> dict[str, Any]:
+    """Return the parts of a mapping by their usual names, in small letters or capitals."""
+    own = {str(key).lower(): value for key, value in held.items()}
+    found = {part: [n for n in usual if n in own] for part, usual in _KEYS.items()}
+    listed = ", ".join(map(str, list(held)[:8]))
+    for part in ("images", "labels"):
+        if len(found[part]) > 1:
+            raise DataError(
+                f"{path}: which are its {part}, {' or '.join(found[part])}? It holds {listed}",
+                _REMEDY,
+            )
+    if not found["images"]:
+        raise DataError(
+            f"{path}: it holds {listed or 'nothing'}, but no images",
+            f"{_REMEDY}; images are called {', '.join(_KEYS['images'][:2])} or x, labels "
+            f"{', '.join(_KEYS['labels'][:2])} or y",
+        )
+    named = {part: own[names[0]] for part, names in found.items() if names}
+    if "labels" not in named and found["soft_labels"] == ["targets"] and _is_flat(own["targets"]):
+        named["labels"] = named.pop("soft_labels")
+    return named
+
+
+def _is_flat(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 1
 
 
 def _tensor(value: Any, part: str, path: Path) -> Tensor:

@@ -17,14 +17,14 @@ from ddoq.priors.quality import fid, precision, recall
 from ddoq.pushforward.class_kid import ClassKID, class_kid
 from ddoq.pushforward.distance import Distance, w2_of_classes
 from ddoq.pushforward.judge import Judge
-from ddoq.pushforward.memorization import Nearness, nearest, nearness
+from ddoq.pushforward.memorization import Nearness, nearest, nearness, share_of_training
 from ddoq.pushforward.real import REAL, Real, real_key, sample_like, to_nearest
 from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-_FIGURES = Stage("pushforward/set", 2, (PRETRAIN, LATENTS, REAL))
+_FIGURES = Stage("pushforward/set", 3, (PRETRAIN, LATENTS, REAL))
 _FILE = "figures.json"
 _BATCH = 64
 # The images of either side in KID, precision and recall, which compare all pairs.
@@ -51,6 +51,8 @@ class Figures:
     in_class: float | None = None
     pixels: Nearness | None = None
     """How near the images come to single training images, in pixels."""
+    of_training: float | None = None
+    """The share of the images that are training images."""
     features: Nearness | None = None
     """The same in the teacher's features."""
 
@@ -127,6 +129,7 @@ def _near(run: "Run", synthetic: SyntheticSet, real: Real, judge: Judge | None) 
     if images.shape[1:] == (run.channels, run.image_size, run.image_size):
         distances = to_nearest(run, images, run.images.pixels("train"))
         found["pixels"] = nearness(distances, real.pixels)
+        found["of_training"] = share_of_training(distances)
     if judge is None:
         return found
     found["in_class"] = judge.share(images, synthetic.labels)

@@ -15,6 +15,8 @@ from ddoq.quantize.functional import assign
 
 _ROWS = 256
 _NEAR = 0.01
+# A quarter of a gray level: less than any change of a picture, more than rounding in float32.
+_SAME = 0.25 / 255
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ def nearness(distances: Float[Tensor, " n"], held_out: Float[Tensor, " m"]) -> N
     least = held_out.double().quantile(_NEAR)
     share = float((distances.double() < least).double().mean())
     return Nearness(float(distances.median()) / usual if usual > 0 else None, share)
+
+
+def share_of_training(distances: Float[Tensor, " n"]) -> float:
+    """Return the share of images that are training images, by their distances in pixels."""
+    return float((distances < _SAME).double().mean())
 
 
 def nearest(rows: Float[Tensor, "n dim"], references: Iterable[Tensor]) -> Float[Tensor, " n"]:

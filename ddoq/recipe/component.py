@@ -11,6 +11,7 @@ import contextlib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ddoq.errors import UsageError
@@ -66,8 +67,10 @@ class Kind:
             return name
         families = [known.replace("*", name) for known in self.table if known.endswith("/*")]
         theirs = f" ({' or '.join(families)}, if they have it)" if families else ""
+        is_folder = kind == "data" and Path(name).expanduser().is_dir()
+        folder = f" (did you mean data.root={name} with recipe=imagefolder?)" if is_folder else ""
         raise UsageError(
-            f"{kind}: there is no {name!r}{nearest(name, self.table)}",
+            f"{kind}: there is no {name!r}{folder or nearest(name, self.table)}",
             f"use one of {', '.join(self.table)}{theirs}, or package.module:Name for your own",
         )
 

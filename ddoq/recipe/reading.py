@@ -28,9 +28,9 @@ from ddoq.recipe.ranges import refuse_unusable
 from ddoq.recipe.schema import PLACES, Evaluation, Recipe, without_places
 from ddoq.recipe.signature import nearest
 
-_FLAGS = ("dry_run", "allow_code", "debug")
+FLAGS = ("dry_run", "allow_code", "debug")
 # Short forms of longer keys.
-_SHORT = {"student": "students", "protocol": "protocols"}
+SHORT = {"student": "students", "protocol": "protocols"}
 
 
 @dataclass
@@ -70,14 +70,14 @@ def read(
         short: Short forms of longer keys of a command.
         changes: Changes as Python keywords. They override the command line.
     """
-    pairs = _pairs(argv, {**_SHORT, **(short or {})})
+    pairs = _pairs(argv, {**SHORT, **(short or {})})
     wanted = dict(pairs).get("recipe")
     if wanted is None:
         raise UsageError(
             "no recipe was given", f"add recipe=NAME, one of {', '.join(names())}, or a path"
         )
-    flags = {k: arguments.flag(k, v) for k, v in pairs if k in _FLAGS}
-    overrides = [f"{k}={v}" for k, v in pairs if k != "recipe" and k not in _FLAGS]
+    flags = {k: arguments.flag(k, v) for k, v in pairs if k in FLAGS}
+    overrides = [f"{k}={v}" for k, v in pairs if k != "recipe" and k not in FLAGS]
     layers = _file_layers(wanted)
     _refuse_code(layers, allowed=flags.pop("allow_code", False))
     name = next((layer["name"] for layer in layers if "name" in layer), None)
@@ -85,7 +85,7 @@ def read(
     name = name or _name_of(wanted)
     recipe = merge(layers, name=name)
     if changes:
-        layer = layer_of(recipe, changes, _SHORT)
+        layer = layer_of(recipe, changes, SHORT)
         recipe = merge([*layers, without_places(layer)], name=name)
         recipe = dataclasses.replace(recipe, **{k: layer[k] for k in PLACES if k in layer})
         overrides.append(json.dumps(without_places(layer), sort_keys=True, default=str))
@@ -108,7 +108,7 @@ def _refuse_slips(argv: Sequence[str]) -> None:
         is_file = Path(argument).suffix in (".yaml", ".yml")
         if "=" not in argument and (is_file or argument in names()):
             raise UsageError(f"{argument!r} is not key=value", f"write recipe={argument}")
-    for key, plural in _SHORT.items():
+    for key, plural in SHORT.items():
         values = [v for k, _, v in (a.partition("=") for a in argv) if k == key]
         if len(values) > 1 and not any(v.startswith(("[", "{")) for v in values):
             raise UsageError(

@@ -18,18 +18,21 @@ _SIZES = (1, 10, 50)
 
 
 def advice(
-    results: Results, found: Sequence[Verdict], pushforward: Mapping[str, Any] | None = None
+    results: Results,
+    found: Sequence[Verdict],
+    pushforward: Mapping[str, Any] | None = None,
+    smallest_class: int | None = None,
 ) -> list[str]:
     """Return what to try next, the cheapest first.
 
     - More seeds, if a difference is undecided and about thirty seeds would show it.
     - Hard labels, if there are none.
     - Another row of the same size that did better; or another decoder, if none was tried.
-    - More images, if all data are at least five points better.
+    - More images, if all data are at least five points better and classes have more.
     - A better teacher, if it is five points worse than training on all data.
     """
     steps = [*_more_seeds(found), *_hard_labels(found), *_other_rows(results, found)]
-    steps += [*_other_decoders(results, found), *_more_images(found)]
+    steps += [*_other_decoders(results, found), *_more_images(found, smallest_class)]
     return [*steps, *_better_teacher(found, pushforward)]
 
 
@@ -119,19 +122,25 @@ def _other_decoders(results: Results, found: Sequence[Verdict]) -> Iterator[str]
         yield f'Another decoder of the same points: "evaluation.decoders=[{rest}]".'
 
 
-def _more_images(found: Sequence[Verdict]) -> Iterator[str]:
+def _more_images(found: Sequence[Verdict], smallest_class: int | None) -> Iterator[str]:
+    """Advise a larger set, of at most as many images as the smallest class has."""
     largest = max(v.row.images_per_class for v in found)
-    gaps = [
-        -v.against_full.difference.mean
-        for v in found
-        if v.against_full and v.row.images_per_class == largest
-    ]
-    if gaps and max(gaps) >= _GAP:
-        more = next((size for size in _SIZES if size > largest), 2 * largest)
-        yield (
-            f"More images: all data are up to {100 * max(gaps):.1f} points better "
-            f"(distiller.images_per_class={more})."
-        )
+    own = [v for v in found if v.row.images_per_class == largest and not v.is_given]
+    gaps = [-v.against_full.difference.mean for v in own if v.against_full]
+    if not gaps or max(gaps) < _GAP:
+        return
+    more = next((size for size in _SIZES if size > largest), 2 * largest)
+    if smallest_class is not None:
+        if largest >= smallest_class:
+            return
+        more = min(more, smallest_class)
+    limit = ", as many as the smallest class has" if more == smallest_class else ""
+    # Where the set is no better than random images, more of either kind would do.
+    kind = "" if any(v.outcome == "better" for v in own) else ", of the set or random ones alike"
+    yield (
+        f"More images{kind}: all data are up to {100 * max(gaps):.1f} points better "
+        f"(distiller.images_per_class={more}{limit})."
+    )
 
 
 def _better_teacher(

@@ -15,17 +15,9 @@ from rich.text import Text
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Comparison, Score
 from ddoq.report.advice import advice
-from ddoq.report.verdict import (
-    Verdict,
-    condition,
-    figures_of_row,
-    is_nearest,
-    teacher_accuracy,
-    verdicts,
-)
+from ddoq.report.notes import notes
+from ddoq.report.verdict import Verdict, condition, verdicts
 
-# From this share of images on, a set is said to hold near copies of training images.
-_COPIES = 0.5
 _MOST_SENTENCES = 2
 
 
@@ -61,21 +53,24 @@ class Answer:
             yield Padding(Text(f"- {line}"), (0, 0, 0, 2), expand=False)
 
 
-def answer(results: Results, pushforward: Mapping[str, Any] | None = None) -> Answer:
-    """Return the answer of results. `pushforward` is that of `summary.json`."""
+def answer(
+    results: Results,
+    pushforward: Mapping[str, Any] | None = None,
+    smallest_class: int | None = None,
+) -> Answer:
+    """Return the answer of results. What else is known of their run is as in `summary.json`."""
     found = verdicts(results)
     if not found:
         return Answer(("Only real images were measured: there is no set to judge.",), (), (), ())
-    notes = [*_about_labels(found), *_about_teacher(pushforward)]
-    notes += [*_about_nearest(results, found), *_about_copies(found, pushforward)]
-    steps = advice(results, found, pushforward)
-    return Answer(headline(found), tuple(_accuracies(found)), tuple(notes), tuple(steps))
+    told = notes(results, found, pushforward)
+    steps = advice(results, found, pushforward, smallest_class)
+    return Answer(headline(found), tuple(_accuracies(found)), tuple(told), tuple(steps))
 
 
 def headline(found: Sequence[Verdict]) -> tuple[str, ...]:
-    """Return a line for each size: its outcome under the first protocol, then under the others."""
-    sizes = dict.fromkeys(v.row.images_per_class for v in found)
-    return tuple(_line([v for v in found if v.row.images_per_class == size]) for size in sizes)
+    """Return a line for each size, or each set that is scored, with its outcome by protocol."""
+    groups = dict.fromkeys(v.group for v in found)
+    return tuple(_line([v for v in found if v.group == group]) for group in groups)
 
 
 def _line(found: Sequence[Verdict]) -> str:
@@ -84,7 +79,8 @@ def _line(found: Sequence[Verdict]) -> str:
     sentences = [f"{_subject(first)} {_predicate(first, under)}."]
     for other in rest:
         if other.outcome != "no random":
-            name = _named(other, first) if other.row != first.row else ""
+            is_same = other.is_given or other.row == first.row
+            name = "" if is_same else _named(other, first)
             sentences.append(f"{condition(other, found).capitalize()} {name}{_also(other, first)}.")
     return " ".join(sentences)
 
@@ -157,8 +153,10 @@ def _numbers(found: Comparison) -> str:
 
 def _accuracies(found: Sequence[Verdict]) -> Iterator[str]:
     """Say how many test images are recognized after training on each."""
+    several_given = len({v.group for v in found if v.is_given}) > 1
     for verdict in found:
-        told = [_told("the set", verdict.score), _told("random real images", verdict.random)]
+        name = f"the set {verdict.row.name}" if several_given else "the set"
+        told = [_told(name, verdict.score), _told("random real images", verdict.random)]
         told += [_told_full(verdict)]
         several = len({v.row.images_per_class for v in found}) > 1
         size = f"{_per_class(verdict.row.images_per_class)}, " if several else ""
@@ -197,49 +195,3 @@ def _away(found: Comparison) -> str:
     mean = 100 * found.difference.mean
     where = "above" if mean < 0 else "below"
     return f"{abs(mean):.1f} points {where} the set"
-
-
-def _about_labels(found: Sequence[Verdict]) -> Iterator[str]:
-    if {"soft", "hard"} <= {v.labels for v in found}:
-        yield (
-            "Soft labels are the teacher's opinions, which lift random images too; hard labels "
-            "show what the images alone are worth."
-        )
-
-
-def _about_teacher(pushforward: Mapping[str, Any] | None) -> Iterator[str]:
-    accuracy = teacher_accuracy(pushforward)
-    if accuracy is not None:
-        split = (pushforward or {}).get("split", "test")
-        kind = {"val": "validation"}.get(split, split)
-        yield f"The teacher itself is right on {100 * accuracy:.1f} % of {kind} images."
-
-
-def _about_nearest(results: Results, found: Sequence[Verdict]) -> Iterator[str]:
-    """Say whose images `nearest` shows, and which rows hold synthetic ones."""
-    rows = dict.fromkeys(r.row for r in results if not r.is_quoted)
-    shown = [row for row in rows if is_nearest(row)]
-    if not shown:
-        return
-    made = [row for row in rows if not row.is_reference and not is_nearest(row)]
-    decoders = list(dict.fromkeys(row.decoder for row in made if row.decoder != "-"))
-    where = (
-        f"the synthetic ones are the row{'s' if len(decoders) > 1 else ''} {' and '.join(decoders)}"
-        if decoders
-        else "evaluation.decoders=[plain] adds a row of synthetic ones"
-    )
-    saved = " The saved set is of that kind." if is_nearest(found[0].row) else ""
-    yield f"The images of `nearest` are your own training images, selected; {where}.{saved}"
-
-
-def _about_copies(found: Sequence[Verdict], pushforward: Mapping[str, Any] | None) -> Iterator[str]:
-    """Warn of synthetic images that are nearly training images."""
-    for verdict in {v.row: v for v in found}.values():
-        pixels = figures_of_row(pushforward, verdict.row).get("pixels") or {}
-        share = pixels.get("share", 0.0)
-        if share >= _COPIES and not is_nearest(verdict.row):
-            yield (
-                f"{100 * share:.0f} % of the images of {verdict.row.name} nearly copy a training "
-                "image: they are nearer to one than 99 % of unseen real images are. Mind that "
-                "before you pass them on."
-            )

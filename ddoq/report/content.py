@@ -11,11 +11,14 @@ from torch import Tensor
 from ddoq.data.encoding import LATENTS
 from ddoq.evaluation.curves import TrainingCurve, thinned
 from ddoq.evaluation.results import Results
+from ddoq.evaluation.score import FULL
 from ddoq.files.artifacts import fingerprint
 from ddoq.files.places import without_places
 from ddoq.pushforward.pushforward import PushForward
 from ddoq.pushforward.real import nearest_to
 from ddoq.recipe import Recipe, from_plain
+from ddoq.recipe.component import Block
+from ddoq.recipe.roots import OWN_FOLDER
 from ddoq.report.environment import environment
 from ddoq.report.pictures import galleries
 from ddoq.report.projection import FEWEST, class_map
@@ -27,8 +30,6 @@ from ddoq.training.losses import losses_in
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-# Sources whose folder is the data set, and not a place where data sets lie.
-_NAMED_BY_FOLDER = ("imagefolder", "parquet")
 _MASSES = 20
 
 
@@ -57,6 +58,7 @@ def content_of(
         "masses": _masses(first),
         "curves": [c.plain() for c in curves] + _pretraining_curves(run),
         "pushed": asdict(pushed_sheet(pushed)) if pushed else None,
+        "not_pushed": "" if pushed else _why_not_pushed(run, results),
         "environment": environment(run.world, run.recipe.threads),
     }
 
@@ -64,7 +66,7 @@ def content_of(
 def data_name(recipe: Recipe) -> str:
     """Return the name of the images: that of a user's own folder, or of the data set."""
     block = recipe.data
-    if block["name"] in _NAMED_BY_FOLDER and block.get("root"):
+    if block["name"] in OWN_FOLDER and block.get("root"):
         return Path(block["root"]).expanduser().resolve().name
     return block["name"]
 
@@ -97,12 +99,19 @@ def shown_recipe(recipe: Recipe) -> Recipe:
     plain = without_places(asdict(recipe))
     if "root" in plain["data"]:
         plain["data"]["root"] = Path(plain["data"]["root"]).name
+    plain["distiller"] = _with_plain_start(plain["distiller"])
     for key in ("distillers", "baselines"):
         rows = plain["evaluation"][key]
         plain["evaluation"][key] = [
-            without_size(row) if isinstance(row, dict) else row for row in rows
+            _with_plain_start(without_size(row)) if isinstance(row, dict) else row for row in rows
         ]
     return from_plain(plain)
+
+
+def _with_plain_start(block: Block) -> Block:
+    """Return a distiller's block whose start has no size: it gives as many as are learned."""
+    start = block.get("start")
+    return {**block, "start": without_size(start)} if isinstance(start, dict) else block
 
 
 def per_class(results: Results) -> str:
@@ -139,6 +148,18 @@ def _class_map(run: "Run", synthetic: SyntheticSet) -> dict[str, Any] | None:
     masses = torch.tensor(synthetic.columns["mass"])[own]
     found = class_map(latents, points[own], masses)
     return {"class": synthetic.class_names[label], **found}
+
+
+def _why_not_pushed(run: "Run", results: Results) -> str:
+    """Say why a run has no figures of how near its sets are to real images."""
+    if all(r.distiller == FULL for r in results):
+        return ""
+    if run.recipe.evaluation.pushforward is False:
+        return "They were switched off: evaluation.pushforward=false."
+    return (
+        "They were left out, as the training images are many for the memory; "
+        "evaluation.pushforward=true asks for them."
+    )
 
 
 def _masses(synthetic: SyntheticSet) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 from ddoq.errors import DataError
 from ddoq.evaluation.results import Results
 from ddoq.files.artifacts import read_json
+from ddoq.files.outputs import hint_at_runs
 from ddoq.report.answer import Answer, answer
 from ddoq.report.files import read_results
 
@@ -35,7 +36,11 @@ class FinishedRun:
         if missing:
             raise DataError(
                 f"{folder} is no finished run: it has no {' and no '.join(missing)}",
-                "give the folder that `python -m ddoq.fit` or benchmark named at its end",
+                hint_at_runs(
+                    folder,
+                    "summary.json",
+                    "give the folder that `python -m ddoq.fit` or benchmark named at its end",
+                ),
             )
         content = _read(folder / CONTENT) if (folder / CONTENT).is_file() else {}
         summary = _read(folder / "summary.json")
@@ -54,7 +59,8 @@ class FinishedRun:
     @cached_property
     def answer(self) -> Answer:
         """The answer in words."""
-        return answer(self.results, self.summary.get("pushforward"))
+        known = self.summary
+        return answer(self.results, known.get("pushforward"), known.get("smallest_class"))
 
 
 def _read(file: Path) -> dict[str, Any]:

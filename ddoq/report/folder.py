@@ -46,8 +46,8 @@ def write_report(
     first, near = sets[0], pushed_sheet(pushed) if pushed else None
     first.save(folder / "synthetic")
     write_results(folder, results)
-    in_words = answer(results, pushed.plain() if pushed else None)
     told = _summary(run, results, first, found, pushed)
+    in_words = answer(results, told["pushforward"], told["smallest_class"])
     write_summary(folder, {**told, "answer": in_words.plain()})
     write_json(folder / CONTENT, content)
     write_page(folder / "report.html", [FinishedRun.read(folder)])
@@ -65,7 +65,7 @@ def _summary(
     pushed: PushForward | None,
 ) -> dict[str, Any]:
     """Return what `summary.json` holds."""
-    return summary(
+    whole = summary(
         results,
         stages=stage_costs(run.records),
         certificates=first.provenance.get("certificates", []),
@@ -74,6 +74,7 @@ def _summary(
         recipe_name=run.recipe.name,
         set_info=_about(first),
     )
+    return {**whole, "smallest_class": int(run.images.counts.min())}
 
 
 def _tables(run: "Run", results: Results) -> list[Sheet]:

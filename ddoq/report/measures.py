@@ -56,8 +56,20 @@ class Finding:
         return told | ({"full": self.note} if self.note else {})
 
 
+MEANINGS = {
+    "IOR": "the set's accuracy minus that of as many random real images",
+    "HLR": "the accuracy lost, under hard labels, by training on the set instead of all images",
+    "LRS": "how robust the set's worth is to labels: from its gain over random and HLR, 0 to 1",
+    "ARS": "how robust its gain over random is to augmentation, 0 to 1",
+    "gap": "the accuracy of the first network minus the mean of the others",
+    "gap, less random's": "that gap minus the same of as many random images",
+    "Kendall tau": "how far networks rank on the set as on all images: 1 is alike, -1 reversed",
+}
+"""Each metric in words."""
+
+
 def table(found: Sequence[Finding]) -> Table:
-    """Return findings as a table for the terminal."""
+    """Return findings as a table for the terminal, with what each metric means below it."""
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
     for header in ("metric", "of", "ipc", "protocol", "value (a fraction)"):
         shown.add_column(header, overflow="fold")
@@ -65,6 +77,9 @@ def table(found: Sequence[Finding]) -> Table:
         number = str(f.row.images_per_class)
         metric = f"{f.metric} (full: {f.note})" if f.note else f.metric
         shown.add_row(*map(Text, (metric, f.row.name, number, f.protocol, f.text)))
+    told = [f"{name}: {MEANINGS[name]}" for name in dict.fromkeys(f.metric for f in found)]
+    shown.caption = Text("\n".join(told), style="dim")
+    shown.caption_justify = "left"
     return shown
 
 

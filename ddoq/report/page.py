@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddoq.display.duration import duration
+from ddoq.evaluation.curves import LEARNED
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import ABSENT
 from ddoq.files.artifacts import replacing
@@ -105,12 +107,18 @@ def _run(run: FinishedRun, prefix: str) -> dict[str, Any]:
         "galleries": [Gallery.read(plain) for plain in content.get("pictures", ())],
         "maps": heat_maps(run.results),
         "pushed": content.get("pushed"),
+        "not_pushed": content.get("not_pushed", ""),
         "certificates": summary.get("certificates", ()),
         "stages": summary.get("stages", ()),
         "recipe": content.get("recipe", ""),
         "environment": content.get("environment", {}),
         **plots,
-        "is_near": bool(plots["distances"] or content.get("pushed") or summary.get("certificates")),
+        "is_near": bool(
+            plots["distances"]
+            or content.get("pushed")
+            or content.get("not_pushed")
+            or summary.get("certificates")
+        ),
     }
 
 
@@ -182,7 +190,10 @@ def _curves(found: Sequence[Mapping[str, Any]], prefix: str) -> Iterator[tuple[s
     for number, (protocol, teacher) in enumerate(places):
         own = [c for c in found if (c["protocol"], c["teacher"]) == (protocol, teacher)]
         by = f", soft labels of {teacher}" if teacher not in ("", ABSENT) else ""
-        heading = f"students, protocol {protocol}{by}" if protocol else "weights trained by the run"
+        heading = f"students, protocol {protocol}{by}"
+        heading = {"": "weights trained by the run", LEARNED: "sets learned by the run"}.get(
+            protocol, heading
+        )
         yield heading, curves(own, f"{prefix}{number}")
 
 
@@ -193,18 +204,6 @@ def code(text: str) -> "Markup":
     parts = text.split("`")
     marked = [f"<code>{escape(p)}</code>" if i % 2 else str(escape(p)) for i, p in enumerate(parts)]
     return Markup("".join(marked))
-
-
-def duration(seconds: int | float) -> str:
-    """Return a time in words.
-
-    >>> duration(4.25), duration(200), duration(7260)
-    ('4.2 s', '3 min 20 s', '2 h 1 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def byte_size(number: int | float) -> str:

@@ -28,6 +28,13 @@ class Verdict:
     full_students: tuple[str, ...]
     against_random: Comparison | None
     against_full: Comparison | None
+    is_given: bool = False
+    """Whether others made the set, which is scored: each of such sets is judged."""
+
+    @property
+    def group(self) -> tuple[int, str]:
+        """What one sentence is about: a size, or a given set of it."""
+        return self.row.images_per_class, self.row.distiller if self.is_given else ""
 
     @property
     def outcome(self) -> Judgment:
@@ -70,10 +77,10 @@ class Verdict:
 def verdicts(results: Results) -> list[Verdict]:
     """Return the verdict of each size under each protocol, soft labels first.
 
-    With several teachers, the first one's results count.
+    Of sets that are scored, each has its own. With several teachers, the first one's results count.
     """
     parts = sorted(results.of_first_teacher, key=lambda part: part.labels == "hard")
-    return [_verdict(part, row) for part in parts for row in _leads(part)]
+    return [verdict for part in parts for verdict in _of_part(part)]
 
 
 def others(part: Part, lead: Row) -> list[Comparison]:
@@ -93,8 +100,26 @@ def _leads(part: Part) -> list[Row]:
     return [leading[size] for size in dict.fromkeys(row.images_per_class for row in own)]
 
 
-def _verdict(part: Part, row: Row) -> Verdict:
-    against = {c.b.distiller: c for c in reversed(part.comparisons) if c.a == row}
+def _of_part(part: Part) -> list[Verdict]:
+    leads, given = _leads(part), [row for row in part.rows if _is_given(part, row)]
+    more = [row for row in given if row not in leads]
+    # The table's own comparisons count in the correction of those beside them.
+    pairs = [(c.a, c.b) for c in part.comparisons]
+    pairs += [(row, beside) for row in more for beside in part.references(row).values()]
+    added = part.compare(pairs)[len(part.comparisons) :] if more else []
+    return [
+        _verdict(part, row, [*part.comparisons, *added])
+        for row in part.rows
+        if row in leads or row in more
+    ]
+
+
+def _is_given(part: Part, row: Row) -> bool:
+    return any(run.read for run in part.of(row))
+
+
+def _verdict(part: Part, row: Row, comparisons: Sequence[Comparison]) -> Verdict:
+    against = {c.b.distiller: c for c in reversed(comparisons) if c.a == row}
     beside = part.references(row)
     random, full = beside.get(RANDOM), beside.get(FULL)
     return Verdict(
@@ -108,6 +133,7 @@ def _verdict(part: Part, row: Row) -> Verdict:
         tuple(s for s in part.students if full and part.of(full, s)),
         against.get(RANDOM),
         against.get(FULL),
+        _is_given(part, row),
     )
 
 

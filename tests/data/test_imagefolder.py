@@ -55,6 +55,24 @@ def test_classes_are_in_natural_order(tmp_path):
     assert ImageFolder(root=str(tmp_path / "x")).class_ids == ("9", "10", "b")
 
 
+def test_a_root_above_the_folder_of_classes_is_refused_with_the_right_one(root):
+    (root.parent / "up" / "more").mkdir(parents=True)
+    root.rename(root.parent / "up" / "more" / "photos")
+    above = root.parent / "up"
+    with pytest.raises(
+        DataError, match="its only folder is more/photos, which holds cat, dog"
+    ) as e:
+        ImageFolder(root=str(above))
+    assert e.value.remedy.endswith(f"data.root={above / 'more' / 'photos'}")
+
+
+def test_folders_of_folders_are_warned_of_with_the_first_that_may_be_meant(tmp_path):
+    for name in ("one", "other"):
+        _fill(tmp_path / "two" / name, ["cat", "dog"])
+    with pytest.warns(UserWarning, match=f"too high: data.root={tmp_path / 'two' / 'one'}"):
+        ImageFolder(root=str(tmp_path / "two"))
+
+
 def test_given_parts_are_kept(tmp_path):
     for i, part in enumerate(["train", "validation", "test"]):
         _fill(tmp_path / part, ["cat", "dog"], num=2, start=3 * i)

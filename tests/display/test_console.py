@@ -61,7 +61,7 @@ def test_a_failed_stage_is_not_called_done():
     console, stream = plain(Clock())
     with pytest.raises(ZeroDivisionError), console.stage("encode") as stage:
         stage.advance(1 // 0)
-    assert stream.getvalue().splitlines()[-1] == "encode: stopped after 0.0 s"
+    assert stream.getvalue().splitlines()[-1] == "encode: stopped after 0 s"
 
 
 def test_on_a_terminal_a_stage_has_a_bar_with_its_count():
@@ -107,7 +107,7 @@ def test_what_an_earlier_process_did_tells_nothing_about_the_pace():
         stage.resume(990)
         clock.now += 50
         stage.advance()
-    assert stream.getvalue().startswith("train: 991/1000, 50.0 s each, 8 min left\n")
+    assert stream.getvalue().startswith("train: 991/1000, 50 s each, 7.5 min left\n")
 
 
 def test_a_silent_console_says_and_writes_nothing(tmp_path: Path):

@@ -57,6 +57,14 @@ def test_what_is_no_set_is_refused(tmp_path):
         main([str(tmp_path / "nothing"), "to=torch", "out=x"])
 
 
+def test_a_folder_of_runs_is_refused_with_those_that_have_a_set(tmp_path):
+    for number in range(7):
+        (tmp_path / "runs" / f"{number}" / "synthetic").mkdir(parents=True)
+        (tmp_path / "runs" / f"{number}" / "synthetic" / "set.json").touch()
+    with pytest.raises(DataError, match=r"give a run below it: .*runs/\d, .*, and 2 more"):
+        main([str(tmp_path), "to=torch", "out=x"])
+
+
 @pytest.mark.parametrize("start", ["-m ddoq.export", "-m ddoq export"])
 def test_the_command_ends_with_the_code_of_its_error(environment, start: str):
     done = subprocess.run(

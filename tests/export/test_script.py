@@ -1,8 +1,10 @@
 """Does the script of an export train as the run did, without ddoq?"""
 
+import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -207,5 +209,17 @@ def test_a_folder_of_test_pictures_is_checked_before_the_training(color_folder, 
     refused("train is no class of this set, as 10, 2, 1 or ten, two, one are")
 
 
+def test_a_script_says_how_far_it_is(color_folder, capsys):
+    names = opened(script_of(PRESETS["small_hard"], color_folder))
+    clock = SimpleNamespace(monotonic=itertools.count(step=4).__next__)
+    names["train"].__globals__.update(STEPS=3, time=clock)
+    images, labels, weights, _ = names["read"]()
+    names["train"](images, labels, weights.float(), None, 7)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert re.fullmatch(r"seed 7: step 1 of 3, loss \d\.\d{3}, 8 s left", lines[0])
+    assert lines[-1].endswith(", 0 s left")
+
+
 def test_a_script_fits_on_three_screens(color_folder):
-    assert len(script_of(PRESETS["small_hard"], color_folder).splitlines()) <= 160
+    assert len(script_of(PRESETS["small_hard"], color_folder).splitlines()) <= 3 * 55

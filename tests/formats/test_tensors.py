@@ -23,6 +23,10 @@ RATE = torch.tensor(0.02)
     [
         {"images": IMAGES, "labels": LABELS},
         {"x": IMAGES.permute(0, 2, 3, 1), "y": LABELS.int()},
+        {"X": IMAGES.permute(0, 2, 3, 1), "Y": LABELS},
+        {"x_train": IMAGES, "y_train": LABELS},
+        {"data": IMAGES, "targets": LABELS},
+        {"images_syn": IMAGES, "labels_syn": LABELS, "accuracy": 0.5},
         (IMAGES, LABELS),
         [IMAGES, LABELS[:, None]],
         {"data": [[IMAGES, LABELS]], "accs_all_exps": {"ConvNet": [np.float64(0.5)]}},
@@ -35,6 +39,11 @@ def test_forms_of_hard_labels_are_one_set(saved, held):
     assert torch.equal(found.labels, LABELS)
     assert found.targets is None
     assert (found.class_ids, found.weights.tolist()) == (("0", "1"), [1.0] * 4)
+
+
+def test_arrays_without_names_are_images_and_labels_in_this_order(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", IMAGES.numpy(), LABELS.numpy())
+    assert torch.equal(read(tmp_path / "a.npz", Told()).images, IMAGES)
 
 
 def test_dd_rankings_form_has_soft_labels_and_a_rate(saved):
@@ -89,6 +98,9 @@ def test_one_of_several_sets_is_asked_for(saved):
     ("held", "words"),
     [
         ({"images": IMAGES}, "no labels"),
+        ({"x": IMAGES, "data": IMAGES, "y": LABELS}, "which are its images, x or data"),
+        ({"images": IMAGES, "y": LABELS, "target": LABELS}, "which are its labels, y or target"),
+        ({"pictures": IMAGES}, r"no images[\s\S]*images are called images, image or x"),
         ({"weights": LABELS}, "but no images"),
         (IMAGES, "not images and labels"),
         ((IMAGES[:, :, :3, :3], LABELS), "either way round"),

@@ -113,6 +113,17 @@ def test_what_may_be_honest_is_warned_of(digits):
     assert doubt(likeness(real, real), "data undone", "zca") == ""
 
 
+def test_noise_is_said_to_look_unlike_the_data(digits):
+    real, generator = digits.pixels("train"), torch.Generator().manual_seed(0)
+    uniform = torch.rand(100, 1, 8, 8, generator=generator)
+    fitted = DATA.inverse(torch.randn(100, 1, 8, 8, generator=generator))
+    shuffled = real.flatten()[torch.randperm(real.numel(), generator=generator)].reshape(real.shape)
+    for noise in (uniform, fitted, shuffled[:100]):
+        assert "unlike the data, their neighboring" in doubt(likeness(noise, real), "")
+    few = real[:20]
+    assert doubt(likeness(few, real), "") == ""
+
+
 def test_a_preprocessing_that_fits_better_is_named(some, data):
     images = seen(some[0] / 255, "zca", data)
     assert better_fitting(images, "data", data) == "zca"

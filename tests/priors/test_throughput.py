@@ -39,10 +39,10 @@ def test_a_second_run_finds_what_the_first_measured(timed, monkeypatch: pytest.M
     assert Run(recipe.change(timed, {})).pretrain_key("prior") == first
 
 
-def test_a_plan_measures_nothing_and_says_minutes(timed, tmp_path: Path):
+def test_a_plan_measures_nothing_and_says_the_time(timed, tmp_path: Path):
     steps = plan(Run(timed, measures=False))
     [needs] = [s.needs for s in steps if s.what == "pretrain prior"]
-    assert needs.startswith("0.05 minutes of 8 images")
+    assert needs.startswith("3 s of 8 images")
     assert not (tmp_path / "throughput").exists()
 
 

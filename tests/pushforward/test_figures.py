@@ -32,7 +32,7 @@ def figures(run: Run, synthetic: SyntheticSet) -> Figures:
 def test_random_training_images_are_copies_of_training_images(run: Run):
     found = figures(run, Random(images_per_class=5).distill(run.images, run, 0))
     assert found.pixels is not None
-    assert (found.pixels.ratio, found.pixels.share) == (0, 1)
+    assert (found.pixels.ratio, found.pixels.share, found.of_training) == (0, 1, 1)
     assert found.features is not None
     # A batch of another size is summed in another order.
     assert found.features.ratio == pytest.approx(0, abs=1e-4)
@@ -50,7 +50,7 @@ def test_inverted_images_are_far_from_real_ones_in_all_figures(run: Run):
     assert found.pixels is not None
     assert found.pixels.ratio is not None
     assert found.pixels.ratio > 2
-    assert found.pixels.share == 0
+    assert (found.pixels.share, found.of_training) == (0, 0)
     assert found.in_class is not None
     assert found.in_class < 0.5
     for far, near in ((found.kid, real.kid), (found.w2_uniform, real.w2_uniform)):

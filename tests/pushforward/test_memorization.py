@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from ddoq import keyed
-from ddoq.pushforward.memorization import Nearness, nearest, nearest_rows, nearness
+from ddoq.pushforward.memorization import (
+    Nearness,
+    nearest,
+    nearest_rows,
+    nearness,
+    share_of_training,
+)
 
 
 def normal(num: int, purpose: str) -> torch.Tensor:
@@ -49,3 +55,9 @@ def test_copies_come_nearer_than_all():
 
 def test_held_out_images_that_are_copies_are_no_yardstick():
     assert nearness(torch.ones(5), torch.zeros(100)) == Nearness(None, 0.0)
+
+
+def test_an_image_that_is_off_by_a_gray_level_is_no_training_image():
+    train = torch.randint(0, 256, (50, 3 * 32**2), generator=torch.Generator().manual_seed(0)) / 255
+    same, off = train[:3], train[3:5] + 1 / 255
+    assert share_of_training(nearest(torch.cat([same, off]), [train])) == 3 / 5

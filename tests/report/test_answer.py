@@ -1,6 +1,7 @@
 """Is every outcome said in words, and does the advice follow from it?"""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -128,6 +129,38 @@ def figures(share: float) -> dict[str, object]:
     return {"sets": [{**row, "pixels": {"ratio": 0.1, "share": share}}], "split": "test"}
 
 
+def test_a_set_of_training_images_is_said_to_be_selected_and_not_to_copy():
+    row = {"distiller": "mine", "images_per_class": 10, "weighting": "-", "decoder": "-"}
+    sets = [{**row, "pixels": {"ratio": 0.0, "share": 1.0}, "of_training": 1.0}]
+    found = said(runs("mine", *CLEAR), sets=sets, split="test")
+    assert "The images of mine are training images, selected." in found.notes
+    assert not any("copy" in note for note in found.notes)
+
+
+def test_each_scored_set_has_a_sentence_against_random_images_of_its_size():
+    given = {"read": "classes by ids", "note": "one set"}
+    found = said(
+        runs("a", *CLEAR, **given),
+        runs("b", *RANDOM, **given),
+        runs("c", 0.95, 0.96, 0.97, images_per_class=1, **given),
+        runs("random", *RANDOM),
+        runs("random", 0.5, 0.51, 0.5, images_per_class=1),
+    )
+    of_c, of_a, of_b = found.headline
+    assert of_c.startswith("The set c (one set) of 1 image per class beats random real images")
+    assert of_a.startswith("The set a (one set) of 10 images per class beats random real images")
+    assert of_b.startswith("The set b (one set) of 10 images per class differs from random real")
+    assert [line.partition("the set ")[2][:1] for line in found.accuracies] == ["c", "a", "b"]
+    assert not any("images_per_class" in step for step in found.steps)
+
+
+def test_scored_sets_under_two_protocols_keep_a_line_each():
+    parts = [f(name, *CLEAR) for f in (runs, hard) for name in ("a", "b")]
+    scored = [replace(r, read="classes by ids") for part in parts for r in part]
+    found = said(scored, runs("random", *RANDOM), hard("random", *RANDOM))
+    assert ["Under hard labels it does too" in line for line in found.headline] == [True, True]
+
+
 @pytest.mark.parametrize(("share", "warns"), [(0.6, True), (0.4, False)])
 def test_near_copies_are_warned_of(share: float, warns: bool):
     found = said(runs("ddoq", *CLEAR), **figures(share))
@@ -173,6 +206,28 @@ def test_a_difference_near_zero_asks_for_no_more_seeds():
 )
 def test_each_rule_of_advice_names_what_to_type(parts: list[list[Result]], words: str):
     assert words in steps(*parts)
+
+
+@pytest.mark.parametrize(
+    ("smallest", "advised"),
+    [
+        (None, "images_per_class=50)"),
+        (60, "images_per_class=50)"),
+        (22, "distiller.images_per_class=22, as many as the smallest class has)"),
+        (10, ""),
+        (9, ""),
+    ],
+)
+def test_no_more_images_are_advised_than_the_smallest_class_has(smallest: int | None, advised: str):
+    table = Results([*runs("ddoq", *CLEAR), *runs("full", 0.99)])
+    told = " ".join(answer(table, None, smallest).steps)
+    assert advised in told
+    assert ("More images" in told) == bool(advised)
+
+
+def test_more_images_are_advised_for_either_kind_where_the_set_is_no_better_than_random():
+    told = steps(runs("ddoq", *RANDOM), runs("random", *CLEAR), runs("full", 0.99))
+    assert "More images, of the set or random ones alike: all data are up to" in told
 
 
 def test_a_good_answer_asks_for_nothing():

@@ -28,6 +28,14 @@ def test_several_runs_are_shown_beside_each_other(make_run: Maker, tmp_path: Pat
     assert not (tmp_path / "a" / "report.html").exists()
 
 
+def test_a_folder_of_runs_is_refused_with_the_runs_in_it(make_run: Maker, tmp_path: Path):
+    runs = [make_run(name) for name in ("one", "two")]
+    with pytest.raises(DataError, match="is no finished run") as caught:
+        main([str(tmp_path)])
+    assert caught.value.remedy.startswith("give a run below it: ")
+    assert all(str(run) in caught.value.remedy for run in runs)
+
+
 def test_a_file_of_somebody_else_is_not_replaced(make_run: Maker, tmp_path: Path):
     (tmp_path / "mine.html").write_text("<p>mine</p>")
     with pytest.raises(UsageError, match=r"mine\.html is no report of ddoq"):

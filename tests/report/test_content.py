@@ -64,6 +64,17 @@ def test_the_recipe_on_the_page_gives_no_size_to_rows_that_have_the_methods() ->
     assert "images_per_class: 10\n" not in shown_recipe(recipe).yaml()
 
 
+def test_the_recipe_on_the_page_gives_no_size_to_the_start_of_a_learned_set() -> None:
+    asked = ["recipe=digits", "distiller={name: dm, images_per_class: 3, start: random}"]
+    rows = "evaluation.distillers=[{name: dc, start: {name: random, images_per_class: 7}}]"
+    recipe = read([*asked, rows]).recipe
+    assert recipe.distiller["start"]["images_per_class"] is not None
+    shown = shown_recipe(recipe)
+    starts = [shown.distiller["start"], shown.evaluation.distillers[0]["start"]]
+    assert ["images_per_class" in start for start in starts] == [False, False]
+    assert shown.distiller["images_per_class"] == 3
+
+
 @pytest.mark.parametrize(
     ("argument", "name"),
     [

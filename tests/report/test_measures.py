@@ -1,9 +1,11 @@
 """Are the field's metrics found wherever a table holds what they need?"""
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from ddoq.evaluation.metrics import augmentation_robust_score, label_robust_score
 from ddoq.evaluation.results import Results
@@ -11,6 +13,7 @@ from ddoq.evaluation.score import Result
 from ddoq.protocols.presets import preset
 from ddoq.protocols.protocol import Protocol
 from ddoq.report.measures import Finding, findings
+from ddoq.report.measures import table as shown_table
 
 
 def result(distiller: str, protocol: str, seed: int, top1: float, **changes: object) -> Result:
@@ -144,3 +147,12 @@ def test_the_robust_score_is_over_the_architectures_that_all_data_were_trained_o
     others = [replace(r, student="vit", top1=0.99) for r in table() if r.distiller != "full"]
     score = values(found_in([*table(), *others]))["LRS", "soft and hard"]
     assert score == values(found_in(table()))["LRS", "soft and hard"]
+
+
+def test_each_metric_of_the_terminal_is_said_in_words_below_its_table() -> None:
+    found = [f for f in findings(Results(table())) if f.metric in ("HLR", "LRS")]
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(shown_table(found))
+    told = " ".join(stream.getvalue().split())
+    assert "HLR: the accuracy lost, under hard labels, by training on the set instead of" in told
+    assert told.count("LRS: how robust") == 1

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from ddoq.evaluation.curves import LEARNED
 from ddoq.report.finished import CONTENT, FinishedRun
 from ddoq.report.page import write_page
+from tests.report.conftest import trainings
 
 EVIL = '"><script>alert(1)</script>'
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -120,7 +123,7 @@ def test_the_answer_comes_first(whole: str):
 
 def test_scores_verdicts_and_costs_are_shown(whole: str):
     text = words(whole)
-    assert "latents 3 min 20 s 61.2 kB 640 MB cached" in text
+    assert "latents 3.3 min 61.2 kB 640 MB cached" in text
     assert "cat 143 10 1.235 1.5 1.111 1.111 to 1.2 8.2" in text
     assert "how near set W2 precision ddoq (plain) 4.50 \N{MINUS SIGN}0.004 ± 0.002" in text
     assert "name: pets" in text
@@ -135,6 +138,27 @@ def test_what_a_run_does_not_have_is_left_out(make_run: Maker):
     assert [a["id"] for n, a in tags.all if n == "section" and "id" in a] == [
         *("near", "costs", "glossary"),
     ]
+
+
+def test_figures_that_were_switched_off_are_said_to_be(make_run: Maker):
+    why = "They were switched off: evaluation.pushforward=false."
+    text = page(make_run(pushed=None, not_pushed=why))
+    assert (
+        f"was not measured (KID, precision and recall, the nearest training images). {why}" in text
+    )
+
+
+def test_the_losses_of_learned_sets_have_a_plot_of_their_own(make_run: Maker):
+    curve = {"row": "dm, 10 per class", "protocol": LEARNED, "teacher": "", "student": ""}
+    text = page(make_run(curves=[{**curve, "num_steps": 2, "losses": [3.0, 1.5]}]))
+    assert "Loss, sets learned by the run; one seed" in text
+    assert "dm, 10 per class: from 3 to 1.5 in 2 steps" in text
+
+
+def test_each_scored_set_has_a_brief_table(make_run: Maker):
+    given = [replace(r, read="classes by ids") if r.distiller == "ddoq" else r for r in trainings()]
+    text = page(make_run(results=given))
+    assert text.count('<tr class="lead"><th scope="row">ddoq</th>') == 2
 
 
 def test_hostile_names_stay_text(make_run: Maker):

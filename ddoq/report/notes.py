@@ -1,0 +1,74 @@
+"""What a reader of the numbers should know, as sentences of the answer."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ddoq.evaluation.results import Results
+from ddoq.report.verdict import Verdict, figures_of_row, is_nearest, teacher_accuracy
+
+# From this share of images on, a set is said to hold near copies of training images.
+_COPIES = 0.5
+# From this share of training images on, all of a set's images are said to be such.
+_ALL = 0.999
+
+
+def notes(
+    results: Results, found: Sequence[Verdict], pushforward: Mapping[str, Any] | None
+) -> list[str]:
+    """Return the notes on labels, the teacher, `nearest`, and copies of training images."""
+    return [
+        *_about_labels(found),
+        *_about_teacher(pushforward),
+        *_about_nearest(results, found),
+        *_about_copies(found, pushforward),
+    ]
+
+
+def _about_labels(found: Sequence[Verdict]) -> Iterator[str]:
+    if {"soft", "hard"} <= {v.labels for v in found}:
+        yield (
+            "Soft labels are the teacher's opinions, which lift random images too; hard labels "
+            "show what the images alone are worth."
+        )
+
+
+def _about_teacher(pushforward: Mapping[str, Any] | None) -> Iterator[str]:
+    accuracy = teacher_accuracy(pushforward)
+    if accuracy is not None:
+        split = (pushforward or {}).get("split", "test")
+        kind = {"val": "validation"}.get(split, split)
+        yield f"The teacher itself is right on {100 * accuracy:.1f} % of {kind} images."
+
+
+def _about_nearest(results: Results, found: Sequence[Verdict]) -> Iterator[str]:
+    """Say whose images `nearest` shows, and which rows hold synthetic ones."""
+    rows = dict.fromkeys(r.row for r in results if not r.is_quoted)
+    shown = [row for row in rows if is_nearest(row)]
+    if not shown:
+        return
+    made = [row for row in rows if not row.is_reference and not is_nearest(row)]
+    decoders = list(dict.fromkeys(row.decoder for row in made if row.decoder != "-"))
+    where = (
+        f"the synthetic ones are the row{'s' if len(decoders) > 1 else ''} {' and '.join(decoders)}"
+        if decoders
+        else "evaluation.decoders=[plain] adds a row of synthetic ones"
+    )
+    saved = " The saved set is of that kind." if is_nearest(found[0].row) else ""
+    yield f"The images of `nearest` are your own training images, selected; {where}.{saved}"
+
+
+def _about_copies(found: Sequence[Verdict], pushforward: Mapping[str, Any] | None) -> Iterator[str]:
+    """Say which images are training images, and warn of those that are nearly such."""
+    for verdict in {v.row: v for v in found}.values():
+        figures = figures_of_row(pushforward, verdict.row)
+        share = (figures.get("pixels") or {}).get("share", 0.0)
+        if is_nearest(verdict.row):
+            continue
+        if (figures.get("of_training") or 0.0) >= _ALL:
+            yield f"The images of {verdict.row.name} are training images, selected."
+        elif share >= _COPIES:
+            yield (
+                f"{100 * share:.0f} % of the images of {verdict.row.name} nearly copy a training "
+                "image: they are nearer to one than 99 % of unseen real images are. Mind that "
+                "before you pass them on."
+            )
