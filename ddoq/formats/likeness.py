@@ -38,9 +38,9 @@ class Likeness:
     """The largest difference of a channel's mean, where white is 1."""
     contrast: float
     detail: float
-    togetherness: float
+    smoothness: float
     """The correlation of neighboring pixels."""
-    real_togetherness: float
+    real_smoothness: float
     """The same in real images."""
 
     @property
@@ -51,7 +51,7 @@ class Likeness:
     @property
     def is_noisy(self) -> bool:
         """Whether neighboring pixels go together as little as in noise, unlike real ones."""
-        return self.togetherness < min(_NOISY, self.real_togetherness - _LESS)
+        return self.smoothness < min(_NOISY, self.real_smoothness - _LESS)
 
     @property
     def words(self) -> str:
