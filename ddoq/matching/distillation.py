@@ -37,7 +37,7 @@ class Distillation(LightningModule):
         parts: What is exchanged from method to method.
         begun: What is learned, at its start.
         labels: Of the set's images.
-        weights: Of the set's images.
+        weights: What each of the set's images counts.
         draws: The real images.
         augmentation: How both sides are changed.
         descent: How the images move.

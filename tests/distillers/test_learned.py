@@ -149,13 +149,30 @@ def test_after_a_stop_the_set_has_the_same_bytes(
 
 def test_masses_of_a_start_count_in_the_means_and_stay_the_weights(run: Run):
     ddoq = {"name": "ddoq", "folds": 0}
-    start = learned(run, name="dm", start=ddoq, steps=3, **PLAIN)
-    equal = learned(run, name="dm", start=ddoq, steps=3, weights="equal", **PLAIN)
+    start, kept, equal = (
+        learned(run, name="dm", start=ddoq, steps=3, weights=how, **PLAIN)
+        for how in ("start", "kept", "equal")
+    )
     block = complete(KINDS, "distiller", {**ddoq, "images_per_class": 2})
     drawn = made_of(block, run.recipe.decoder, run.recipe.weighting).distill(run.images, run, 0)
     assert start.weights.tolist() == pytest.approx(drawn.weights.tolist())
+    assert torch.equal(kept.weights, start.weights)
     assert equal.weights.tolist() == [1.0] * 20
     assert not torch.equal(start.images, equal.images)
+    assert torch.equal(kept.images, equal.images)
+
+
+def test_a_start_may_have_a_decoder_and_a_weighting_of_its_own(tmp_path: Path, run: Run):
+    ddoq = {"name": "ddoq", "folds": 0}
+    own = {**ddoq, "decoder": "nearest", "weighting": "mass"}
+    as_asked = open_run(tmp_path / "cache", "decoder=nearest", "weighting=mass")
+    found = learned(run, name="dm", start=own, steps=1, **PLAIN)
+    assert torch.equal(
+        found.images, learned(as_asked, name="dm", start=ddoq, steps=1, **PLAIN).images
+    )
+    assert not torch.equal(
+        found.images, learned(run, name="dm", start=ddoq, steps=1, **PLAIN).images
+    )
 
 
 def test_a_tiled_set_says_so_and_starts_from_as_many_images_as_tiles(run: Run):
