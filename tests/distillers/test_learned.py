@@ -1,6 +1,9 @@
 """Are sets learned as their methods say, and is a set the same however it came to be?"""
 
+import json
+import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +148,37 @@ def test_after_a_stop_the_set_has_the_same_bytes(
     found = learned(run, **block)
     assert done == [*range(step + 1), *range(step, 6)]
     assert found.fingerprint == whole.fingerprint
+
+
+RANKS = """
+    import sys
+    import ddoq
+    from ddoq import command
+    def body(argv):
+        places, number, *blocks = argv
+        ranks = f"trainer={{accelerator: cpu, devices: {number}, strategy: ddp}}"
+        for block in blocks:
+            ddoq.distill("digits", "decoder=plain", f"cache={places}", ranks, f"distiller={block}")
+    if __name__ == "__main__":
+        command.run(body)
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_learn_the_sets_of_one_to_the_byte(tmp_path: Path, environment: dict[str, str]):
+    program = tmp_path / "ranks.py"
+    program.write_text(textwrap.dedent(RANKS))
+    blocks = [json.dumps(block) for block in (SHORT[1], SHORT[2])]
+    found: list[dict[str, bytes]] = []
+    for number in ("1", "2"):
+        words = [sys.executable, program.name, cache := f"cache{number}", number, *blocks]
+        how: dict[str, Any] = {"cwd": tmp_path, "env": environment, "timeout": 280}
+        done = subprocess.run(words, **how, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        files = (tmp_path / cache / "learned").glob("*/learned.safetensors")
+        found.append({file.parent.name: file.read_bytes() for file in files})
+    assert len(found[0]) == 2
+    assert found[0] == found[1]
 
 
 def test_masses_of_a_start_count_in_the_means_and_stay_the_weights(run: Run):
