@@ -35,7 +35,9 @@ _KINDS = {
     "parameterization": "parameterization",
     "sampler": "sampler",
 }
-_REMEDY = "lower the distiller's lr; the last good state is kept, and goes on if nothing is changed"
+_REMEDY = (
+    "lower the distiller's lr; what was saved before is kept, and goes on if nothing is changed"
+)
 
 
 class Learned(Distiller):
