@@ -31,13 +31,17 @@ def distill(recipe: str = "digits", *overrides: str, **changes: Any) -> Syntheti
     (20, ('0', '1', '2'), 20.0)
     """
     from ddoq.evaluation.grid import Draw, Grid
+    from ddoq.evaluation.missing import learn_missing
     from ddoq.plan import pin
     from ddoq.run import Run
 
     wanted = recipes.read([f"recipe={recipe}", *overrides], changes=changes).recipe
     run = Run(wanted, _console())
     pin(run)
-    return Grid.of(run).drawn(Draw(0, 0))
+    grid, first = Grid.of(run), Draw(0, 0)
+    grid.rows[0].made.refuse(run, run.seed)
+    learn_missing(grid, [first])
+    return grid.drawn(first)
 
 
 def compare(recipe: str = "digits", *overrides: str, **changes: Any) -> "Results":
@@ -87,6 +91,7 @@ def evaluate(
     (['ddoq', 'ddoq', 'random', 'random'], True)
     """
     from ddoq.evaluation.grid import Grid, tables_of
+    from ddoq.evaluation.missing import learn_missing
     from ddoq.plan import pin
     from ddoq.run import Run
     from ddoq.run.refusals import refuse_run
@@ -99,7 +104,12 @@ def evaluate(
     refuse_run(run)
     pin(run)
     rows = _rows(run, [_opened(run, one) for one in _listed(synthetic)])
-    return Grid(run, rows, tables_of(run), wanted.students, wanted.seed).results()
+    for row in rows:
+        if row.given is None:
+            row.made.refuse(run, run.seed)
+    grid = Grid(run, rows, tables_of(run), wanted.students, wanted.seed)
+    learn_missing(grid)
+    return grid.results()
 
 
 def _listed(synthetic: Any) -> list[Any]:

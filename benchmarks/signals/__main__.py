@@ -1,6 +1,11 @@
 """Send signals to trainings at random instants; each must end with its code, and go on as it was.
 
-python -m benchmarks.signals [count=20] [ranks=2] [steps=300] [seed=0] [out=signals.json]
+    python -m benchmarks.signals [what=student|dm|dc|idm] [signals=SIGTERM,SIGINT] [count=20]
+        [ranks=2] [steps=300] [seed=0] [out=signals.json]
+
+What is trained is a student, or a set. A training is stopped and begun anew until it is finished,
+and then compared with one that was left alone: a student by its measures, a set by its file. A set
+is learned by one process (`ranks=1`), which saves its state after every step.
 """
 
 import collections
@@ -17,12 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.signals.child import SETS
 from ddoq import command
-from ddoq.errors import IntegrityError
+from ddoq.errors import IntegrityError, UsageError
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.recipe import arguments
 
-SIGNALS = {signal.SIGTERM: 143, signal.SIGINT: 130}
+# The exit codes of a process that gets them.
+SIGNALS = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGKILL: -9}
 # One of the ranks, or all of them at once, as a terminal does it.
 TARGETS = ("rank 0", "rank 1", "group")
 # The program's own limit, and what it may take to be gone after it.
@@ -33,6 +40,8 @@ SECONDS = 30.0
 class Options:
     """What may be set."""
 
+    what: str = "student"
+    signals: tuple[str, ...] = ("SIGTERM", "SIGINT")
     count: int = 20
     ranks: int = 2
     steps: int = 300
@@ -41,6 +50,12 @@ class Options:
 
     def __post_init__(self) -> None:
         arguments.at_least(1, count=self.count, ranks=self.ranks, steps=self.steps)
+        known = {"what": ("student", *SETS), "signals": [number.name for number in SIGNALS]}
+        for key, given in (("what", (self.what,)), ("signals", self.signals)):
+            if strange := [name for name in given if name not in known[key]]:
+                raise UsageError(f"{key}={strange[0]}", f"use some of {', '.join(known[key])}")
+        if self.what in SETS and self.ranks > 1:
+            raise UsageError(f"what={self.what}: one process learns a set", "give ranks=1")
 
 
 def main(argv: list[str]) -> None:
@@ -51,7 +66,8 @@ def main(argv: list[str]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name:
         seconds, tries = _tried(Path(name), asked, random.Random(asked.seed))
-    write_json(asked.out, {"ranks": asked.ranks, "seconds": seconds, "tries": tries})
+    about = {"what": asked.what, "ranks": asked.ranks, "seconds": seconds}
+    write_json(asked.out, {**about, "tries": tries})
     _report(tries)
 
 
@@ -79,14 +95,14 @@ def _tried(folder: Path, asked: Options, draw: random.Random) -> tuple[float, li
 def _plan(asked: Options) -> list[tuple[signal.Signals, str]]:
     targets = TARGETS if asked.ranks > 1 else TARGETS[:1]
     of_one = list(itertools.islice(itertools.cycle(targets), asked.count))
-    return [(number, target) for number in SIGNALS for target in of_one]
+    return [(signal.Signals[name], target) for name in asked.signals for target in of_one]
 
 
 def _start(folder: Path, asked: Options) -> subprocess.Popen[bytes]:
     """Start a training, and wait until it begins."""
     folder.mkdir(exist_ok=True)
     (folder / "begun").unlink(missing_ok=True)
-    words = [str(folder), str(asked.ranks), str(asked.steps)]
+    words = [str(folder), asked.what, str(asked.ranks), str(asked.steps)]
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.signals.child", *words],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -101,7 +117,8 @@ def _start(folder: Path, asked: Options) -> subprocess.Popen[bytes]:
 
 
 def _is_finished(folder: Path) -> bool:
-    return bool(list((folder / "cache" / "training").glob("*/manifest.json")))
+    made = [(folder / "cache" / stage).glob("*/manifest.json") for stage in ("training", "learned")]
+    return any(itertools.chain(*made))
 
 
 def _finish(folder: Path, asked: Options) -> tuple[dict[str, Any], float]:

@@ -1,4 +1,6 @@
-"""The images that a learned set starts from, out of the set that its start made."""
+"""What a learned set starts from: the distiller of its start, and the images out of its set."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -6,10 +8,55 @@ from torch import Tensor
 
 from ddoq.data.conversion import in_floats
 from ddoq.data.images import Images
-from ddoq.distillers.distiller import Distiller
+from ddoq.distillers.distiller import Distiller, as_distiller
 from ddoq.errors import UsageError
+from ddoq.recipe.component import Block
+from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.signature import signature
 from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
+
+
+class Start:
+    """The distiller of a start, with as many images as there are to learn.
+
+    It has its own decoder and weighting, or else those of the recipe.
+    """
+
+    def __init__(self, block: Block, number: int, class_prior: str) -> None:
+        settings = {"images_per_class": number, "class_prior": class_prior}
+        taken = signature(KINDS["distiller"].target("distiller", block["name"])).parameters
+        self.block: Block = {**block, **{k: v for k, v in settings.items() if k in taken}}
+
+    def made(self, run: "Run") -> Distiller:
+        """Return the distiller."""
+        blocks = {"decoder": run.recipe.decoder, "weighting": run.recipe.weighting}
+        return as_distiller(run.make("distiller", self.block, **blocks))
+
+    def key(self, run: "Run", seed: int) -> dict[str, Any]:
+        """Return what determines its set, not its images. So a plan knows it."""
+        asked = run.asks_for("distiller", self.block)
+        used = {kind: run.key(kind) for kind in asked if kind not in self.block}
+        stages = self.made(run).stages(run, seed)
+        return {
+            "start": run.key("distiller", self.block) | used,
+            "start_stages": [p.stage.versioned(p.key) for p in stages],
+        }
+
+
+class Begun(NamedTuple):
+    """What a learned set starts from."""
+
+    images: Float[Tensor, "m c h w"]
+    """As many for each image of the set as it stands for, in [0, 1]."""
+    labels: Int[Tensor, " n"]
+    weights: Float[Tensor, " n"]
+    """Those that the set has."""
+    counted: Float[Tensor, " n"]
+    """What an image counts in the loss."""
 
 
 def refuse_changes(images: Images, augmentation: str) -> None:

@@ -18,7 +18,7 @@ def dm(
     augmentation: str = "color_crop_cutout_flip_scale_rotate",
     parameterization: Component = "pixels",
     sampler: Component = "uniform",
-    weights: Literal["start", "equal"] = "start",
+    weights: Literal["start", "kept", "equal"] = "start",
     class_prior: Literal["uniform", "data"] = "uniform",
 ) -> Learned:
     """Match the mean features of each class in a new random network at every step (DM, section 3).
@@ -42,6 +42,7 @@ def idm(
     student: Component | None = None,
     sampler: Component = "uniform",
     augmentation: str = "color_crop_cutout_flip_scale_rotate",
+    weights: Literal["start", "kept", "equal"] = "start",
     parameterization: Component = "tiles",
     class_prior: Literal["uniform", "data"] = "uniform",
 ) -> Learned:
@@ -65,6 +66,7 @@ def m3d(
     viewpoint: Component = {"name": "fresh", "every": 20},  # noqa: B006 # never changed
     student: Component | None = None,
     sampler: Component = "uniform",
+    weights: Literal["start", "kept", "equal"] = "start",
     parameterization: Component = {"name": "tiles", "clamp": True},  # noqa: B006 # as above
     class_prior: Literal["uniform", "data"] = "uniform",
 ) -> Learned:

@@ -15,6 +15,7 @@ def dc(
     lr: float = 0.1,
     batch_size: int = 256,
     start: Component = "noise",
+    weights: Literal["start", "kept", "equal"] = "start",
     objective: Component = "gradient",
     viewpoint: Component | None = None,
     parameterization: Component = "pixels",
@@ -44,6 +45,7 @@ def dsa(
     viewpoint: Component | None = None,
     student: Component | None = None,
     parameterization: Component = "pixels",
+    weights: Literal["start", "kept", "equal"] = "start",
     class_prior: Literal["uniform", "data"] = "uniform",
 ) -> Learned:
     """Match gradients as `dc` does, of both sides augmented alike, from real images.

@@ -4,18 +4,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import Tensor
 
 from ddoq import keyed
 from ddoq.data.images import Images, NotDecoded
-from ddoq.distillers.beginning import begin, refuse_changes, refuse_endless
-from ddoq.distillers.distiller import Distiller, as_distiller
+from ddoq.distillers.beginning import Begun, Start, begin, refuse_changes, refuse_endless
+from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.weighting import of_real
 from ddoq.files.stage import Planned, Stage
 from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.recipe.component import Block, complete
 from ddoq.recipe.kinds import KINDS
-from ddoq.recipe.signature import signature
 from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 
@@ -37,16 +35,19 @@ _KINDS = {
     "parameterization": "parameterization",
     "sampler": "sampler",
 }
-_REMEDY = "lower the distiller's lr; the last good state is kept, and goes on if nothing is changed"
+_REMEDY = (
+    "lower the distiller's lr; what was saved before is kept, and goes on if nothing is changed"
+)
 
 
 class Learned(Distiller):
     """Learn images by gradient: one loop, whose parts are components (docs/learned.md).
 
     `student` is the network through which sets are compared, by default the recipe's first one. A
-    `start` is any distiller, and gives as many images as there are to learn. Its weights stay those
-    of the set, unless `weights=equal`. `augmentation` has DSA's strategies: `_` joins those of
-    which each step has one, `+` those applied in sequence.
+    `start` is any distiller, and gives as many images as there are to learn. Its weights count in
+    the loss and stay those of the set; `weights=kept` leaves them out of the loss, and
+    `weights=equal` out of both. `augmentation` has DSA's strategies: `_` joins those of which each
+    step has one, `+` those applied in sequence.
     """
 
     learns = True
@@ -69,7 +70,7 @@ class Learned(Distiller):
         augmentation: str = "",
         siamese: bool = True,
         one_class_at_a_time: bool = False,
-        weights: Literal["start", "equal"] = "start",
+        weights: Literal["start", "kept", "equal"] = "start",
         class_prior: Literal["uniform", "data"] = "uniform",
     ) -> None:
         self.name, self.size = name, Size(images_per_class)
@@ -99,7 +100,7 @@ class Learned(Distiller):
                 "distiller": self.name,
                 **self.size.key,
                 "how": self._how(run),
-                "start": self._started(run)["name"],
+                "start": self._start["name"],
                 "seed": seed,
                 "images": images.fingerprint,
                 "licenses": run.licenses(self.parts(run)),
@@ -108,31 +109,22 @@ class Learned(Distiller):
 
     def parts(self, run: "Run") -> list[str]:
         """Return the parts that the start is made with."""
-        return self._start_of(run).parts(run)
+        return self._start_of(run).made(run).parts(run)
 
     def stages(self, run: "Run", seed: int) -> list[Planned]:
         """Return the start's stages, and the learned set."""
-        start = self._start_of(run).stages(run, seed)
+        start = self._start_of(run).made(run).stages(run, seed)
         return [*start, Planned(LEARNED, self.key(run, seed))]
 
     def seconds(self, run: "Run") -> float:
         """Return about how long a set takes: a few steps are timed."""
-        loop = self.loop(run, run.seed).to(run.world.device)
-        return self._steps * loop.seconds_of_step()
+        return self._steps * self.loop(run, run.seed).to(run.world.device).seconds_of_step()
 
     def key(self, run: "Run", seed: int) -> dict[str, Any]:
-        """Return what determines the set. Of the start it is what determines that, not its images.
-
-        So a plan knows it before anything is made.
-        """
-        start = self._started(run)
-        # What a start asks of the recipe.
-        asked = {kind: run.key(kind) for kind in run.asks_for("distiller", start)}
-        stages = self._start_of(run).stages(run, seed)
+        """Return what determines the set."""
         return {
             **self._how(run),
-            "start": run.key("distiller", start) | asked,
-            "start_stages": [p.stage.versioned(p.key) for p in stages],
+            **self._start_of(run).key(run, seed),
             "images": run.images.fingerprint,
             "seed": seed,
             # A GPU sums in another order.
@@ -149,17 +141,9 @@ class Learned(Distiller):
     def _seen_through(self, run: "Run") -> Block:
         return self._student or run.recipe.students[0]
 
-    def _started(self, run: "Run") -> Block:
-        """Return the start's block, with as many images as there are to learn."""
+    def _start_of(self, run: "Run") -> Start:
         number = (self.size.images_per_class or 1) * self._parameterization(run).views
-        settings = {"images_per_class": number, "class_prior": self._class_prior}
-        taken = signature(KINDS["distiller"].target("distiller", self._start["name"])).parameters
-        return {**self._start, **{k: v for k, v in settings.items() if k in taken}}
-
-    def _start_of(self, run: "Run") -> Distiller:
-        recipe = run.recipe
-        blocks = {"decoder": recipe.decoder, "weighting": recipe.weighting}
-        return as_distiller(run.make("distiller", self._started(run), **blocks))
+        return Start(self._start, number, self._class_prior)
 
     def _parameterization(self, run: "Run") -> "Parameterization":
         block, preprocessing = self._blocks["parameterization"], run.images.preprocessing
@@ -184,7 +168,7 @@ class Learned(Distiller):
         takes_apart = getattr(parts.objective, "takes_classes_apart", False)
         if takes_apart or self._descent["one_class_at_a_time"]:
             network.refuse_batch_statistics()
-        start = self._start_of(run)
+        start = self._start_of(run).made(run)
         refuse_endless(start, self._start["name"])
         # A start without stages costs little. A plan decodes no images.
         if not start.stages(run, seed):
@@ -202,13 +186,13 @@ class Learned(Distiller):
         made = {k: run.make(_KINDS[k], self._blocks[k], **given) for k in names}
         return LoopParts(**made, parameterization=self._parameterization(run))
 
-    def _begun(self, run: "Run", start: SyntheticSet) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the images to start from, and labels and weights of the set."""
+    def _begun(self, run: "Run", start: SyntheticSet) -> Begun:
+        """Return what the set starts from."""
         views = self._parameterization(run).views
-        images, labels, weights = begin(start, run.images, self.size, views)
-        if self._weights == "equal":
-            weights = of_real(labels, run.images.counts, self._class_prior)
-        return images, labels, weights
+        images, labels, own = begin(start, run.images, self.size, views)
+        even = of_real(labels, run.images.counts, self._class_prior)
+        weights = even if self._weights == "equal" else own
+        return Begun(images, labels, weights, own if self._weights == "start" else even)
 
     def _learn(self, work: Path, run: "Run", seed: int) -> None:
         from ddoq.training.loop import train
@@ -216,7 +200,8 @@ class Learned(Distiller):
         from ddoq.training.progress import Progress
         from ddoq.training.steps import Steps
 
-        loop = self.loop(run, seed)
+        begun = self._begun(run, self._start_of(run).made(run).distill(run.images, run, seed))
+        loop = self._loop(run, seed, begun)
         # For networks that draw numbers themselves, as dropout does.
         torch.manual_seed(keyed.seed_of("learned", seed))
         what, batches = f"learn ({self.name})", Steps(int, self._steps)
@@ -228,26 +213,28 @@ class Learned(Distiller):
             trained = train(run, loop, what, work, Progress(bar), **how, train_dataloaders=batches)
         if run.world.is_first:
             images = loop.parameterization.finish(loop.leaves).cpu()
-            labels, weights = loop.labels.cpu(), loop.weights.cpu()
-            write_tensors(work / _FILE, {"images": images, "labels": labels, "weights": weights})
+            told = {"labels": begun.labels, "weights": begun.weights.float()}
+            write_tensors(work / _FILE, {"images": images, **told})
             write_losses(work, trained.losses)
 
     def loop(self, run: "Run", seed: int) -> "Distillation":
         """Return the loop of a seed, before its first step."""
+        start = self._start_of(run).made(run).distill(run.images, run, seed)
+        return self._loop(run, seed, self._begun(run, start))
+
+    def _loop(self, run: "Run", seed: int, begun: Begun) -> "Distillation":
         from ddoq.matching.distillation import Descent, Distillation
         from ddoq.matching.draws import Augmentation, RealDraws, Seen
 
-        start = self._start_of(run).distill(run.images, run, seed)
-        images, labels, weights = self._begun(run, start)
         parts = self._made(run, seed, network := self._network(run))
         augmentation = Augmentation(**self._augmentation, seed=seed)
         seen = Seen(run.images, run.world.device)
         return Distillation(
             network,
             parts,
-            begun=parts.parameterization.begin(images),
-            labels=labels,
-            weights=weights,
+            begun=parts.parameterization.begin(begun.images),
+            labels=begun.labels,
+            weights=begun.counted,
             draws=RealDraws(seen, augmentation, seed),
             augmentation=augmentation,
             descent=Descent(**self._descent),

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.quoted import quoted
 from ddoq.evaluation.results import Results
-from ddoq.evaluation.rows import GIVEN, Entry, entries
+from ddoq.evaluation.rows import GIVEN, Entry, drawn, entries
 from ddoq.evaluation.score import ABSENT, Result
 from ddoq.evaluation.training import TRAINING, Training, stored_bytes, stores_labels, training_key
 from ddoq.protocols.protocol import Protocol
 from ddoq.recipe.component import Block
 from ddoq.recipe.naming import told_apart
-from ddoq.recipe.plugin import expect
 from ddoq.recipe.schema import Recipe
 from ddoq.size import Size, without_size
 from ddoq.synthetic import SyntheticSet
@@ -149,11 +148,7 @@ class Grid:
         if not entry.redraw:
             draw = Draw(draw.row, 0)
         if self._last is None or self._last[0] != draw:
-            distill: Any = entry.made.distill
-            made = distill(self.run.images, self.run, self.seed_of(draw))
-            is_set = isinstance(made, SyntheticSet)
-            expect(is_set, distill, "distill", "a SyntheticSet", made)
-            self._last = draw, made
+            self._last = draw, drawn(entry.made, self.run, self.seed_of(draw))
         return self._last[1]
 
     def of_table(self, number: int) -> list[int]:

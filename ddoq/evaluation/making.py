@@ -1,38 +1,57 @@
 """The making of a set that takes long: where the set is kept, how it is made, and for how long."""
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from ddoq.data.images import NotDecoded
 from ddoq.errors import UsageError
+from ddoq.evaluation.rows import Entry, drawn
 from ddoq.files.stage import PRETRAIN, Planned
 from ddoq.recipe.kinds import PRETRAINERS
 from ddoq.recipe.plugin import place_of
 
 if TYPE_CHECKING:
     from ddoq.evaluation.grid import Draw, Grid
+    from ddoq.run import Run
+
+
+class SetTask(NamedTuple):
+    """A set to be made, by what makes it, so that any process of a run can do it."""
+
+    entry: Entry
+    seed: int
+
+    @classmethod
+    def of(cls, grid: "Grid", draw: "Draw") -> "SetTask":
+        """Return the making of a grid's set."""
+        # A copy has not made its distiller, which another process perhaps could not be sent.
+        return cls(replace(grid.rows[draw.row]), grid.seed_of(draw))
 
 
 def kept(grid: "Grid", draw: "Draw") -> Planned | None:
     """Return the stage that holds a set which takes long; None for any other set."""
-    entry = grid.rows[draw.row]
+    return _kept(grid.run, grid.rows[draw.row], grid.seed_of(draw))
+
+
+def _kept(run: "Run", entry: Entry, seed: int) -> Planned | None:
     if entry.given is not None or not entry.made.learns:
         return None
-    stages = entry.made.stages(grid.run, grid.seed_of(draw))
+    stages = entry.made.stages(run, seed)
     if not stages:
-        raise _refused(grid, draw, "says learns = True, but its stages are none")
+        raise _refused(entry, "says learns = True, but its stages are none")
     return stages[-1]
 
 
-def make(grid: "Grid", draw: "Draw") -> None:
+def make(run: "Run", task: SetTask) -> None:
     """Make a set that takes long. It is in the cache then, where all others look for it."""
-    grid.drawn(draw)
-    own = kept(grid, draw)
-    if own is not None and not grid.run.is_done(own.stage, own.key):
-        raise _refused(grid, draw, f"made a set, but not the last of its stages, {own.stage.name}")
+    entry, seed = task
+    drawn(entry.made, run, seed)
+    own = _kept(run, entry, seed)
+    if own is not None and not run.is_done(own.stage, own.key):
+        raise _refused(entry, f"made a set, but not the last of its stages, {own.stage.name}")
 
 
-def _refused(grid: "Grid", draw: "Draw", what: str) -> UsageError:
-    entry = grid.rows[draw.row]
+def _refused(entry: Entry, what: str) -> UsageError:
     place = place_of(entry.made.distill)
     return UsageError(
         f"{place + ': ' if place else ''}distiller {entry.distiller['name']} {what}",

@@ -4,14 +4,14 @@ import contextlib
 import itertools
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ddoq.display.duration import duration
 from ddoq.evaluation.forecast import forecast
 from ddoq.evaluation.grid import Draw, Grid
-from ddoq.evaluation.making import kept, make, seconds
+from ddoq.evaluation.making import SetTask, kept, make, seconds
 from ddoq.evaluation.workers import (
     Task,
     gpus_of,
@@ -30,44 +30,45 @@ if TYPE_CHECKING:
 _SECONDS = 1.0
 
 
-def learn_missing(grid: Grid) -> None:
+def learn_missing(grid: Grid, draws: Sequence[Draw] | None = None) -> None:
     """Make the sets that take long, several at a time: one process on one device makes each.
 
     A set must be the same on any number of ranks. So where there are several, it is made in a
     process outside the launched world, within which Lightning would gather over all ranks.
     """
     run = grid.run
-    tasks: dict[Draw, Path] = {}
-    for draw in grid.draws:
+    found: dict[Path, Draw] = {}
+    for draw in grid.draws if draws is None else draws:
         planned = kept(grid, draw)
         place = run.place(planned.stage, planned.key) if planned else None
-        if place and place not in tasks.values() and not _is_there(run, place, run.world.size > 1):
-            tasks[draw] = place
-    if not tasks:
+        if place and place not in found and not _is_there(run, place, run.world.size > 1):
+            found[place] = draw
+    if not found:
         return
-    _train_parts(grid, {row for row, _ in tasks})
-    workers = run.world.size if run.world.size > 1 else min(num_workers(run), len(tasks))
-    _say_sets(grid, tasks, workers)
+    _train_parts(grid, {draw.row for draw in found.values()})
+    workers = run.world.size if run.world.size > 1 else min(num_workers(run), len(found))
+    _say_sets(grid, found.values(), workers)
+    tasks = [SetTask.of(grid, draw) for draw in found.values()]
     if run.world.size > 1:
-        _share_over_ranks(run, tasks, "learn sets")
+        _share_over_ranks(run, run.world.share(tasks), set(found), "learn sets")
     elif run.recipe.evaluation.spread == "ray" or workers > 1:
-        _share(run, list(tasks), workers, "learn sets")
+        _share(run, tasks, workers, "learn sets")
     else:
         with run.console.stage("learn sets", len(tasks)) as bar:
-            for draw in tasks:
-                make(grid, draw)
+            for task in tasks:
+                make(run, task)
                 bar.advance()
 
 
-def _say_sets(grid: Grid, tasks: Collection[Draw], workers: int) -> None:
+def _say_sets(grid: Grid, draws: Collection[Draw], workers: int) -> None:
     """Print how many sets are to be learned, and about how long that will take."""
-    number = Counter(row for row, _ in tasks)
+    number = Counter(draw.row for draw in draws)
     each = {row: seconds(grid, row) for row in number}
     known = [number[row] * s for row, s in each.items() if s is not None]
     several = f" in {workers} processes" if workers > 1 else ""
     least = "" if len(known) == len(each) else "at least "
     time = f", {least}about {duration(sum(known) / workers)}{several}" if known else several
-    grid.run.console.say(f"{len(tasks)} sets to learn{time}")
+    grid.run.console.say(f"{len(draws)} sets to learn{time}")
 
 
 def _train_parts(grid: Grid, rows: Collection[int]) -> None:
@@ -125,7 +126,8 @@ def train_missing(grid: Grid) -> None:
         _ = run.whitening
     if run.trains_apart:
         own = part_of(run.world, list(waiting), grid)
-        _share_over_ranks(run, waiting, f"train on {run.world.size} ranks", own)
+        what = f"train on {run.world.size} ranks"
+        _share_over_ranks(run, own, set(waiting.values()), what)
         return
     where = "on the Ray cluster" if is_ray else f"in {workers} processes"
     _share(run, list(waiting), workers, f"train {where}")
@@ -149,21 +151,15 @@ def _share(run: "Run", tasks: Sequence[Task], workers: int, what: str) -> None:
             bar.advance()
 
 
-def _share_over_ranks(
-    run: "Run", waiting: Mapping[Any, Path], what: str, own: Sequence[Task] | None = None
-) -> None:
+def _share_over_ranks(run: "Run", part: Sequence[Task], left: set[Path], what: str) -> None:
     """Do this rank's part of the tasks in a process of its own, then wait for the other ranks.
 
     Meanwhile the ranks send each other nothing. One may be hours behind another, and a collective
-    call would time out. The cache shows when all are finished.
+    call would time out. The cache shows when all results are there.
     """
-    if not waiting:
-        return
     # Each rank has one device, and runs one process on it.
     gpus = gpus_of(run)[run.world.device.index or 0 :][:1]
-    part = run.world.share(list(waiting)) if own is None else own
     costs = over_processes(origin_of(run), part, 1, gpus)
-    left = set(waiting.values())
     known = len(run.records)
     with run.console.stage(what, len(left)) as bar, contextlib.closing(costs):
         for records in costs:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from typing import TYPE_CHECKING, Any
 
 from ddoq.distillers.distiller import Distiller, as_distiller
 from ddoq.errors import UsageError
@@ -10,10 +11,14 @@ from ddoq.protocols.protocol import Protocol
 from ddoq.recipe.component import Block, build
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.naming import told_apart
+from ddoq.recipe.plugin import expect
 from ddoq.recipe.schema import Recipe
 from ddoq.recipe.signature import signature
 from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
+
+if TYPE_CHECKING:
+    from ddoq.run import Run
 
 GIVEN = "given"
 _NONE: Block = {"name": "-"}
@@ -74,6 +79,14 @@ def made_of(distiller: Block, decoder: Block, weighting: Block) -> Distiller:
     """Make a distiller of its block."""
     made = build(KINDS, "distiller", distiller, decoder=decoder, weighting=weighting)
     return as_distiller(made)
+
+
+def drawn(made: Distiller, run: "Run", seed: int) -> SyntheticSet:
+    """Return the set of a distiller for a seed."""
+    distill: Any = made.distill
+    found = distill(run.images, run, seed)
+    expect(isinstance(found, SyntheticSet), distill, "distill", "a SyntheticSet", found)
+    return found
 
 
 def entries(recipe: Recipe) -> list[Entry]:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from ddoq.display.console import Console
 from ddoq.errors import ResourceError
-from ddoq.evaluation.grid import Draw, Grid
-from ddoq.evaluation.making import make
+from ddoq.evaluation.grid import Grid
+from ddoq.evaluation.making import SetTask, make
 from ddoq.evaluation.measure import measure
 from ddoq.files.cache import StageRecord
 from ddoq.processes import stop, world
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ddoq.run import Run
 
 # A training, given by its number in the grid, or a set to be learned.
-Task = int | Draw
+Task = int | SetTask
 
 # A process with torch and a small network in it takes about a gigabyte.
 _MOST = 4
@@ -180,7 +180,7 @@ def _do(task: Task) -> list[StageRecord]:
             if isinstance(task, int):
                 measure(run, _grid[task])
             else:
-                make(_grid, Draw(*task))
+                make(run, task)
     except stop.Stopped as stopped:
         # The training's state is saved. Another task must not begin.
         os._exit(128 + stopped.number)

@@ -37,7 +37,7 @@ class Distillation(LightningModule):
         parts: What is exchanged from method to method.
         begun: What is learned, at its start.
         labels: Of the set's images.
-        weights: Of the set's images.
+        weights: What each of the set's images counts.
         draws: The real images.
         augmentation: How both sides are changed.
         descent: How the images move.
@@ -92,14 +92,15 @@ class Distillation(LightningModule):
             lambda step: self._move(step, optimizer, Tensor.backward), self.device.type
         )
 
-    def _move(self, step: int, optimizer: Any, backward: Callable[[Tensor], None]) -> Tensor:
+    def _move(self, step: int, optimizer: Any, backward: Callable[..., None]) -> Tensor:
         view = self.viewpoint.at(step)
         self.sampler.renew(step, self.network, view, self.draws.plain)
         losses: list[Tensor] = []
         for classes in self.turns:
             loss = self.objective.loss(self.scene(step, view, classes.to(self.device)))
             optimizer.zero_grad()
-            backward(loss)
+            # Nothing else: an objective may have asked for gradients by the network's weights.
+            backward(loss, inputs=list(self.leaves.values()))
             optimizer.step()
             with torch.no_grad():
                 self.parameterization.settle(self.leaves)

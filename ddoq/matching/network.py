@@ -1,6 +1,6 @@
 """A network as a function of one vector of weights, so that nothing is stored in the module."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -9,6 +9,10 @@ from torch.func import functional_call
 
 from ddoq.errors import UsageError
 from ddoq.matching.scene import View
+
+# Images that pass a network at a time on a CPU, if no gradient is asked for. Their activations are
+# the largest part of a step's memory, and as many as one class of most papers gives.
+_AT_ONCE = 256
 
 
 class _Both(nn.Module):
@@ -84,14 +88,27 @@ class FlatNetwork:
 
     def logits(self, view: View, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
         """Return the network's answers."""
-        return self._call(view, images, asks_features=False)
+        return self.logits_of(self.layers(view.weights), images)
+
+    def logits_of(
+        self, layers: Sequence[Tensor], images: Float[Tensor, "n c h w"]
+    ) -> Float[Tensor, "n classes"]:
+        """Return the answers of a network whose weights are these, layer by layer."""
+        return self._call(layers, images, asks_features=False)
 
     def features(self, view: View, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
         """Return what the network's classifier reads."""
-        return self._call(view, images, asks_features=True).flatten(1)
+        layers, parts = self.layers(view.weights), self._parts(images)
+        found = [self._call(layers, part, asks_features=True).flatten(1) for part in parts]
+        return torch.cat(found) if len(found) > 1 else found[0]
 
-    def _call(self, view: View, images: Tensor, *, asks_features: bool) -> Tensor:
-        tensors = dict(zip(self._names, self.layers(view.weights), strict=True))
+    def _parts(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the images in parts, if it changes nothing but the memory that is needed."""
+        is_whole = torch.is_grad_enabled() or images.device.type != "cpu"
+        return (images,) if is_whole or self.has_batch_statistics else images.split(_AT_ONCE)
+
+    def _call(self, layers: Sequence[Tensor], images: Tensor, *, asks_features: bool) -> Tensor:
+        tensors = dict(zip(self._names, layers, strict=True))
         # Batch statistics are those of the batch; running ones are never read, but written to.
         buffers = {n: b.clone() for n, b in self._module.named_buffers()}
         how = {"asks_features": asks_features}

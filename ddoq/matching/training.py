@@ -17,10 +17,10 @@ def cross_entropy(logits: Float[Tensor, "n classes"], batch: Labeled) -> Float[T
 
 def weight_gradient(
     network: FlatNetwork, view: View, batch: Labeled, *, create_graph: bool = False
-) -> Float[Tensor, " p"]:
-    """Return the gradient of a batch's loss by the weights."""
-    weights = view.weights.detach().requires_grad_(True)
+) -> list[Tensor]:
+    """Return the gradient of a batch's loss by the weights, layer by layer."""
+    layers = [layer.detach().requires_grad_(True) for layer in network.layers(view.weights)]
     with torch.enable_grad():
-        loss = cross_entropy(network.logits(View(weights), batch.images), batch)
-        [gradient] = torch.autograd.grad(loss, weights, create_graph=create_graph)
-    return gradient
+        loss = cross_entropy(network.logits_of(layers, batch.images), batch)
+        found = torch.autograd.grad(loss, layers, create_graph=create_graph, materialize_grads=True)
+    return list(found)

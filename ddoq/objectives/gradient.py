@@ -56,7 +56,5 @@ class GradientDistance:
         for label in scene.classes.tolist():
             wanted = weight_gradient(network, view, real.of_class(label))
             found = weight_gradient(network, view, synthetic.of_class(label), create_graph=True)
-            losses.append(
-                layer_cosine(network.layers(found), network.layers(wanted), epsilon=self.epsilon)
-            )
+            losses.append(layer_cosine(found, wanted, epsilon=self.epsilon))
         return torch.stack(losses).sum()

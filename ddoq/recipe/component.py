@@ -117,13 +117,22 @@ def complete(
         )
     target = kinds[kind].target(place, name)
     settable = signature(target)
-    for supplied in kinds[kind].supplies:
+    for supplied in _supplied(kinds, kind, roles):
         settable.parameters.pop(supplied, None)
     checked = check_settings(
         kinds, settable, block, place=place, target=target, kind=kind, roles=roles
     )
     usual = {} if kinds[kind].presets else {**defaults(settable), **kinds[kind].usual.get(name, {})}
     return {"name": name, **usual, **checked}
+
+
+def _supplied(kinds: Mapping[str, Kind], kind: str, roles: tuple[str, ...]) -> list[str]:
+    """Return what a block may not set.
+
+    A distiller within another one is no row, and may have the components that a row supplies.
+    """
+    is_within = bool(roles) and kind in ROLES.values()
+    return [name for name in kinds[kind].supplies if not (is_within and name in kinds)]
 
 
 def check_settings(
@@ -139,7 +148,7 @@ def check_settings(
     """Refuse unknown keys, wrong types and missing settings, and complete nested blocks."""
     for key, value in block.items():
         is_block = key not in SEVERAL and kind_of(kinds, kind, key) is not None
-        takers = _takers(kinds, kind, key) if key not in settable.parameters else ""
+        takers = _takers(kinds, kind, key, roles) if key not in settable.parameters else ""
         _refuse_setting(
             settable, key, value, is_block=is_block, place=place, target=target, takers=takers
         )
@@ -161,8 +170,10 @@ def check_settings(
     return {**block, **done}
 
 
-def _takers(kinds: Mapping[str, Kind], kind: str, key: str) -> str:
+def _takers(kinds: Mapping[str, Kind], kind: str, key: str, roles: tuple[str, ...]) -> str:
     """Say which components of a kind take a setting that another one does not take."""
+    if kind in kinds and key in kinds and key in _supplied(kinds, kind, roles):
+        return f"; give it beside the {kind}: {key}=..."
     table = kinds[kind].table if kind in kinds else {}
     own = {n: signature(place) for n, place in table.items() if not n.endswith("/*")}
     names = [n for n, settable in own.items() if key in settable.parameters]
@@ -228,7 +239,8 @@ def required(kinds: Mapping[str, Kind], kind: str, block: Block) -> list[str]:
 def build(kinds: Mapping[str, Kind], kind: str, block: Block, **supplied: Any) -> Any:
     """Make the component of a checked block, and pass it the supplied values that it names.
 
-    A nested block is passed as it is: its owner decides when to make it.
+    A block's own value comes before a supplied one. A nested block is passed as it is: its owner
+    decides when to make it.
     """
     name = block["name"]
     presets = kinds[kind].presets or {}
@@ -240,8 +252,9 @@ def build(kinds: Mapping[str, Kind], kind: str, block: Block, **supplied: Any) -
     with blamed(target) if is_own else contextlib.nullcontext():
         made: Any = getattr(importlib.import_module(module), attribute)
     settable = signature(target)
-    wanted = {k: v for k, v in supplied.items() if k in settable.parameters or settable.is_open}
     given = {**kinds[kind].usual.get(name, {}), **block}
+    asked = {k: v for k, v in supplied.items() if k in settable.parameters or settable.is_open}
+    wanted = {k: v for k, v in asked.items() if k not in block}
     settings = {k: _as_annotated(settable, k, v) for k, v in given.items() if k != "name"}
     is_family = "/" in name and name not in kinds[kind].table
     if is_family and "model" in kinds[kind].supplies:

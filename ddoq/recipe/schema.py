@@ -88,6 +88,15 @@ class Recipe:
     cache: str = "checkpoints/cache"
     out: str | None = None
 
+    @property
+    def decoders(self) -> list[Block]:
+        """All decoders: the method's, those of further rows, and those that starts have."""
+        rows = self.evaluation
+        blocks = [self.distiller, *rows.distillers, *rows.baselines]
+        starts: list[Block] = [b["start"] for b in blocks if isinstance(b.get("start"), dict)]
+        own = [start["decoder"] for start in starts if "decoder" in start]
+        return [self.decoder, *rows.decoders, *own]
+
     def build(self, kind: str, block: Block | None = None, **supplied: Any) -> Any:
         """Make this recipe's component of a kind, or that of another block of the kind."""
         return build_component(KINDS, kind, block or getattr(self, kind), **supplied)

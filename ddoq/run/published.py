@@ -50,7 +50,7 @@ def refuse_published(run: "Run") -> None:
 def _drawing(run: "Run") -> Iterator[Block]:
     """Return the decoders and distillers that draw from the prior."""
     settings = run.recipe.evaluation
-    for block in (run.recipe.decoder, *settings.decoders):
+    for block in run.recipe.decoders:
         if "prior" in run.reads("decoder", block):
             yield innermost(block)
     rows = (run.recipe.distiller, *settings.distillers, *settings.baselines)

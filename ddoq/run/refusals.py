@@ -35,7 +35,7 @@ def refuse_run(run: "Run") -> None:
     _refuse_evaluation(run)
     for block in run.recipe.students:
         _refuse_student(run, block)
-    for block in (run.recipe.decoder, *run.recipe.evaluation.decoders):
+    for block in run.recipe.decoders:
         refuse_decoder(run, block)
     refuse_published(run)
     settings = run.recipe.evaluation

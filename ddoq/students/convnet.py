@@ -38,7 +38,11 @@ class ConvNet(nn.Module):
         layers: list[nn.Module] = []
         for number in range(depth):
             inputs = channels if number == 0 else width
-            layers += [nn.Conv2d(inputs, width, 3, padding=1), norm_of(norm, width), nn.ReLU()]
+            layers += [
+                nn.Conv2d(inputs, width, 3, padding=1),
+                norm_of(norm, width),
+                nn.ReLU(inplace=True),
+            ]
             layers += [pools[pooling]()] if pooling != "none" else []
         self.blocks = nn.Sequential(*layers)
         self.classifier = nn.Linear(width * size * size, num_classes)

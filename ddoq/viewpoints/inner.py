@@ -52,4 +52,4 @@ class Inner(nn.Module):
             for rows in order.to(side.labels.device).split(self._batch_size):
                 batch = Labeled(side.images[rows], side.labels[rows], side.weights[rows])
                 gradient = weight_gradient(self._network, View(self.weights), batch)
-                self.weights.sub_(self._lr * gradient)
+                self.weights.sub_(self._lr * torch.cat([layer.flatten() for layer in gradient]))

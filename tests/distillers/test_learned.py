@@ -1,6 +1,9 @@
 """Are sets learned as their methods say, and is a set the same however it came to be?"""
 
+import json
+import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -147,15 +150,63 @@ def test_after_a_stop_the_set_has_the_same_bytes(
     assert found.fingerprint == whole.fingerprint
 
 
+RANKS = """
+    import sys
+    import ddoq
+    from ddoq import command
+    def body(argv):
+        places, number, *blocks = argv
+        ranks = f"trainer={{accelerator: cpu, devices: {number}, strategy: ddp}}"
+        for block in blocks:
+            ddoq.distill("digits", "decoder=plain", f"cache={places}", ranks, f"distiller={block}")
+    if __name__ == "__main__":
+        command.run(body)
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_learn_the_sets_of_one_to_the_byte(tmp_path: Path, environment: dict[str, str]):
+    program = tmp_path / "ranks.py"
+    program.write_text(textwrap.dedent(RANKS))
+    blocks = [json.dumps(block) for block in (SHORT[1], SHORT[2])]
+    found: list[dict[str, bytes]] = []
+    for number in ("1", "2"):
+        words = [sys.executable, program.name, cache := f"cache{number}", number, *blocks]
+        how: dict[str, Any] = {"cwd": tmp_path, "env": environment, "timeout": 280}
+        done = subprocess.run(words, **how, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        files = (tmp_path / cache / "learned").glob("*/learned.safetensors")
+        found.append({file.parent.name: file.read_bytes() for file in files})
+    assert len(found[0]) == 2
+    assert found[0] == found[1]
+
+
 def test_masses_of_a_start_count_in_the_means_and_stay_the_weights(run: Run):
     ddoq = {"name": "ddoq", "folds": 0}
-    start = learned(run, name="dm", start=ddoq, steps=3, **PLAIN)
-    equal = learned(run, name="dm", start=ddoq, steps=3, weights="equal", **PLAIN)
+    start, kept, equal = (
+        learned(run, name="dm", start=ddoq, steps=3, weights=how, **PLAIN)
+        for how in ("start", "kept", "equal")
+    )
     block = complete(KINDS, "distiller", {**ddoq, "images_per_class": 2})
     drawn = made_of(block, run.recipe.decoder, run.recipe.weighting).distill(run.images, run, 0)
     assert start.weights.tolist() == pytest.approx(drawn.weights.tolist())
+    assert torch.equal(kept.weights, start.weights)
     assert equal.weights.tolist() == [1.0] * 20
     assert not torch.equal(start.images, equal.images)
+    assert torch.equal(kept.images, equal.images)
+
+
+def test_a_start_may_have_a_decoder_and_a_weighting_of_its_own(tmp_path: Path, run: Run):
+    ddoq = {"name": "ddoq", "folds": 0}
+    own = {**ddoq, "decoder": "nearest", "weighting": "mass"}
+    as_asked = open_run(tmp_path / "cache", "decoder=nearest", "weighting=mass")
+    found = learned(run, name="dm", start=own, steps=1, **PLAIN)
+    assert torch.equal(
+        found.images, learned(as_asked, name="dm", start=ddoq, steps=1, **PLAIN).images
+    )
+    assert not torch.equal(
+        found.images, learned(run, name="dm", start=ddoq, steps=1, **PLAIN).images
+    )
 
 
 def test_a_tiled_set_says_so_and_starts_from_as_many_images_as_tiles(run: Run):

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+import ddoq
 from ddoq import plan, recipe
 from ddoq.errors import UsageError
 from ddoq.evaluation.grid import Draw, Grid
-from ddoq.evaluation.making import kept, make, seconds
+from ddoq.evaluation.making import SetTask, kept, make, seconds
 from ddoq.run import Run
 
 ONE = "evaluation.workers=1"
@@ -122,6 +123,20 @@ def test_a_set_that_is_killed_while_it_is_learned_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.slow
+def test_from_python_the_sets_of_a_call_are_learned_by_processes_too(learner: Path, capfd):
+    how = {"protocol": {"name": "small_hard", "steps": 2}, "baselines": ["learner:Slow"]}
+    given = ddoq.distill("digits", "decoder=plain", "cache=c", images_per_class=1)
+    student = {"name": "convnet", "depth": 1, "width": 4}
+    words = ["cache=c", "evaluation.workers=2"]
+    results = ddoq.evaluate(given, students=[student], seeds=2, overrides=words, **how)
+    assert [r.distiller for r in results] == ["ddoq", "ddoq", "learner:Slow", "learner:Slow"]
+    said = capfd.readouterr()
+    # Each by a process whose parent this one is.
+    assert learned(said.out) == [[seed, "True", str(os.getpid())] for seed in "01"]
+    assert "2 sets to learn" in said.err
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [ONE, TWO, RANKS])
 def test_an_error_while_a_set_is_learned_ends_the_run_and_names_the_line(
     start: Start, learner: Path, how: str
@@ -149,7 +164,7 @@ def test_a_dry_run_names_each_set_with_its_time_and_makes_none(make_grid, learne
 
 def test_a_set_that_is_there_is_cached_in_the_plan(make_grid):
     grid = make_grid()
-    make(grid, Draw(0, 1))
+    make(grid.run, SetTask.of(grid, Draw(0, 1)))
     states = [s.state for s in plan.plan(grid.run) if s.what.startswith("set")]
     assert states == ["to do", "cached"]
 
@@ -168,7 +183,7 @@ def test_a_distiller_that_cannot_say_how_long_it_takes_is_planned_without_a_time
 def test_a_set_that_is_not_kept_in_its_stage_is_refused(make_grid):
     grid = make_grid("distiller={name: 'learner:Slow', forgets: true}")
     with pytest.raises(UsageError, match=r"learner\.py:\d+: .*not the last of its stages, slow"):
-        make(grid, Draw(0, 0))
+        make(grid.run, SetTask.of(grid, Draw(0, 0)))
 
 
 def test_a_distiller_that_learns_must_name_a_stage(make_grid):

@@ -36,7 +36,7 @@ def test_the_gradient_is_that_of_the_network_layer_by_layer():
     labels = torch.tensor([0, 1, 2, 0, 1, 2])
     F.cross_entropy(own(IMAGES), labels).backward()
     found = weight_gradient(network, network.fresh(5), Labeled(IMAGES, labels, torch.ones(6)))
-    for layer, p in zip(network.layers(found), own.parameters(), strict=True):
+    for layer, p in zip(found, own.parameters(), strict=True):
         torch.testing.assert_close(layer, p.grad)
 
 
@@ -58,6 +58,21 @@ def test_batch_statistics_are_noticed_and_nothing_is_left_of_a_call():
     assert network.has_batch_statistics
     assert not FlatNetwork(net).has_batch_statistics
     assert torch.equal(network.features(view, IMAGES), first)
+
+
+@pytest.mark.parametrize(("norm", "sizes"), [("instance", [2, 2, 2]), ("batch", [6])])
+def test_without_gradients_a_few_images_pass_at_a_time_unless_they_depend_on_each_other(
+    norm: str, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    network, passed = FlatNetwork(lambda: net(norm)), []
+    view = network.fresh(0)
+    whole = network.features(view, IMAGES)
+    monkeypatch.setattr("ddoq.matching.network._AT_ONCE", 2)
+    forward = ConvNet.features
+    monkeypatch.setattr(ConvNet, "features", lambda s, x: (passed.append(len(x)), forward(s, x))[1])
+    with torch.no_grad():
+        assert torch.equal(network.features(view, IMAGES), whole)
+    assert passed == sizes
 
 
 def test_a_network_without_features_is_refused_by_its_name():

@@ -11,6 +11,7 @@ from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.naming import told_apart
 from ddoq.run import Run
+from ddoq.run.refusals import refuse_run
 
 SOURCE = """
 class Learned:
@@ -54,6 +55,22 @@ def test_settings_of_a_start_are_set_one_by_one_on_the_command_line():
     assert (start["name"], start["features"]) == ("herding", "pixels")
 
 
+def test_a_start_has_what_a_row_is_supplied_with_and_a_row_has_not():
+    words = f"distiller={LEARNED}", "distiller.start=ddoq", "distiller.start.weighting=mass"
+    start = read(*words, "distiller.start.decoder={name: unet, steps: 7}").distiller["start"]
+    assert start["weighting"] == {"name": "mass"}
+    assert start["decoder"] == {**complete(KINDS, "decoder", "unet"), "steps": 7}
+    with pytest.raises(UsageError, match=r"(?s)no 'weighting'.*beside the distiller: weighting="):
+        read("distiller={name: ddoq, weighting: mass}")
+
+
+def test_a_decoder_of_a_start_is_refused_as_any_other():
+    start = "{name: ddoq, decoder: {name: unet, interval: [0.9, 0.1]}}"
+    run = Run(read(f"distiller={{name: {LEARNED}, start: {start}}}", "decoder=plain"))
+    with pytest.raises(UsageError, match="guidance would never be used"):
+        refuse_run(run)
+
+
 def test_another_start_begins_afresh():
     words = f"distiller={{name: {LEARNED}, start: {{name: herding, features: pixels}}}}"
     assert "features" not in read(words, "distiller.start=random").distiller["start"]
@@ -64,6 +81,10 @@ def test_another_start_begins_afresh():
     [
         ("hredings", r"distiller.start: there is no 'hredings' .did you mean 'herding'"),
         ("{name: herding, solver: lloyd}", r"distiller.start: .*herding takes no 'solver'"),
+        (
+            "{name: herding, decoder: plain}",
+            r"(?s)herding takes no 'decoder'.*is a setting of ddoq",
+        ),
         ("3", "distiller.start: 3 is not a component"),
         ("{name: random, images_per_class: 0}", r"distiller.start.images_per_class=0"),
     ],
