@@ -103,13 +103,18 @@ def evaluate(
     run = Run(wanted, _console())
     refuse_run(run)
     pin(run)
-    rows = _rows(run, [_opened(run, one) for one in _listed(synthetic)])
-    for row in rows:
-        if row.given is None:
-            row.made.refuse(run, run.seed)
+    rows = _allowed(_rows(run, [_opened(run, one) for one in _listed(synthetic)]), run)
     grid = Grid(run, rows, tables_of(run), wanted.students, wanted.seed)
     learn_missing(grid)
     return grid.results()
+
+
+def _allowed(rows: "list[Entry]", run: "Run") -> "list[Entry]":
+    """Return rows after each method beside the given sets has refused what it cannot do."""
+    for row in rows:
+        if row.given is None:
+            row.made.refuse(run, run.seed)
+    return rows
 
 
 def _listed(synthetic: Any) -> list[Any]:

@@ -143,13 +143,23 @@ class Score:
     @property
     def signed(self) -> str:
         """The score as a difference, in percentage points: `+2.0 ± 0.4`."""
-        return f"{100 * self.mean:+.1f} {self.margin}"
+        return f"{signed_points(self.mean)} {self.margin}"
 
     @property
     def margin(self) -> str:
         """What follows the mean: `± 0.4`, or `(n=1)`."""
         half = self.half_width
         return "(n=1)" if half is None else f"± {100 * half:.1f}"
+
+
+def signed_points(value: float) -> str:
+    """Return a difference in percentage points, whose zero has no sign.
+
+    >>> signed_points(0.02), signed_points(-0.0001)
+    ('+2.0', '0.0')
+    """
+    text = f"{100 * value:+.1f}"
+    return "0.0" if float(text) == 0 else text
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ddoq.evaluation.results import Results
-from ddoq.evaluation.score import Comparison, Score
+from ddoq.evaluation.score import Comparison, Score, signed_points
 from ddoq.report.advice import advice
 from ddoq.report.notes import notes
 from ddoq.report.verdict import Verdict, condition, verdicts
@@ -143,7 +143,7 @@ def _hedge(verdict: Verdict) -> str:
 
 
 def _points(found: Comparison) -> str:
-    return f"{100 * found.difference.mean:+.1f}"
+    return signed_points(found.difference.mean)
 
 
 def _numbers(found: Comparison) -> str:

@@ -53,7 +53,7 @@ def _about_nearest(results: Results, found: Sequence[Verdict]) -> Iterator[str]:
         if decoders
         else "evaluation.decoders=[plain] adds a row of synthetic ones"
     )
-    saved = " The saved set is of that kind." if is_nearest(found[0].row) else ""
+    saved = " The saved set holds such images of your own." if is_nearest(found[0].row) else ""
     yield f"The images of `nearest` are your own training images, selected; {where}.{saved}"
 
 
