@@ -4,7 +4,7 @@ import ast
 import difflib
 import functools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,10 +108,10 @@ def signature(target: str) -> Signature:
             f"{target}: {file.name} defines no {name!r}{nearest(name, definitions)}",
             f"it defines {', '.join(definitions) or 'nothing'}",
         )
-    return _signature_of(definitions[name])
+    return _signature_of(definitions[name], definitions)
 
 
-def _signature_of(node: ast.stmt) -> Signature:
+def _signature_of(node: ast.stmt, definitions: Mapping[str, ast.stmt]) -> Signature:
     if isinstance(node, ast.FunctionDef):
         return _from_arguments(node.args)
     if not isinstance(node, ast.ClassDef):
@@ -126,7 +126,11 @@ def _signature_of(node: ast.stmt) -> Signature:
     if fields and any("dataclass" in ast.unparse(d) for d in node.decorator_list):
         named = {c.target.id: c for c in fields if isinstance(c.target, ast.Name)}
         return Signature({name: (c.annotation, _default(c.value)) for name, c in named.items()})
-    # The constructor is inherited, so only the class itself knows what it takes.
+    bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+    for base in bases:
+        if base in definitions:
+            return _signature_of(definitions[base], definitions)
+    # The constructor is another file's, so only the class itself knows what it takes.
     return Signature({}, is_open=bool(node.bases))
 
 

@@ -14,6 +14,8 @@ _MOST_SEEDS = 30
 # A gap to all data, or of the teacher to them, that is worth acting on.
 _GAP = 0.05
 _FIRST_SEEDS = 5
+# With fewer, how many seeds would show a difference cannot be said.
+_FEWEST_SEEDS = 3
 _SIZES = (1, 10, 50)
 
 
@@ -61,7 +63,10 @@ def _more_seeds(found: Sequence[Verdict]) -> Iterator[str]:
     ]
     needed = [seeds_needed(c.difference) for c in open_ones]
     within = [n for n in needed if n is not None and n <= _MOST_SEEDS]
-    if within:
+    if within and min(c.difference.n for c in open_ones) < _FEWEST_SEEDS:
+        # Of two differences the spread is next to unknown.
+        yield f"More seeds, as these are too few to judge by: evaluation.seeds={_FIRST_SEEDS}."
+    elif within:
         yield (
             f"More seeds: if the difference stays as it is, about {max(within)} would show it "
             f"(evaluation.seeds={max(within)})."

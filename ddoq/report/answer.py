@@ -57,12 +57,13 @@ def answer(
     results: Results,
     pushforward: Mapping[str, Any] | None = None,
     smallest_class: int | None = None,
+    num_test_images: int | None = None,
 ) -> Answer:
     """Return the answer of results. What else is known of their run is as in `summary.json`."""
     found = verdicts(results)
     if not found:
         return Answer(("Only real images were measured: there is no set to judge.",), (), (), ())
-    told = notes(results, found, pushforward)
+    told = notes(results, found, pushforward, num_test_images)
     steps = advice(results, found, pushforward, smallest_class)
     return Answer(headline(found), tuple(_accuracies(found)), tuple(told), tuple(steps))
 

@@ -59,8 +59,8 @@ class FinishedRun:
     @cached_property
     def answer(self) -> Answer:
         """The answer in words."""
-        known = self.summary
-        return answer(self.results, known.get("pushforward"), known.get("smallest_class"))
+        asked = ("pushforward", "smallest_class", "num_test_images")
+        return answer(self.results, *(self.summary.get(key) for key in asked))
 
 
 def _read(file: Path) -> dict[str, Any]:

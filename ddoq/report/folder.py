@@ -47,13 +47,15 @@ def write_report(
     first.save(folder / "synthetic")
     write_results(folder, results)
     told = _summary(run, results, first, found, pushed)
-    in_words = answer(results, told["pushforward"], told["smallest_class"])
+    in_words = answer(results, told["pushforward"], told["smallest_class"], told["num_test_images"])
     write_summary(folder, {**told, "answer": in_words.plain()})
     write_json(folder / CONTENT, content)
     write_page(folder / "report.html", [FinishedRun.read(folder)])
     _show(run, [*_tables(run, results), *heat_maps(results)], found, near)
-    for line in describe_points(first.provenance):
-        run.console.say(line)
+    # A scored set may bring along what was once said of its points.
+    if "read" not in first.provenance:
+        for line in describe_points(first.provenance):
+            run.console.say(line)
     run.console.show(in_words)
 
 
@@ -74,7 +76,12 @@ def _summary(
         recipe_name=run.recipe.name,
         set_info=_about(first),
     )
-    return {**whole, "smallest_class": int(run.images.counts.min())}
+    split = run.images.split(run.recipe.evaluation.split)
+    return {
+        **whole,
+        "smallest_class": int(run.images.counts.min()),
+        "num_test_images": len(split),
+    }
 
 
 def _tables(run: "Run", results: Results) -> list[Sheet]:

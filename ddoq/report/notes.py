@@ -4,7 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ddoq.evaluation.results import Results
-from ddoq.report.verdict import Verdict, figures_of_row, is_nearest, teacher_accuracy
+from ddoq.report.verdict import (
+    Verdict,
+    condition,
+    figures_of_row,
+    is_nearest,
+    teacher_accuracy,
+)
 
 # From this share of images on, a set is said to hold near copies of training images.
 _COPIES = 0.5
@@ -12,16 +18,55 @@ _COPIES = 0.5
 _ALL = 0.999
 
 
+# From this half-width of an accuracy on, by the number of test images alone, there are too few.
+_FEW = 0.05
+
+
 def notes(
-    results: Results, found: Sequence[Verdict], pushforward: Mapping[str, Any] | None
+    results: Results,
+    found: Sequence[Verdict],
+    pushforward: Mapping[str, Any] | None,
+    num_test_images: int | None = None,
 ) -> list[str]:
-    """Return the notes on labels, the teacher, `nearest`, and copies of training images."""
+    """Return the notes: first of what spoils a comparison, then of how to read it."""
     return [
+        *_about_learning(found),
+        *_about_few(found, num_test_images),
         *_about_labels(found),
         *_about_teacher(pushforward),
         *_about_nearest(results, found),
         *_about_copies(found, pushforward),
     ]
+
+
+def _about_learning(found: Sequence[Verdict]) -> Iterator[str]:
+    """Warn of networks to which all images are worth no more than the set."""
+    for verdict in found:
+        against = verdict.against_full
+        if against and against.difference.mean >= 0:
+            yield (
+                f"All images do no better than the set{_told_under(verdict, found)}: in as few "
+                "updates these networks learn too little to compare sets by. Give them more (a "
+                "protocol's `steps` or `epochs`), or take others."
+            )
+
+
+def _told_under(verdict: Verdict, found: Sequence[Verdict]) -> str:
+    several = len({v.protocol for v in found}) > 1
+    return f" {condition(verdict, found)}" if several else ""
+
+
+def _about_few(found: Sequence[Verdict], number: int | None) -> Iterator[str]:
+    """Say what the number of test images alone leaves open."""
+    accuracy = next((v.score.mean for v in found if v.score), None)
+    if number is None or accuracy is None:
+        return
+    half = 1.96 * (accuracy * (1 - accuracy) / number) ** 0.5
+    if half >= _FEW:
+        yield (
+            f"There are only {number} test images, which alone leaves ± {100 * half:.0f} points to "
+            "each accuracy; the intervals over seeds do not hold that."
+        )
 
 
 def _about_labels(found: Sequence[Verdict]) -> Iterator[str]:

@@ -35,6 +35,8 @@ class Described:
 
 class Inheriting(Described): ...
 
+class Foreign(beside_things.Thing): ...
+
 CONSTANT = 3
 """
 MODULE = "things_for_component_tests"
@@ -122,8 +124,12 @@ def test_a_dataclass_is_read_by_its_fields():
     assert list(signature(f"{MODULE}:Described").parameters) == ["depth", "note"]
 
 
-def test_a_class_that_inherits_its_constructor_takes_anything():
-    assert signature(f"{MODULE}:Inheriting").is_open
+def test_a_constructor_is_inherited_from_a_class_of_the_same_file():
+    assert list(signature(f"{MODULE}:Inheriting").parameters) == ["depth", "note"]
+
+
+def test_a_class_that_inherits_its_constructor_from_elsewhere_takes_anything():
+    assert signature(f"{MODULE}:Foreign").is_open
 
 
 def test_building_hands_over_what_the_component_asks_for():

@@ -119,7 +119,9 @@ def test_nearest_is_explained_and_the_synthetic_rows_are_named():
     near = runs("ddoq", *CLEAR, decoder="nearest")
     [note] = said(near, runs("ddoq", *RANDOM)).notes
     assert note.startswith("The images of `nearest` are your own training images, selected; the")
-    assert "the synthetic ones are the row plain. The saved set is of that kind." in note
+    assert (
+        "the synthetic ones are the row plain. The saved set holds such images of your own." in note
+    )
     [alone] = said(near).notes
     assert "evaluation.decoders=[plain] adds a row of synthetic ones" in alone
 
@@ -250,3 +252,22 @@ def test_the_terminal_wraps_the_answer():
     assert max(map(len, lines)) <= 40
     assert "In words" in lines
     assert "What to try next:" in lines
+
+
+def test_networks_that_learn_nothing_from_all_images_are_pointed_out():
+    told = said(runs("ddoq", 0.6, 0.62), runs("random", 0.5, 0.5), runs("full", 0.56, 0.6))
+    assert "All images do no better than the set: in as few updates" in told.notes[0]
+    told = said(runs("ddoq", 0.6, 0.62), runs("random", 0.5, 0.5), runs("full", 0.96, 0.9))
+    assert not any("no better than the set" in note for note in told.notes)
+
+
+def test_few_test_images_are_pointed_out():
+    results = Results([*runs("ddoq", *CLEAR), *runs("random", *RANDOM)])
+    few = [answer(results, num_test_images=n).notes for n in (36, 5000)]
+    assert few[0][0].startswith("There are only 36 test images, which alone leaves ± 9 points")
+    assert not few[1]
+
+
+def test_two_seeds_foresee_no_number_of_seeds():
+    told = said(runs("ddoq", 0.8, 0.9), runs("random", 0.8, 0.8))
+    assert "too few to judge by: evaluation.seeds=5" in " ".join(told.steps)
