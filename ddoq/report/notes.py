@@ -18,6 +18,8 @@ _COPIES = 0.5
 _ALL = 0.999
 
 
+# Below this accuracy, networks that learn no more from all images have not learned enough.
+_LEARNED = 0.8
 # From this half-width of an accuracy on, by the number of test images alone, there are too few.
 _FEW = 0.05
 
@@ -43,7 +45,8 @@ def _about_learning(found: Sequence[Verdict]) -> Iterator[str]:
     """Warn of networks to which all images are worth no more than the set."""
     for verdict in found:
         against = verdict.against_full
-        if against and against.difference.mean >= 0:
+        learned = verdict.full is not None and verdict.full.mean >= _LEARNED
+        if against and against.difference.mean >= 0 and not learned:
             yield (
                 f"All images do no better than the set{_told_under(verdict, found)}: in as few "
                 "updates these networks learn too little to compare sets by. Give them more (a "

@@ -9,6 +9,7 @@ from ddoq.recipe.component import Kind, build, complete, is_code, required
 from ddoq.recipe.signature import accepts, local_sources, nearest, signature
 
 SOURCE = """
+import ast
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,7 +36,7 @@ class Described:
 
 class Inheriting(Described): ...
 
-class Foreign(beside_things.Thing): ...
+class Foreign(ast.NodeVisitor): ...
 
 CONSTANT = 3
 """
