@@ -11,6 +11,7 @@ from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
     from ddoq.display.console import Console
+    from ddoq.evaluation.grid import Grid
     from ddoq.evaluation.results import Results
     from ddoq.evaluation.rows import Entry
     from ddoq.run import Run
@@ -90,7 +91,6 @@ def evaluate(
     >>> [r.distiller for r in results], all(r.top1 > 0.4 for r in results)
     (['ddoq', 'ddoq', 'random', 'random'], True)
     """
-    from ddoq.evaluation.grid import Grid, tables_of
     from ddoq.evaluation.missing import learn_missing
     from ddoq.plan import pin
     from ddoq.run import Run
@@ -103,18 +103,9 @@ def evaluate(
     run = Run(wanted, _console())
     refuse_run(run)
     pin(run)
-    rows = _allowed(_rows(run, [_opened(run, one) for one in _listed(synthetic)]), run)
-    grid = Grid(run, rows, tables_of(run), wanted.students, wanted.seed)
+    grid = _grid(run, [_opened(run, one) for one in _listed(synthetic)])
     learn_missing(grid)
     return grid.results()
-
-
-def _allowed(rows: "list[Entry]", run: "Run") -> "list[Entry]":
-    """Return rows after each method beside the given sets has refused what it cannot do."""
-    for row in rows:
-        if row.given is None:
-            row.made.refuse(run, run.seed)
-    return rows
 
 
 def _listed(synthetic: Any) -> list[Any]:
@@ -122,14 +113,18 @@ def _listed(synthetic: Any) -> list[Any]:
     return [synthetic] if is_one else list(synthetic)
 
 
-def _rows(run: "Run", sets: Sequence[SyntheticSet]) -> "list[Entry]":
-    """Return a row for each set, and the baselines of all of them."""
+def _grid(run: "Run", sets: Sequence[SyntheticSet]) -> "Grid":
+    """Return the grid of a row for each set and the baselines of all, if these can be made."""
+    from ddoq.evaluation.grid import Grid, tables_of
     from ddoq.evaluation.rows import beside, given_entry
 
-    seeds, number = run.recipe.evaluation.seeds, len(run.recipe.students)
-    rows = _told_apart([given_entry(s, seeds, number) for s in sets])
-    baselines = [row for s in sets for row in beside(run.recipe, s)]
-    return [*rows, *(b for place, b in enumerate(baselines) if b not in baselines[:place])]
+    recipe, number = run.recipe, len(run.recipe.students)
+    rows = _told_apart([given_entry(s, recipe.evaluation.seeds, number) for s in sets])
+    baselines = [row for s in sets for row in beside(recipe, s)]
+    for row in baselines:
+        row.made.refuse(run, run.seed)
+    rows += [b for place, b in enumerate(baselines) if b not in baselines[:place]]
+    return Grid(run, rows, tables_of(run), recipe.students, recipe.seed)
 
 
 def _opened(run: "Run", one: Any) -> SyntheticSet:

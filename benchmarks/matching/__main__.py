@@ -38,6 +38,8 @@ def main(argv: list[str]) -> None:
         for side in SIDES if number % 2 else SIDES[::-1]:
             told[side].append(_asked(children[side], side))
     memory = {side: _asked(child, side) for side, child in children.items()}
+    for child in children.values():
+        child.communicate()
     show(
         {
             kind: {s: [t[kind] / asked.steps for t in rounds[1:]] for s, rounds in told.items()}

@@ -103,14 +103,15 @@ def _start(folder: Path, asked: Options) -> subprocess.Popen[bytes]:
     folder.mkdir(exist_ok=True)
     (folder / "begun").unlink(missing_ok=True)
     words = [str(folder), asked.what, str(asked.ranks), str(asked.steps)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.signals.child", *words],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / "errors.txt").open("wb"),
-        # A group of its own, as a terminal gives a program.
-        start_new_session=True,
-    )
+    with (folder / "errors.txt").open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.signals.child", *words],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            # A group of its own, as a terminal gives a program.
+            start_new_session=True,
+        )
     while not (folder / "begun").exists() and process.poll() is None:
         time.sleep(0.01)
     return process

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ddoq.run import Run
 
 
-class Beginning:
+class LearnedStart:
     """The distiller of a start, with as many images as there are to learn.
 
     It has its own decoder and weighting, or else those of the recipe.

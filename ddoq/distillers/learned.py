@@ -7,7 +7,7 @@ import torch
 
 from ddoq import keyed
 from ddoq.data.images import Images, NotDecoded
-from ddoq.distillers.beginning import Beginning, Begun, begin, refuse_changes, refuse_endless
+from ddoq.distillers.beginning import Begun, LearnedStart, begin, refuse_changes, refuse_endless
 from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.weighting import of_real
 from ddoq.files.stage import Planned, Stage
@@ -141,9 +141,9 @@ class Learned(Distiller):
     def _seen_through(self, run: "Run") -> Block:
         return self._student or run.recipe.students[0]
 
-    def _start_of(self, run: "Run") -> Beginning:
+    def _start_of(self, run: "Run") -> LearnedStart:
         number = (self.size.images_per_class or 1) * self._parameterization(run).views
-        return Beginning(self._start, number, self._class_prior)
+        return LearnedStart(self._start, number, self._class_prior)
 
     def _parameterization(self, run: "Run") -> "Parameterization":
         block, preprocessing = self._blocks["parameterization"], run.images.preprocessing

@@ -11,8 +11,8 @@ from ddoq.errors import UsageError
 from ddoq.matching.scene import View
 
 # Images that pass a network at a time on a CPU, if no gradient is asked for. Their activations are
-# the largest part of a step's memory, and as many as one class of most papers gives.
-_AT_ONCE = 256
+# the largest part of a step's memory.
+_AT_ONCE = 128
 
 
 class _Both(nn.Module):
