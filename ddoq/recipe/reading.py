@@ -130,7 +130,9 @@ def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]
     file = Path(wanted).expanduser() if is_path else shipped.recipes() / f"{wanted}.yaml"
     if not file.is_file() or not (is_path or wanted in names()):
         raise UsageError(
-            f"there is no recipe {wanted!r}{nearest(wanted, names())}",
+            f"there is no file {wanted}" + (" in this folder" if file.parent == Path() else "")
+            if is_path
+            else f"there is no recipe {wanted!r}{nearest(wanted, names())}",
             f"use one of {', '.join(names())}, or the path of a .yaml file",
         )
     try:

@@ -124,6 +124,8 @@ def test_a_nested_setting_follows_its_name():
         ("student=resnet18", "timm/resnet18 or torchvision/resnet18, if they have it"),
         ("digits", "write recipe=digits"),
         ("mine.yaml", "write recipe=mine.yaml"),
+        ("recipe=mine.yaml", "there is no file mine.yaml in this folder"),
+        ("distiller.images_per_class=-1", "images_per_class=-1 is not at least 1"),
         ("--seed=3", "'--seed=3' is not key=value"),
         ("seed=x", "seed: "),
         ("seed", "'seed' is not key=value"),
