@@ -244,6 +244,11 @@ def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
         return OmegaConf.merge(merged, layer)  # type: ignore[return-value] # two mappings give one
     except (OmegaConfBaseException, TypeError) as error:
         key = getattr(error, "full_key", None) or ", ".join(layer)
+        if "converted to Integer" in str(error):
+            said = str(error).split("'")[1]
+            raise UsageError(
+                f"{key}: {said} is no whole number", f"give a whole number: {key}=2"
+            ) from error
         raise UsageError(
             f"{key}: {str(error).splitlines()[0]}", "see docs/recipes.md for the schema"
         ) from error
