@@ -44,6 +44,7 @@ def card(exported: Exported, origin: RunFolder, writer: Writer, missing: Sequenc
         "license": license,
         "made": _made(exported),
         "has_recipe": bool(origin.recipe),
+        "root": " data.root=YOUR_FOLDER" if (origin.recipe.get("data") or {}).get("root") else "",
         "missing": ", ".join(missing),
         "privacy": _privacy(exported, origin),
     }

@@ -41,7 +41,11 @@ class ExportOrder:
         places = (*FORMATS, _HUB)
         for key, value, known in (("to", self.to, places), ("format", self.format, FORMATS)):
             if value not in known:
-                raise UsageError(f"{key}={value}{nearest(value, known)}", f"use {', '.join(known)}")
+                listed = ", ".join(known)
+                raise UsageError(
+                    f"{key}={value} is none of {listed}{nearest(value, known)}",
+                    f"write for example {key}=parquet",
+                )
         if self.to == _HUB and not self.repo:
             raise UsageError("to=hub without a repository", "add repo=USER/NAME")
         if self.to == _HUB and self.out:
@@ -65,6 +69,8 @@ def read(argv: list[str]) -> ExportOrder:
             "python -m ddoq.export checkpoints/runs/digits/... to=parquet out=FOLDER",
         )
     first = argv[0] if argv[0].startswith("run=") else f"run={argv[0]}"
+    if not any(word.startswith("to=") for word in argv):
+        raise UsageError("to= is missing", f"add to=FORMAT, one of {', '.join((*FORMATS, _HUB))}")
     return arguments.read(ExportOrder, [first, *argv[1:]], "export RUN")
 
 

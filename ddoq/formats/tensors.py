@@ -54,7 +54,7 @@ _KEYS = {
     "weights": (WEIGHTS, WEIGHT),
     "lr": ("lr", "syn_lr", "learning_rate"),
 }
-_REMEDY = "save {'images': tensor, 'labels': tensor}, or say what it is in docs/score.md's words"
+_REMEDY = "save {'images': tensor, 'labels': tensor}, or use names that docs/score.md lists"
 
 
 def read(path: Path, told: Told) -> SyntheticSet:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from ddoq.errors import UsageError
 from ddoq.recipe.component import check_settings
-from ddoq.recipe.signature import signature
+from ddoq.recipe.signature import nearest, signature
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,11 @@ class Told:
 
     def __post_init__(self) -> None:
         if isinstance(self.normalized, str) and self.normalized not in NAMED:
-            raise UsageError(f"normalized={self.normalized}", f"use {ACCEPTED}")
+            close = nearest(self.normalized, NAMED)
+            raise UsageError(
+                f"normalized={self.normalized} is none of the known preprocessings{close}",
+                f"use {ACCEPTED}",
+            )
 
 
 NAMED = ("none", "data", "imagenet", "zca")

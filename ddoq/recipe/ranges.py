@@ -124,7 +124,7 @@ def refuse_outside(place: str, value: Any, allowed: Range | None) -> None:
     """Refuse a number, or a list or mapping with a number in it, that is out of range."""
     wrong = [n for n in _numbers(value) if allowed is not None and not allowed.holds(n)]
     if wrong:
-        raise UsageError(f"{place}={value}", f"{place} is {allowed}")
+        raise UsageError(f"{place}={value} is not {allowed}", f"{place} is {allowed}")
 
 
 def refuse_unusable(place: str, value: Any, depth: int = 0) -> None:

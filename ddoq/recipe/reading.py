@@ -130,7 +130,9 @@ def _file_layers(wanted: str, seen: tuple[str, ...] = ()) -> list[dict[str, Any]
     file = Path(wanted).expanduser() if is_path else shipped.recipes() / f"{wanted}.yaml"
     if not file.is_file() or not (is_path or wanted in names()):
         raise UsageError(
-            f"there is no recipe {wanted!r}{nearest(wanted, names())}",
+            f"there is no file {wanted}" + (" in this folder" if file.parent == Path() else "")
+            if is_path
+            else f"there is no recipe {wanted!r}{nearest(wanted, names())}",
             f"use one of {', '.join(names())}, or the path of a .yaml file",
         )
     try:
@@ -242,6 +244,11 @@ def _merged(merged: DictConfig, layer: dict[str, Any]) -> DictConfig:
         return OmegaConf.merge(merged, layer)  # type: ignore[return-value] # two mappings give one
     except (OmegaConfBaseException, TypeError) as error:
         key = getattr(error, "full_key", None) or ", ".join(layer)
+        if "converted to Integer" in str(error):
+            said = str(error).split("'")[1]
+            raise UsageError(
+                f"{key}: {said} is no whole number", f"give a whole number: {key}=2"
+            ) from error
         raise UsageError(
             f"{key}: {str(error).splitlines()[0]}", "see docs/recipes.md for the schema"
         ) from error

@@ -63,6 +63,14 @@ def test_scores_stand_with_intervals_beside_random_images(digits_run, tmp_path):
     assert "| small_hard | hard | convnet | 91.0 ± 2.5 (n=3) | 80.0 ± 0.0 (n=3) | - |" in text
 
 
+def test_the_command_that_repeats_a_run_asks_for_the_folder_of_its_images(digits_run, tmp_path):
+    recipe = digits_run / "recipe.yaml"
+    for root, asked in (("", ""), ("  root: photos\n", " data.root=YOUR_FOLDER")):
+        recipe.write_text(recipe.read_text().replace("data:\n", f"data:\n{root}"))
+        text = (exported(digits_run, tmp_path) / "README.md").read_text()
+        assert f"recipe=recipe.yaml{asked}` repeats the run" in text
+
+
 def test_the_memorization_figure_stands_under_privacy(digits_run, tmp_path):
     measured(digits_run)
     _, _, privacy = (exported(digits_run, tmp_path) / "README.md").read_text().partition("## Priv")

@@ -17,6 +17,8 @@ from ddoq.export.command import main, read
         (["to=torch", "out=x"], "no run was given"),
         (["run", "to=parket", "out=x"], "did you mean 'parquet'"),
         (["run", "to=parquet"], "out= is missing"),
+        (["run", "out=x"], "to= is missing\\n.*one of imagefolder, .*, hub"),
+        (["run", "to=zip", "out=x"], "to=zip is none of imagefolder, "),
         (["run", "to=hub"], "without a repository"),
         (["run", "to=hub", "repo=a/b", "out=x"], "writes no folder"),
         (["run", "to=torch", "out=x", "repo=a/b"], "repo= is for to=hub"),

@@ -209,6 +209,18 @@ def test_a_folder_of_test_pictures_is_checked_before_the_training(color_folder, 
     refused("train is no class of this set, as 10, 2, 1 or ten, two, one are")
 
 
+def test_a_score_to_expect_is_printed_only_if_all_classes_were_tested(color_folder, alone):
+    script = Path("out/train.py")
+    script.write_text(re.sub(r"STEPS, BATCH = \d+", "STEPS, BATCH = 2", script.read_text()))
+    last = alone(script).splitlines()[-1]
+    asked = "nothing was measured: give a folder of test pictures, one folder per class"
+    assert last == f"{asked} (nothing was saved)"
+    for name in ("two", "ten", "one"):
+        Path("test", name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(f"test/{name}/a.png")
+        assert ("expected: " in alone(script, "test")) == (name == "one")
+
+
 def test_a_script_says_how_far_it_is(color_folder, capsys):
     names = opened(script_of(PRESETS["small_hard"], color_folder))
     clock = SimpleNamespace(monotonic=itertools.count(step=4).__next__)
