@@ -151,8 +151,8 @@ def _begin(origin: Origin, parent: int, places: Any) -> None:
     if device is not None:
         # CUDA reads this when it is first used, which is later.
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    # What is odd about a set was said by the process that began the workers.
-    warnings.filterwarnings("ignore", module="ddoq")
+    # What is odd about a given set was said by the process that began the workers.
+    warnings.filterwarnings("ignore", module=r"ddoq\.(formats|distillers\.given)")
     _make_grid(origin)
 
 
