@@ -16,8 +16,6 @@ from ddoq.report.verdict import (
 _COPIES = 0.5
 # From this share of training images on, all of a set's images are said to be such.
 _ALL = 0.999
-
-
 # Below this accuracy, networks that learn no more from all images have not learned enough.
 _LEARNED = 0.8
 # From this half-width of an accuracy on, by the number of test images alone, there are too few.
