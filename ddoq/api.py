@@ -33,12 +33,14 @@ def distill(recipe: str = "digits", *overrides: str, **changes: Any) -> Syntheti
     """
     from ddoq.evaluation.grid import Draw, Grid
     from ddoq.evaluation.missing import learn_missing
-    from ddoq.plan import pin
+    from ddoq.plan import pin, small_classes
     from ddoq.run import Run
 
     wanted = recipes.read([f"recipe={recipe}", *overrides], changes=changes).recipe
     run = Run(wanted, _console())
     pin(run)
+    if small := small_classes(run):
+        run.console.tell(f"images per class: {small}")
     grid, first = Grid.of(run), Draw(0, 0)
     grid.rows[0].made.refuse(run, run.seed)
     learn_missing(grid, [first])

@@ -54,6 +54,8 @@ def experiment(
     plan.pin(run)
     if licenses := told(run.licenses(plan.parts(run))):
         run.console.say(f"licenses: {licenses}")
+    if small := plan.small_classes(run):
+        run.console.tell(f"images per class: {small}")
     grid = Grid.of(run)
     _say_outlook(grid, says_trainings=not says_time)
 

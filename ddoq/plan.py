@@ -42,7 +42,8 @@ def plan(run: "Run") -> list[Step]:
     images, grid = run.images, Grid.of(run)
     counts = f"{len(images.train)} train, {len(images.val)} val, {len(images.test)} test images"
     steps = [Step("images", "given", f"{counts}, {images.num_classes} classes")]
-    steps += _small_classes(run)
+    if small := small_classes(run):
+        steps.append(Step("images per class", "note", small))
     steps += [_weights(run, part) for part in parts(run)]
     counted: set[Path] = set()
     for row in range(len(grid.rows)):
@@ -59,18 +60,17 @@ def plan(run: "Run") -> list[Step]:
     return steps + [_students(grid, number) for number in range(len(grid.tables))]
 
 
-def _small_classes(run: "Run") -> list[Step]:
-    """Say which classes have fewer images than are asked for of each."""
+def small_classes(run: "Run") -> str:
+    """Say which classes have fewer images than are asked for of each; nothing if none has."""
     rows = [e for e in entries(run.recipe) if e.distiller["name"] not in (GIVEN, _UNBOUNDED)]
     sizes = [e.size.per_class or 0 for e in rows]
     asked, counts = max(sizes, default=0), run.images.counts.tolist()
     small = [f"{c} ({n})" for c, n in zip(run.images.class_ids, counts, strict=True) if n < asked]
     if not small:
-        return []
+        return ""
     told = f"{', '.join(small[:3])}{', ...' if len(small) > 3 else ''}"
-    return [
-        Step("images per class", "fewer", f"than {asked} in {len(small)} classes: {told}; all used")
-    ]
+    many = "1 class" if len(small) == 1 else f"{len(small)} classes"
+    return f"fewer than {asked} in {many}: {told}; all of them are used"
 
 
 def training(run: "Run") -> dict[str, Step]:

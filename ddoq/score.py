@@ -26,8 +26,8 @@ _SHORT = {"seeds": "evaluation.seeds", "baselines": "evaluation.baselines"}
 # Names that rows of the table have already.
 _TAKEN = ("random", "full", "uniform")
 _SAID = (
-    *("normalized", "targets", "weights", "lr", "classes", "entry", "resize", "unusual"),
-    "allow_test_images",
+    *("normalized", "targets", "weights", "lr", "classes", "first_label", "entry"),
+    *("resize", "unusual", "allow_test_images"),
 )
 # Other words for them.
 _WORDS = {

@@ -37,7 +37,7 @@ def test_weights_to_train_are_told_with_their_length(tmp_path: Path) -> None:
 
 def test_classes_with_fewer_images_than_are_asked_for_are_named(tmp_path: Path) -> None:
     steps = {s.what: s.needs for s in plan(run(tmp_path, "distiller.images_per_class=112"))}
-    assert steps["images per class"] == "than 112 in 1 classes: 8 (110); all used"
+    assert steps["images per class"] == "fewer than 112 in 1 class: 8 (110); all of them are used"
     assert "images per class" not in {s.what for s in plan(run(tmp_path))}
 
 

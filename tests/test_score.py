@@ -198,7 +198,7 @@ def test_images_of_another_size_are_refused_unless_resizing_is_asked_for(sets: P
         (["ours", "soft_labels=a.pt"], "did you mean 'targets=...'"),
         (["ours", "learning_rate=1"], "did you mean 'lr=...'"),
         (["ours", "students_=1"], "did you mean 'students'"),
-        (["ours", "classes=number"], "'number' is not Literal"),
+        (["ours", "classes=number"], "'number' is not one of ids, names, order"),
         (["ours", "normalized=cifar"], "use none, data"),
         (["ours", "normalized=zca"], "never normalized"),
         (["nowhere.pt"], "no such file"),

@@ -75,6 +75,10 @@ class Console:
         if not self._is_silent:
             self._terminal.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def tell(self, text: str) -> None:
+        """Print a sentence, broken between words where the terminal ends."""
+        self.show(Text(text))
+
     def show(self, renderable: RenderableType) -> None:
         """Print a table, or anything else that rich can show."""
         if not self._is_silent:

@@ -1,6 +1,7 @@
 """Tables in terminals of any width: the widest layout that fits, or else a list."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
@@ -23,6 +24,27 @@ def fitting(
         if Measurement.get(console, wide, layout).maximum <= options.max_width:
             return layout
     return layouts[-1] if options.max_width >= _NARROW else None
+
+
+@dataclass(frozen=True)
+class IfWide:
+    """A table for terminals that are wide enough for it, and a line for all others."""
+
+    title: str
+    table: RenderableType
+    instead: str
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        """Show the table below its title, or the line."""
+        if Measurement.get(console, options.update(max_width=10_000), self.table).maximum > (
+            options.max_width
+        ):
+            yield Text(self.instead)
+            return
+        yield Text(f"\n{self.title}", style="bold")
+        yield self.table
 
 
 def listed(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -50,7 +50,7 @@ class Parts:
         weights = self.weights if told.weights is None else None
         if told.weights not in (None, _IGNORE):
             weights = one_tensor(Path(str(told.weights))).flatten()
-        labels = self._labels(soft if soft is not None else self.soft_labels, place)
+        labels = self._labels(soft if soft is not None else self.soft_labels, place, told)
         lr = _rate(self.lr if told.lr is None else told.lr)
         ids, names = self._classes(labels, soft)
         try:
@@ -69,9 +69,9 @@ class Parts:
         except DataError as error:
             raise DataError(f"{place}: {error.cause}", error.remedy) from error
 
-    def _labels(self, soft: Tensor | None, place: Path) -> Tensor:
+    def _labels(self, soft: Tensor | None, place: Path, told: Told) -> Tensor:
         if self.labels is not None:
-            return whole_labels(self.labels, len(self.images), place)
+            return whole_labels(self.labels, len(self.images), place, told.first_label)
         if soft is None:
             raise DataError(
                 f"{place}: the set has images, but no labels",
@@ -111,27 +111,31 @@ def _in_order(
     return given, given
 
 
-def whole_labels(labels: Tensor, number: int, place: Path) -> Tensor:
-    """Return labels as numbers of classes from 0 on. Those that count from 1 are asked about."""
+def whole_labels(
+    labels: Tensor, number: int, place: Path, first: Literal[0, 1] | None = None
+) -> Tensor:
+    """Return labels as numbers of classes from 0 on. Those that may count from 1 are asked about.
+
+    `first` is the number that the first class has in them, or None if nobody said so.
+    """
     shape = "x".join(map(str, labels.shape)) or "a single number"
     is_flat = labels.ndim > 0 and labels.numel() == len(labels) > 0
     if not is_flat or labels.dtype == torch.bool:
         raise DataError(f"{place}: the labels are {shape} of {labels.dtype}", _LABELS)
     # Not all kinds of integers can be compared.
-    numbers = labels.reshape(-1).double()
+    numbers = labels.reshape(-1).double() - (first or 0)
     if not torch.equal(numbers, numbers.round()):
         raise DataError(f"{place}: the labels are no whole numbers", _LABELS)
     low, high = (int(n) for n in numbers.aminmax())
     if low < 0 or high > number:
         raise DataError(
             f"{place}: the labels are from {low} to {high}, of {number} images",
-            "number the classes from 0 on, each with an image",
+            "number the classes from 0 on, each with an image; first_label=1 if they count from 1",
         )
-    if low == 1 and len(numbers.unique()) == high:
+    if first is None and low == 1 and len(numbers.unique()) == high:
         raise DataError(
             f"{place}: the labels are 1 to {high}: do they count from 1?",
-            "classes are numbered from 0 on: if so, save the labels minus 1; if not, class 0 has "
-            "no image: give it one",
+            "say first_label=1 if they do, or first_label=0 if class 0 has no image",
         )
     return numbers.long()
 

@@ -24,6 +24,8 @@ class Told:
     """The learning rate that was learned with the set: a number, or a file of it."""
     classes: Literal["ids", "names", "order"] | None = None
     """What the set's classes have in common with those of the data."""
+    first_label: Literal[0, 1] | None = None
+    """The number of the first class in the labels, where that is not plain from them."""
     entry: int | None = None
     """Which set, if a file holds several, from 0 on."""
     resize: bool = False

@@ -1,7 +1,6 @@
 """The Lightning shell around a solver: classes are streamed, and each rank takes its share."""
 
 import contextlib
-import warnings
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
@@ -144,8 +143,9 @@ def quantize(
 ) -> None:
     """Quantize every class of a store into `work`; classes that are done are not done again.
 
-    `num_points` has one number per class. A `batch` of several classes pays only on a GPU. On the
-    CPU of a single rank, `processes` solve classes side by side on one core each, without batches.
+    `num_points` has one number per class; of a class with fewer latents, each becomes a point.
+    A `batch` of several classes pays only on a GPU. On the CPU of a single rank, `processes` solve
+    classes side by side on one core each, without batches.
     `advance` is called with the number of classes that were done.
     """
     labels = range(len(store.counts))
@@ -167,22 +167,13 @@ def quantize(
         trainer.predict(quantizer, datamodule=latents, return_predictions=False)
     world.barrier()
     if world.is_first:
-        _join(store, num_points, work)
+        _join([part(work, label) for label in labels], work)
 
 
-def _join(store: LatentStore, num_points: Sequence[int], work: Path) -> None:
-    """Join the classes, and warn if some have fewer latents than points were asked for."""
-    parts = [part(work, label) for label in range(len(store.counts))]
+def _join(parts: Sequence[Path], work: Path) -> None:
     Quantization.join(parts, work)
     for file in parts:
         file.unlink()
-    short = [c for c, n in enumerate(store.counts) if n < num_points[c]]
-    if short:
-        warnings.warn(
-            f"{len(short)} classes have fewer images than points were asked for; "
-            "each of their images became a point",
-            stacklevel=3,
-        )
 
 
 def _worthwhile(processes: int, num_classes: int, solver: Solver, world: World) -> int:

@@ -23,6 +23,7 @@ from ddoq.recipe.signature import (
     accepts,
     defaults,
     find_source,
+    in_words,
     nearest,
     signature,
 )
@@ -194,10 +195,9 @@ def _refuse_setting(
     if key in settable.parameters:
         annotation = settable.parameters[key][0]
         if not is_block and not accepts(annotation, value):
-            assert annotation is not None
             raise UsageError(
-                f"{place}.{key}: {value!r} is not {ast.unparse(annotation)}",
-                f"give {place}.{key} a value of that type",
+                f"{place}.{key}: {value!r} is not {in_words(annotation)}",
+                f"give {key} such a value",
             )
         if not is_code(target) or target.startswith("ddoq."):
             refuse_outside(f"{place}.{key}", value, range_of(target, key))

@@ -164,9 +164,21 @@ _SIMPLE = {
     "Path": str,
     "None": type(None),
 }
-
-
 _NESTED = {"list": list, "tuple": list, "Sequence": list, "dict": dict, "Mapping": dict}
+_WORDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "Path": "a path",
+    "None": "null",
+    "list": "a list",
+    "tuple": "a list",
+    "Sequence": "a list",
+    "dict": "a mapping",
+    "Mapping": "a mapping",
+}
+"""What a recipe's reader calls these types."""
 
 
 def accepts(annotation: ast.expr | None, value: Any) -> bool:
@@ -196,9 +208,32 @@ def _fits(inner: ast.expr, value: Any) -> bool:
         )
     if not isinstance(inner, ast.Tuple):
         return all(accepts(inner, v) for v in value)
-    ellipsis = isinstance(inner.elts[-1], ast.Constant) and inner.elts[-1].value is ...
-    expected = [inner.elts[0]] * len(value) if ellipsis else inner.elts
+    expected = [inner.elts[0]] * len(value) if _is_ellipsis(inner.elts[-1]) else inner.elts
     return len(expected) == len(value) and all(map(accepts, expected, value))
+
+
+def in_words(annotation: ast.expr | None) -> str:
+    """Say which values an annotation accepts, to people who do not write Python."""
+    match annotation:
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return f"{in_words(left)} or {in_words(right)}"
+        case ast.Name(id=name) if name in _WORDS:
+            return _WORDS[name]
+        case ast.Constant(value=None):
+            return _WORDS["None"]
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=options):
+            return f"one of {', '.join(map(str, _literals(options)))}"
+        case ast.Subscript(value=ast.Name(id=name), slice=inner) if name in _WORDS:
+            items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            values = items[-1:] if _NESTED[name] is dict else items
+            each = dict.fromkeys(in_words(v) for v in values if not _is_ellipsis(v))
+            return f"{_WORDS[name]}, each entry {' or '.join(each)}"
+        case _:
+            return ast.unparse(annotation) if annotation else "anything"
+
+
+def _is_ellipsis(annotation: ast.expr) -> bool:
+    return isinstance(annotation, ast.Constant) and annotation.value is ...
 
 
 def _literals(options: ast.expr) -> list[Any]:

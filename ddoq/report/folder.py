@@ -55,7 +55,7 @@ def write_report(
     # A scored set may bring along what was once said of its points.
     if "read" not in first.provenance:
         for line in describe_points(first.provenance):
-            run.console.say(line)
+            run.console.tell(line)
     run.console.show(in_words)
 
 
@@ -105,7 +105,7 @@ def _show(
     # Every table shows the difference from random images; metrics over several tables get lines.
     told = [f for f in found if f.metric not in ("IOR", "gap", "gap, less random's")]
     if told:
-        run.console.show(measures.table(told))
+        run.console.show(measures.shown(told))
     if near:
         run.console.show(near)
 

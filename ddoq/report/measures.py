@@ -4,9 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ddoq.display.narrow import IfWide
 from ddoq.errors import UsageError
 from ddoq.evaluation.metrics import (
     RankCorrelation,
@@ -68,19 +70,24 @@ MEANINGS = {
 """Each metric in words."""
 
 
-def table(found: Sequence[Finding]) -> Table:
-    """Return findings as a table for the terminal, with what each metric means below it."""
-    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
+def shown(found: Sequence[Finding]) -> RenderableType:
+    """Return findings as a table with what each metric means, or where it stands."""
+    names = ", ".join(dict.fromkeys(f.metric for f in found))
+    return IfWide("the field's metrics", _table(found), f"\n{names} of every row: in the report")
+
+
+def _table(found: Sequence[Finding]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
     for header in ("metric", "of", "ipc", "protocol", "value (a fraction)"):
-        shown.add_column(header, overflow="fold")
+        table.add_column(header, overflow="fold")
     for f in found:
         number = str(f.row.images_per_class)
         metric = f"{f.metric} (full: {f.note})" if f.note else f.metric
-        shown.add_row(*map(Text, (metric, f.row.name, number, f.protocol, f.text)))
+        table.add_row(*map(Text, (metric, f.row.name, number, f.protocol, f.text)))
     told = [f"{name}: {MEANINGS[name]}" for name in dict.fromkeys(f.metric for f in found)]
-    shown.caption = Text("\n".join(told), style="dim")
-    shown.caption_justify = "left"
-    return shown
+    table.caption = Text("\n".join(told), style="dim")
+    table.caption_justify = "left"
+    return table
 
 
 def findings(results: Results, protocols: Sequence[Protocol] = ()) -> list[Finding]:

@@ -1,6 +1,5 @@
 """The table of the push-forward: one row for each set, one line for the meaning of each column."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ddoq.display.narrow import fitting, listed
+from ddoq.display.narrow import IfWide
 from ddoq.evaluation.score import ABSENT
 from ddoq.pushforward.distance import Distance
 from ddoq.pushforward.figures import NEIGHBORS
@@ -45,31 +44,21 @@ class PushedSheet:
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
-        """Show the table, on several lines for each set if it must be narrow, or a list."""
-        table = fitting(console, options, [_table(self, " "), _table(self, "\n")])
-        yield Text(f"\n{self.title}", style="bold")
-        if table:
-            yield table
-        else:
-            words = [header.replace("- ", "") for header in self.headers]
-            for name, *cells in self.lines:
-                yield from listed(name, zip(words[1:], cells, strict=True))
-        for meaning in self.meanings:
-            yield Text(meaning, style="dim")
+        """Show the table, or where else it stands if it is wider than the terminal."""
+        words = [header.replace("- ", "") for header in self.headers[1:]]
+        instead = f"\n{self.title}: in the report ({', '.join(words)})"
+        yield IfWide(self.title, _table(self), instead)
+        yield Text("What these columns mean: docs/metrics.md, and the report", style="dim")
 
 
-def _table(sheet: PushedSheet, between: str) -> Table:
-    """Return the table. Cells are broken before their second number by `between`."""
+def _table(sheet: PushedSheet) -> Table:
     shown = Table(box=box.HORIZONTALS, show_edge=False, padding=0)
     for number, header in enumerate(sheet.headers):
         shown.add_column(
-            header.replace(" ", "\n"),
-            justify="right" if number else "left",
-            vertical="bottom",
-            overflow="fold",
+            header.replace(" ", "\n"), justify="right" if number else "left", vertical="bottom"
         )
     for line in sheet.lines:
-        shown.add_row(*(Text(re.sub(" (?=[±(])", between, cell)) for cell in line))
+        shown.add_row(*map(Text, line))
     return shown
 
 

@@ -28,5 +28,5 @@ def open_images(run: "Run") -> Images:
     if run.world.is_first:
         run.world.barrier()
     for line in describe(images):
-        run.console.say(line)
+        run.console.tell(line)
     return images

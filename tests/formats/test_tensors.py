@@ -41,6 +41,11 @@ def test_forms_of_hard_labels_are_one_set(saved, held):
     assert (found.class_ids, found.weights.tolist()) == (("0", "1"), [1.0] * 4)
 
 
+def test_labels_that_count_from_one_are_said_to(saved):
+    found = read(saved((IMAGES, LABELS + 1)), Told(first_label=1))
+    assert torch.equal(found.labels, LABELS)
+
+
 def test_arrays_without_names_are_images_and_labels_in_this_order(tmp_path: Path):
     np.savez(tmp_path / "a.npz", IMAGES.numpy(), LABELS.numpy())
     assert torch.equal(read(tmp_path / "a.npz", Told()).images, IMAGES)

@@ -137,7 +137,7 @@ def test_a_nested_setting_follows_its_name():
         ("students=[3]", "students: 3 is not a component"),
         ("students.width=3", "names no component"),
         ("distiller.images_per_clas=3", "did you mean 'images_per_class'"),
-        ("distiller.images_per_class=many", "'many' is not int"),
+        ("distiller.images_per_class=many", "'many' is not a whole number"),
         ("distiller.solver=3", "distiller.solver: 3 is not a component"),
         ("distiller.solver.chunk=3", "Lloyd takes no 'chunk'"),
         ("evaluation.seedz=3", "seedz"),

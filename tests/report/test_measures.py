@@ -12,8 +12,7 @@ from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Result
 from ddoq.protocols.presets import preset
 from ddoq.protocols.protocol import Protocol
-from ddoq.report.measures import Finding, findings
-from ddoq.report.measures import table as shown_table
+from ddoq.report.measures import Finding, findings, shown
 
 
 def result(distiller: str, protocol: str, seed: int, top1: float, **changes: object) -> Result:
@@ -149,10 +148,18 @@ def test_the_robust_score_is_over_the_architectures_that_all_data_were_trained_o
     assert score == values(found_in(table()))["LRS", "soft and hard"]
 
 
-def test_each_metric_of_the_terminal_is_said_in_words_below_its_table() -> None:
-    found = [f for f in findings(Results(table())) if f.metric in ("HLR", "LRS")]
+def printed(width: int) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=80).print(shown_table(found))
-    told = " ".join(stream.getvalue().split())
+    found = [f for f in findings(Results(table())) if f.metric in ("HLR", "LRS")]
+    Console(file=stream, width=width).print(shown(found))
+    return " ".join(stream.getvalue().split())
+
+
+def test_each_metric_of_the_terminal_is_said_in_words_below_its_table() -> None:
+    told = printed(100)
     assert "HLR: the accuracy lost, under hard labels, by training on the set instead of" in told
     assert told.count("LRS: how robust") == 1
+
+
+def test_a_narrow_terminal_is_told_where_the_metrics_stand() -> None:
+    assert printed(40) == "HLR, LRS of every row: in the report"

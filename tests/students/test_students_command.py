@@ -91,7 +91,7 @@ def test_attention_is_counted():
         (["image_sizes=8"], "there is no key 'image_sizes' (did you mean 'image_size'?)"),
         (["depth=20"], "there is no key 'depth'"),
         (["name=resnet", "dpth=20"], "takes no 'dpth' (did you mean 'depth'?)"),
-        (["name=resnet", "depth=deep"], "student.depth: 'deep' is not int"),
+        (["name=resnet", "depth=deep"], "student.depth: 'deep' is not a whole number"),
         (["name=resnet", "norm=[1"], "'norm=[1' cannot be read"),
         (["name=resnt"], "there is no 'resnt' (did you mean 'resnet'?)"),
         (["name=resnet", "image_size=0"], "image_size=0"),
