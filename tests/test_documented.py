@@ -32,7 +32,7 @@ def listed(page: str) -> set[str]:
 @pytest.mark.parametrize(
     ("page", "made"),
     [
-        ("evaluation.md", Protocol),
+        ("protocols.md", Protocol),
         ("decoders.md", Diffusion),
         ("learned.md", Learned),
         *(("quantizer.md", made) for made in (DDOQ, Lloyd, CLVQ, Faiss, D4M)),
