@@ -126,18 +126,23 @@ def whole_labels(
     numbers = labels.reshape(-1).double() - (first or 0)
     if not torch.equal(numbers, numbers.round()):
         raise DataError(f"{place}: the labels are no whole numbers", _LABELS)
+    _refuse_numbers(numbers, number, place, is_said=first is not None)
+    return numbers.long()
+
+
+def _refuse_numbers(numbers: Tensor, number: int, place: Path, *, is_said: bool) -> None:
+    """Refuse numbers of classes out of range, and ask what 1 to n is unless somebody said so."""
     low, high = (int(n) for n in numbers.aminmax())
     if low < 0 or high > number:
         raise DataError(
             f"{place}: the labels are from {low} to {high}, of {number} images",
             "number the classes from 0 on, each with an image; first_label=1 if they count from 1",
         )
-    if first is None and low == 1 and len(numbers.unique()) == high:
+    if not is_said and low == 1 and len(numbers.unique()) == high:
         raise DataError(
             f"{place}: the labels are 1 to {high}: do they count from 1?",
             "say first_label=1 if they do, or first_label=0 if class 0 has no image",
         )
-    return numbers.long()
 
 
 def _refuse_soft(soft: Tensor | None, number: int, place: Path) -> None:
