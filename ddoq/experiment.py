@@ -54,8 +54,6 @@ def experiment(
     plan.pin(run)
     if licenses := told(run.licenses(plan.parts(run))):
         run.console.say(f"licenses: {licenses}")
-    if small := plan.small_classes(run):
-        run.console.tell(f"images per class: {small}")
     grid = Grid.of(run)
     _say_outlook(grid, says_trainings=not says_time)
 
@@ -74,8 +72,10 @@ def experiment(
 
 
 def _say_outlook(grid: Grid, *, says_trainings: bool) -> None:
-    """Say about how long the weights that are missing take, or else the trainings."""
+    """Say which classes are small, and how long missing weights take, or else the trainings."""
     run = grid.run
+    if small := plan.small_classes(run):
+        run.console.tell(f"images per class: {small}")
     missing = plan.training(run)
     if missing:
         run.console.show(plan.table(list(missing.values()), "weights to train first"))

@@ -47,7 +47,7 @@ def _asked(argv: list[str]) -> tuple[str, str]:
     if len(argv) != 2:
         raise UsageError(
             f"new takes a kind and a name, not {len(argv)} arguments",
-            f"write for example `ddoq new student WideNet`; the kinds are {', '.join(_KINDS)}",
+            f"write `python -m ddoq.new student WideNet`, or one of {', '.join(_KINDS)}",
         )
     kind, name = argv
     if kind not in _KINDS:

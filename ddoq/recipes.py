@@ -9,7 +9,9 @@ from ddoq.errors import UsageError
 def main(argv: list[str]) -> None:
     """Print every shipped recipe."""
     if argv:
-        raise UsageError(f"recipes takes no arguments, got {argv}", "write `ddoq recipes`")
+        raise UsageError(
+            f"recipes takes no arguments, got {argv}", "write `python -m ddoq.recipes`"
+        )
     listed = recipe.names()
     width = max(map(len, listed), default=0)
     sys.stdout.writelines(f"{name:{width}}  {line}\n" for name, line in listed.items())

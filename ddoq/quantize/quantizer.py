@@ -143,10 +143,9 @@ def quantize(
 ) -> None:
     """Quantize every class of a store into `work`; classes that are done are not done again.
 
-    `num_points` has one number per class; of a class with fewer latents, each becomes a point.
-    A `batch` of several classes pays only on a GPU. On the CPU of a single rank, `processes` solve
-    classes side by side on one core each, without batches.
-    `advance` is called with the number of classes that were done.
+    A class with fewer latents than its number of points has each of them as a point. A `batch` of
+    several classes pays only on a GPU. On the CPU of a single rank, `processes` solve classes side
+    by side on one core each, without batches. `advance` is called with the number of classes done.
     """
     labels = range(len(store.counts))
     # One rank looks for all, as others may see new files only later.
