@@ -10,7 +10,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from ddoq.data.conversion import as_floats
-from ddoq.data.preprocessing import Normalize
+from ddoq.data.preprocessing import Normalize, with_margin
 from ddoq.data.source import Source, Split
 from ddoq.errors import DataError, ResourceError
 from ddoq.files.artifacts import fingerprint
@@ -264,9 +264,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         split, size = self.images.split(self.name), self.images.image_size
-        # The size is 256 for 224, rounded as in the code of the field. Images below 7 pixels have
-        # no margin.
-        side = max(size, size // 7 * 8) if self.margin else size
+        side = with_margin(size) if self.margin else size
         start = (side - size) // 2
         for indices in self._indices().split(self.batch_size):
             pixels = self.images.some(self.name, indices, side)

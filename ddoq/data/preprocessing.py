@@ -89,3 +89,11 @@ def _of_channels(numbers: tuple[float, ...], device: torch.device) -> Float[Tens
     # A tensor made in inference mode could not be used when images are learned.
     with torch.inference_mode(False):
         return torch.tensor(numbers, device=device)[:, None, None]
+
+
+def with_margin(size: int) -> int:
+    """Return the side of images whose center of a size is cropped: 256 for 224.
+
+    It is rounded as in the code of the field. Images below 7 pixels have no margin.
+    """
+    return max(size, size // 7 * 8)

@@ -2,9 +2,11 @@
 
 `python -m ddoq.export RUN to=imagefolder out=FOLDER`, where RUN is a run's folder or a set's.
 `to=parquet`, `to=webdataset`, `to=safetensors` and `to=torch` are other formats.
+`test_pictures=FOLDER` writes the run's test images as pictures for the script of the export.
 `python -m ddoq.export RUN to=hub repo=USER/NAME [private=false] [dry_run=true]` publishes it.
 """
 
+import shlex
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ class ExportOrder:
     run: Path
     to: str
     out: str = ""
+    test_pictures: str = ""
     repo: str = ""
     format: str = "parquet"
     private: bool = True
@@ -54,6 +57,22 @@ class ExportOrder:
             raise UsageError("repo= is for to=hub", "use to=hub, or leave repo= away")
         if self.to != _HUB and not self.out and not self.dry_run:
             raise UsageError("out= is missing", "add out=FOLDER")
+        if self.test_pictures:
+            self._refuse_place()
+
+    def _refuse_place(self) -> None:
+        """Refuse test pictures that are not beside an export in a folder."""
+        if self.to == _HUB:
+            raise UsageError(
+                "to=hub publishes no test pictures",
+                "leave test_pictures= away, or export to a folder",
+            )
+        places = [Path(place).expanduser().resolve() for place in (self.out, self.test_pictures)]
+        if self.out and any(a.is_relative_to(b) for a, b in (places, places[::-1])):
+            raise UsageError(
+                f"test_pictures={self.test_pictures} and out={self.out} lie within each other",
+                "give a folder beside it, such as test_pictures=test_pictures",
+            )
 
     @property
     def writes(self) -> str:
@@ -78,7 +97,7 @@ def main(argv: list[str]) -> None:
     """Export a set as the command line says."""
     order = read(argv)
 
-    from ddoq.export import hub
+    from ddoq.export import hub, real
     from ddoq.export.folder import KIND
     from ddoq.files.outputs import publish, refuse_foreign
 
@@ -88,7 +107,10 @@ def main(argv: list[str]) -> None:
     client = hub.ready() if order.to == _HUB and not order.dry_run else None
     if order.out:
         refuse_foreign(out, KIND)
+    if order.test_pictures:
+        refuse_foreign(Path(order.test_pictures).expanduser(), real.KIND)
     contents = _contents(order)
+    tested = _test_pictures(contents, order) if order.test_pictures else []
     if order.to != _HUB and not order.dry_run:
         publish(out, KIND, contents.write)
         told = [f"{order.to}: {out}", f"its card: {out / 'README.md'}"]
@@ -100,8 +122,23 @@ def main(argv: list[str]) -> None:
             if client is not None:
                 address = hub.push(client, work, order.repo, private=order.private)
                 told = [f"published: {address}"]
-    # What is missing stands last, where it is read.
-    _say([*told, *_remarks(contents)])
+    # What is missing stands last, where it is read, above what to type next.
+    _say([*told, *tested[:1], *_remarks(contents), *tested[1:]])
+
+
+def _test_pictures(contents: "Contents", order: ExportOrder) -> list[str]:
+    """Write the test pictures, and return what to say: how many, and what to run on them."""
+    from ddoq.display.console import Console
+    from ddoq.export import real
+    from ddoq.files.outputs import publish
+
+    found = real.real_pictures(contents.origin, contents.supplied, contents.exported.synthetic)
+    place = Path(order.test_pictures).expanduser()
+    if order.dry_run:
+        return [f"{len(found)} test pictures would go to {place}"]
+    publish(place, real.KIND, lambda work: found.write(work, Console()))
+    script = shlex.join(["python", str(Path(order.out).expanduser() / "train.py"), str(place)])
+    return [f"{len(found)} test pictures: {place}", f"train and test: {script}"]
 
 
 def _contents(order: ExportOrder) -> "Contents":

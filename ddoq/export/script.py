@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from ddoq.data.preprocessing import with_margin
 from ddoq.export.exported import PICTURE_MODES, Exported
 from ddoq.export.imagefolder import folders
 from ddoq.export.plan import Plan
@@ -127,11 +128,11 @@ def _constants(
         "PER_EPOCH": (per_epoch, protocol.schedule_per == "epoch" or _is_spread(number, batch)),
     }
     found += [(name, repr(value), "") for name, (value, is_used) in optional.items() if is_used]
-    margin = "round(SIZE * 8 / 7)" if protocol.test_margin else "SIZE"
+    side = with_margin(plan.size) if protocol.test_margin else "SIZE"
     return [
         *found,
         ("AUGMENT", _augmentation(protocol), ""),
-        ("FIT", f"v2.Compose([v2.Resize({margin}), v2.CenterCrop(SIZE)])", "of test pictures"),
+        ("FIT", f"v2.Compose([v2.Resize({side}), v2.CenterCrop(SIZE)])", "of test pictures"),
         ("EXPECTED", _literal(_expected(plan, uses_soft)), ""),
     ]
 

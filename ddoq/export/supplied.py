@@ -23,6 +23,7 @@ from ddoq.synthetic import SyntheticSet
 from ddoq.teachers.at_hand import teacher_at_hand
 
 if TYPE_CHECKING:
+    from ddoq.data.images import Images
     from ddoq.recipe import Recipe
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Supplied:
     """Those of the run, for a set of this size."""
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    images: "Images | None" = None
     image_size: int | None = None
     """The side of the images that students were trained on."""
     soft_labels: Tensor | None = None
@@ -80,6 +82,7 @@ def supply(
     )
     images = supplied.attempt("mean and std of the real images", lambda: run.images)
     if images is not None:
+        supplied.images = images
         supplied.mean = tuple(map(float, images.mean))
         supplied.std = tuple(map(float, images.std))
         supplied.image_size = images.image_size

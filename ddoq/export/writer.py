@@ -29,12 +29,12 @@ class Writer:
     """Where the Hub finds the data; empty if it cannot show them."""
 
 
-def png(image: Tensor) -> bytes:
+def png(image: Tensor, *, optimize: bool = True) -> bytes:
     """Return an 8-bit image of one or three channels as a PNG file."""
     stream = io.BytesIO()
     array = image.permute(1, 2, 0).contiguous().numpy()
     mode = PICTURE_MODES[len(image)]
-    Image.fromarray(array[:, :, 0] if mode == "L" else array).save(stream, "PNG", optimize=True)
+    Image.fromarray(array[:, :, 0] if mode == "L" else array).save(stream, "PNG", optimize=optimize)
     return stream.getvalue()
 
 

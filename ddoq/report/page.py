@@ -1,5 +1,6 @@
 """The page of one run or of several: one offline HTML file, without script."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ def _environment() -> Any:
     environment.filters.update(
         duration=duration, words=in_words, p=p_text, size=byte_size, code=code
     )
+    environment.filters.update(joined=joined, breakable=breakable)
     return environment
 
 
@@ -201,9 +203,25 @@ def code(text: str) -> "Markup":
     """Return text as HTML in which what stands between backticks is code."""
     from markupsafe import Markup, escape
 
-    parts = text.split("`")
-    marked = [f"<code>{escape(p)}</code>" if i % 2 else str(escape(p)) for i, p in enumerate(parts)]
+    parts = [escape(p) if i % 2 else escape(joined(p)) for i, p in enumerate(text.split("`"))]
+    marked = [f"<code>{p}</code>" if i % 2 else str(p) for i, p in enumerate(parts)]
     return Markup("".join(marked))
+
+
+def joined(text: str) -> str:
+    r"""Return text whose lines do not break within a number with its interval or its unit.
+
+    >>> joined("+3.5 ± 0.2 of 97 %").split(" ")
+    ['+3.5\xa0±\xa00.2', 'of', '97\xa0%']
+    """
+    return re.sub(r" (?=[±%])|(?<=±) ", "\N{NO-BREAK SPACE}", text)
+
+
+def breakable(text: str) -> "Markup":
+    """Return a name as HTML whose lines may break after the parts of a path or a setting."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"([/=])(?=.)", r"\1<wbr>", str(escape(text))))
 
 
 def byte_size(number: int | float) -> str:

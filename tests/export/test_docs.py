@@ -7,7 +7,7 @@ import pytest
 
 import ddoq
 from ddoq.evaluation.score import Result
-from ddoq.export.command import ExportOrder
+from ddoq.export.command import ExportOrder, main
 from ddoq.export.writers import WRITERS
 
 DOCS = Path(ddoq.__file__).parents[1] / "docs" / "export.md"
@@ -24,14 +24,17 @@ def test_every_key_of_the_command_is_documented():
     assert {key for key in own if f"`{key}=" not in TEXT} == set()
 
 
-def test_the_test_images_of_a_run_become_pictures_as_the_page_says(
-    digits_run, tmp_path, monkeypatch
+def test_the_test_pictures_of_a_run_are_those_of_the_page(
+    digits_run, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    code = TEXT.partition("this writes its test images:\n\n```python\n")[2].partition("```")[0]
-    exec(code.replace("RUN/", f"{digits_run}/"), {})
-    assert len(list(Path("test_pictures").rglob("*.png"))) == 539
-    assert len(list(Path("test_pictures").iterdir())) == 10
+    part = TEXT.partition("### Test pictures\n\n")[2]
+    said = [line.strip() for line in part.splitlines() if line.startswith("    ")]
+    words = said[0].replace("checkpoints/runs/digits/RUN", str(digits_run)).split()[3:]
+    main(words)
+    assert capsys.readouterr().out.splitlines() == said[1:5]
+    assert all(Path(name).is_file() for name in said[5].split() if name != "...")
+    assert len(list(Path("digits_test").iterdir())) == 11
 
 
 def test_every_column_of_results_is_documented():

@@ -22,6 +22,8 @@ from ddoq.export.command import main, read
         (["run", "to=hub"], "without a repository"),
         (["run", "to=hub", "repo=a/b", "out=x"], "writes no folder"),
         (["run", "to=torch", "out=x", "repo=a/b"], "repo= is for to=hub"),
+        (["run", "to=hub", "repo=a/b", "test_pictures=x"], "publishes no test pictures"),
+        (["run", "to=torch", "out=x", "test_pictures=x/y"], "lie within each other"),
         (["run", "to=torch", "out=x", "privat=true"], "did you mean 'private'"),
     ],
 )

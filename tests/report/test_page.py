@@ -12,11 +12,11 @@ import pytest
 
 from ddoq.evaluation.curves import LEARNED
 from ddoq.report.finished import CONTENT, FinishedRun
-from ddoq.report.page import write_page
+from ddoq.report.page import breakable, code, write_page
 from tests.report.conftest import trainings
 
 EVIL = '"><script>alert(1)</script>'
-VOID = {"meta", "img", "br", "link", "input", "hr"}
+VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
 Maker = Callable[..., Path]
 
 
@@ -99,7 +99,8 @@ def test_headings_are_in_order_and_tables_are_described(whole: str):
     assert levels[0] == 1
     assert all(b - a <= 1 for a, b in pairwise(levels))
     named = [a for n, a in tags.all if n == "table" and "aria-label" in a]
-    assert tags.names.count("caption") + len(named) == tags.names.count("table") > 5
+    sheets = re.findall(r'<figure class="sheet">\s*<figcaption>[^<]+</figcaption>', whole)
+    assert len(sheets) + len(named) == tags.names.count("table") > 5
     assert all("scope" in a for n, a in tags.all if n == "th")
 
 
@@ -125,7 +126,7 @@ def test_scores_verdicts_and_costs_are_shown(whole: str):
     text = words(whole)
     assert "latents 3.3 min 61.2 kB 640 MB cached" in text
     assert "cat 143 10 1.235 1.5 1.111 1.111 to 1.2 8.2" in text
-    assert "how near set W2 precision ddoq (plain) 4.50 \N{MINUS SIGN}0.004 ± 0.002" in text
+    assert "How near set W2 precision ddoq (plain) 4.50 \N{MINUS SIGN}0.004 ± 0.002" in text
     assert "name: pets" in text
     assert "python 3.12.0" in text
 
@@ -192,3 +193,8 @@ def test_several_runs_share_a_page_with_unique_names(make_run: Maker):
     assert len(labels) == len(set(labels))
     assert "The answer: one" in text
     assert "<h1>2 runs compared</h1>" in text
+
+
+def test_a_number_stays_with_its_interval_and_a_path_breaks_after_its_parts():
+    assert code("up by +3.5 ± 0.2 of `a ± b`") == ("up by +3.5\xa0±\xa00.2 of <code>a ± b</code>")
+    assert breakable("trained(source=a/b)<") == "trained(source=<wbr>a/<wbr>b)&lt;"

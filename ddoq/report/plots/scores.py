@@ -9,8 +9,10 @@ from ddoq.report.table import Line, Sheet
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Inches: a row's name, a student's lane, and what the axis and the legend take.
-_NAME, _LANE, _AXIS, _LEGEND = 0.24, 0.12, 0.55, 0.19
+# Inches: a row's name, which covers no mark, a student's lane, and what the axis and the legend
+# take.
+_NAME, _LANE, _AXIS, _LEGEND = 0.29, 0.12, 0.55, 0.19
+_BASELINE = 0.18
 _CHARACTERS = 52
 
 
@@ -27,7 +29,7 @@ def scores(sheet: Sheet, name: str) -> str:
                 ax.axhline(top, color=LINE, linewidth=0.8)
             ax.text(
                 0.0,
-                top + _NAME - 0.05,
+                top + _BASELINE,
                 _label(line),
                 transform=ax.get_yaxis_transform(),
                 fontsize=9,
@@ -37,6 +39,7 @@ def scores(sheet: Sheet, name: str) -> str:
         ax.set_ylim(tops[-1] + 0.03, 0)
         ax.set_yticks([])
         ax.grid(visible=False, axis="y")
+        ax.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
         low, high = ax.get_xlim()
         # An interval may end beyond 0 or 100 %.
         ax.set_xlim(max(0.0, low), min(100.5, high))

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from ddoq.evaluation.results import Results
 from ddoq.report.plots.scores import scores
 from ddoq.report.plots.sizes import sizes
@@ -35,3 +37,17 @@ def test_an_interval_beyond_100_percent_ends_at_the_axis():
     labels = re.findall(r"<text[^>]*>\s*(\d+)\s*</text>", scores(sheet, "a"))
     assert labels
     assert max(map(int, labels)) <= 100
+
+
+@pytest.mark.parametrize("students", [{"vit"}, {"convnet", "vit"}])
+def test_no_label_covers_a_mark(students: set[str]):
+    rows = [run for run in trainings((1, 10)) if run.student in students]
+    [sheet, *_] = sheets(Results(rows), data="pets", num_test_images=1)
+    text = scores(sheet, "a")
+    labels = re.findall(r'y="([\d.]+)"[^>]*>[^<]*(?:per class|all images)</text>', text)
+    marks = re.findall(r'<g clip-path="[^"]+">\s*<use [^>]*y="([\d.]+)"', text)
+    assert len(labels) == len(sheet.lines)
+    assert len(marks) == len(sheet.lines) * len(students)
+    for label in map(float, labels):
+        # Letters reach 8 above their line and 2 below it, marks 2 around their middle.
+        assert not [y for y in map(float, marks) if label - 12 < y < label + 9]
