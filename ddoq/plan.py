@@ -1,6 +1,6 @@
 """The plan of a run, shown by `dry_run=true`: its steps, what is cached, and what they need."""
 
-import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from rich.table import Table as Shown
 from ddoq.data.images import NotDecoded
 from ddoq.data.whitening import WHITENING, whitening_key
 from ddoq.display.duration import duration
-from ddoq.evaluation.grid import Draw, Grid, tables_of
+from ddoq.evaluation.grid import Grid, tables_of
 from ddoq.evaluation.making import kept, seconds
 from ddoq.evaluation.rows import GIVEN, Entry, entries
 from ddoq.files.artifacts import is_finished
@@ -129,26 +129,34 @@ def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
     run, entry = grid.run, grid.rows[row]
     if entry.distiller["name"] == GIVEN:
         return [Step(f"set {entry.name}", "given", f"{entry.size.mean(run.num_classes)} per class")]
-    found: dict[str, list[bool]] = {}
+    found: dict[str, dict[int, bool]] = {}
     needs: dict[str, str] = {}
-    time = functools.cache(functools.partial(_time, grid, row))
     for draw in [d for d in grid.draws if d.row == row]:
-        own = kept(grid, draw)
-        for planned in entry.made.stages(run, grid.seed_of(draw)):
+        own, seed = kept(grid, draw), grid.seed_of(draw)
+        for planned in entry.made.stages(run, seed):
             place = run.place(planned.stage, planned.key)
             if place not in counted:
                 is_own = own is not None and place == run.place(own.stage, own.key)
-                what = _set_name(grid, draw) if is_own else planned.what or planned.stage.name
-                is_done = run.is_done(planned.stage, planned.key)
-                found.setdefault(what, []).append(is_done)
-                needs[what] = planned.needs or (time() if is_own and not is_done else "")
+                what = _set_name(grid, row) if is_own else planned.what or planned.stage.name
+                found.setdefault(what, {})[seed] = run.is_done(planned.stage, planned.key)
+                needs[what] = "own" if is_own else planned.needs
                 counted.add(place)
-    number = _number(run, entry)
+    return [_step_of(grid, row, what, done, needs[what]) for what, done in found.items()]
+
+
+def _step_of(grid: Grid, row: int, what: str, done: Mapping[int, bool], needs: str) -> Step:
+    """Return the step that makes something of a row for some seeds, and which ones are missing."""
+    missing = [seed for seed, is_done in done.items() if not is_done]
+    if not missing:
+        return Step(what, "cached", "")
+    if needs == "own":
+        seeds = f"seed{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
+        each = " each" * (len(missing) > 1)
+        known = seconds(grid, row)
+        return Step(what, "to do", seeds + ("" if known is None else f": {duration(known)}{each}"))
+    number = _number(grid.run, grid.rows[row])
     images = f"of {number}" if number else "of images"
-    return [
-        _step(what, all(done), needs[what] or f"{done.count(False)} of {len(done)} sets {images}")
-        for what, done in found.items()
-    ]
+    return Step(what, "to do", needs or f"{len(missing)} of {len(done)} sets {images}")
 
 
 def _number(run: "Run", entry: Entry) -> int:
@@ -158,18 +166,13 @@ def _number(run: "Run", entry: Entry) -> int:
     return sum(entry.size.numbers(run.images.counts.tolist()))
 
 
-def _set_name(grid: Grid, draw: Draw) -> str:
-    """Return the name of a set that is made on its own."""
-    entry = grid.rows[draw.row]
+def _set_name(grid: Grid, row: int) -> str:
+    """Return the name of sets that are made on their own."""
+    entry = grid.rows[row]
     counts = grid.run.images.counts
     number = min(entry.size.mean(len(counts)), int(counts.max()))
     size = f" of {number} per class" if entry.size.is_known else ""
-    return f"set {entry.name}{size}, seed {grid.seed_of(draw)}"
-
-
-def _time(grid: Grid, row: int) -> str:
-    known = seconds(grid, row)
-    return "" if known is None else f"about {duration(known)}"
+    return f"set {entry.name}{size}"
 
 
 def _students(grid: Grid, number: int) -> Step:

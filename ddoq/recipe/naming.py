@@ -40,7 +40,8 @@ def _short(value: Any, others: Sequence[Any] = ()) -> Any:
     A path is shortened to the shortest end that distinguishes it from the others.
     """
     if isinstance(value, dict):
-        return {k: _short(v) for k, v in value.items()}
+        told = {k: _short(v) for k, v in value.items()}
+        return _with(told.pop("name"), told) if _is_block(value) else told
     if isinstance(value, list):
         return [_short(v) for v in value]
     if not _is_place(value):

@@ -310,8 +310,8 @@ def test_a_plan_names_the_set_and_says_whether_it_is_there(tmp_path: Path):
         return {s.what: s.state for s in plan(run)}
 
     before = states()
-    assert before["set dm of 1 per class, seed 0"] == before["quantization"] == "to do"
+    assert before["set dm of 1 per class"] == before["quantization"] == "to do"
     made_of(run.recipe.distiller, run.recipe.decoder, run.recipe.weighting).distill(
         run.images, run, 0
     )
-    assert states()["set dm of 1 per class, seed 0"] == "cached"
+    assert states()["set dm of 1 per class"] == "cached"

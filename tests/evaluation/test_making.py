@@ -152,21 +152,20 @@ def test_an_error_while_a_set_is_learned_ends_the_run_and_names_the_line(
 def test_a_dry_run_names_each_set_with_its_time_and_makes_none(make_grid, learner: Path):
     grid = make_grid("evaluation.images_per_class=[1, 3]", measures=False)
     steps = {s.what: s for s in plan.plan(grid.run) if s.what.startswith("set")}
-    assert list(steps) == [
-        f"set learner:Slow of {number} per class, seed {seed}"
-        for number in (1, 3)
-        for seed in (0, 1)
-    ]
+    assert list(steps) == [f"set learner:Slow of {number} per class" for number in (1, 3)]
     assert all(s.state == "to do" for s in steps.values())
-    assert all(re.fullmatch(r"about <?[\d.]+ (s|min)", s.needs) for s in steps.values())
+    assert all(re.fullmatch(r"seeds 0, 1: <?[\d.]+ (s|min) each", s.needs) for s in steps.values())
     assert not list(learner.glob("cache/**/manifest.json"))
 
 
 def test_a_set_that_is_there_is_cached_in_the_plan(make_grid):
     grid = make_grid()
     make(grid.run, SetTask.of(grid, Draw(0, 1)))
-    states = [s.state for s in plan.plan(grid.run) if s.what.startswith("set")]
-    assert states == ["to do", "cached"]
+    [step] = [s for s in plan.plan(grid.run) if s.what.startswith("set")]
+    assert step.needs.startswith("seed 0")
+    make(grid.run, SetTask.of(grid, Draw(0, 0)))
+    [step] = [s for s in plan.plan(grid.run) if s.what.startswith("set")]
+    assert step.state == "cached"
 
 
 def test_a_distiller_that_cannot_say_how_long_it_takes_is_planned_without_a_time(
@@ -175,9 +174,7 @@ def test_a_distiller_that_cannot_say_how_long_it_takes_is_planned_without_a_time
     monkeypatch.delattr(type(make_grid().rows[0].made.made), "seconds")
     plain = make_grid()
     assert seconds(plain, 0) is None
-    assert [s.needs for s in plan.plan(plain.run) if s.what.startswith("set")] == [
-        "1 of 1 sets of 10"
-    ] * 2
+    assert [s.needs for s in plan.plan(plain.run) if s.what.startswith("set")] == ["seeds 0, 1"]
 
 
 def test_a_set_that_is_not_kept_in_its_stage_is_refused(make_grid):

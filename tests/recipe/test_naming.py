@@ -75,4 +75,10 @@ def test_where_a_folder_within_a_component_lies_is_not_told():
 
 def test_a_setting_with_a_name_in_it_need_not_be_a_component():
     blocks = [{"name": "mine:Net", "head": {"name": n}} for n in "ab"]
-    assert told_apart("student", blocks[0], blocks) == "mine:Net(head={'name': 'a'})"
+    assert told_apart("student", blocks[0], blocks) == "mine:Net(head=a)"
+
+
+def test_components_within_a_nested_one_are_named_as_in_a_recipe():
+    masses = {"name": "ddoq", "weighting": {"name": "mass"}}
+    blocks = [complete(KINDS, "distiller", {"name": "dm", "start": x}) for x in ("ddoq", masses)]
+    assert told_apart("distiller", blocks[1], blocks) == "dm(start=ddoq(weighting=mass))"
