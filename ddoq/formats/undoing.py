@@ -30,6 +30,8 @@ _ROUNDING = 2e-3
 BEYOND, _MOST_BEYOND = 0.5, 0.05
 # Numbers of an image up to which a whitening is made only to try it.
 _TRIED = 3 * 32**2
+# Whitened images misfit all else by more than this: if something fits better, none is tried.
+_FITS = 0.25
 # Pixels that are looked at; of a lattice this share is within this distance of a gray level.
 _LOOKED_AT, _ON_LATTICE, _NEAR = 2**22, 0.99, 0.05
 
@@ -187,8 +189,11 @@ def _tried_whitening(images: Tensor, data: Data | None) -> ZCA | None:
 
 def _question(images: Tensor, data: Data | None) -> DataError:
     low, high = (float(x) for x in images.aminmax())
-    tried = _candidates(images, data, _tried_whitening(images, data))
+    tried = _candidates(images, data, None)
     misfits = _misfits(images, data, tried)
+    if min(misfits.values()) > _FITS and (whitening := _tried_whitening(images, data)):
+        tried = _candidates(images, data, whitening)
+        misfits = _misfits(images, data, tried)
     return DataError(
         f"the images range from {low:.4g} to {high:.4g}: what was done to them?",
         f"say it: normalized={ACCEPTED}. By its pixels it may be "

@@ -58,17 +58,17 @@ def _more_seeds(found: Sequence[Verdict]) -> Iterator[str]:
     if any(v.outcome == "one seed" for v in found):
         yield f"More seeds, as one says nothing of chance: evaluation.seeds={_FIRST_SEEDS}."
         return
-    open_ones = [
-        v.against_random for v in found if v.outcome == "undecided" and v.against_random is not None
-    ]
-    needed = [seeds_needed(c.difference) for c in open_ones]
+    open_ones = [v for v in found if v.outcome == "undecided" and v.against_random is not None]
+    differences = [v.against_random.difference for v in open_ones if v.against_random]
+    needed = [seeds_needed(d) for d in differences]
     within = [n for n in needed if n is not None and n <= _MOST_SEEDS]
-    if within and min(c.difference.n for c in open_ones) < _FEWEST_SEEDS:
+    of = _named(found, [v for v, n in zip(open_ones, needed, strict=True) if n in within])
+    if within and min(d.n for d in differences) < _FEWEST_SEEDS:
         # Of two differences the spread is next to unknown.
-        yield f"More seeds, as these are too few to judge by: evaluation.seeds={_FIRST_SEEDS}."
+        yield f"More seeds{of}, as these are too few to judge by: evaluation.seeds={_FIRST_SEEDS}."
     elif within:
         yield (
-            f"More seeds: if the difference stays as it is, about {max(within)} would show it "
+            f"More seeds{of}: if the difference stays as it is, about {max(within)} would show it "
             f"(evaluation.seeds={max(within)})."
         )
     elif needed:
@@ -77,16 +77,23 @@ def _more_seeds(found: Sequence[Verdict]) -> Iterator[str]:
             "Take the set and random images for equally good."
         )
         return
-    unsure = [
-        v.against_random.difference.n
-        for v in found
-        if v.against_random and v.outcome in ("better", "worse") and not v.is_firm
-    ]
-    if unsure and not needed:
+    unsure = [v for v in found if v.against_random and v.is_hedged]
+    numbers = [v.against_random.difference.n for v in unsure if v.against_random]
+    if numbers and not needed:
         yield (
-            "A few more seeds, so that the difference stands among all comparisons too: "
-            f"evaluation.seeds={2 * max(unsure)}."
+            f"A few more seeds{_named(found, unsure)}, so that the difference stands among all "
+            f"comparisons too: evaluation.seeds={2 * max(numbers)}."
         )
+
+
+def _named(found: Sequence[Verdict], some: Sequence[Verdict]) -> str:
+    """Say which sets are meant, if several are judged and not all are meant."""
+    names, meant = ({(v.row.name, v.group[0]) for v in vs} for vs in (found, some))
+    if not meant or meant == names:
+        return ""
+    sizes = len({size for _, size in names}) > 1
+    told = sorted(f"{name}, {size} per class" if sizes else name for name, size in meant)
+    return f" for {' and '.join(told)}"
 
 
 def _hard_labels(found: Sequence[Verdict]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Is preprocessing undone as it was named, and refused where it cannot be right?"""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -54,6 +55,16 @@ def test_without_a_word_floats_beyond_0_and_1_are_asked_about(some, data, true):
         undone(images, None, data)
     best = str(true).replace(" ", "")
     assert re.search(re.escape(f"it may be normalized={best}"), caught.value.remedy)
+
+
+def test_no_whitening_is_made_where_something_else_fits(some, data):
+    def dear():
+        raise AssertionError("a whitening takes half a minute")
+
+    cheap = replace(data, whitening=dear)
+    with pytest.raises(DataError, match="what was done to them") as caught:
+        undone(seen(some[0] / 255, [-1, 1], data), None, cheap)
+    assert "it may be normalized=[-1,1]" in caught.value.remedy
 
 
 def test_images_that_lie_in_0_and_1_need_no_undoing(some, data):

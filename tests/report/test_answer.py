@@ -271,3 +271,12 @@ def test_few_test_images_are_pointed_out():
 def test_two_seeds_foresee_no_number_of_seeds():
     told = said(runs("ddoq", 0.8, 0.9), runs("random", 0.8, 0.8))
     assert "too few to judge by: evaluation.seeds=5" in " ".join(told.steps)
+
+
+def test_of_several_sizes_those_that_need_more_seeds_are_named():
+    told = steps(
+        *(runs("ddoq", *CLEAR), runs("random", *RANDOM)),
+        runs("ddoq", 0.80, 0.90, 0.85, images_per_class=1),
+        runs("random", 0.80, 0.80, 0.80, images_per_class=1),
+    )
+    assert "More seeds for ddoq (root, plain), 1 per class: if the difference stays" in told
