@@ -116,9 +116,9 @@ def _theirs(run: Run) -> Draw:
         both = torch.cat([labels, torch.full_like(labels, prior.null_label)])
         x = torch.randn(number, *prior.shape) * scheduler.init_noise_sigma
         for time_ in scheduler.timesteps:
-            seen = scheduler.scale_model_input(x, time_)
+            seen = scheduler.scale_model_input(x, time_).to(network.dtype)
             output = network(torch.cat([seen, seen]), time_, class_labels=both).sample
-            wanted, none = output.chunk(2)
+            wanted, none = output.float().chunk(2)
             x = scheduler.step(none + guidance * (wanted - none), time_, x).prev_sample
         return x
 
