@@ -18,6 +18,8 @@ _COPIES = 0.5
 _ALL = 0.999
 # Below this accuracy, networks that learn no more from all images have not learned enough.
 _LEARNED = 0.8
+# More decoders than these are not listed in a sentence.
+_MOST_NAMED = 2
 # From this half-width of an accuracy on, by the number of test images alone, there are too few.
 _FEW = 0.05
 
@@ -94,8 +96,9 @@ def _about_nearest(results: Results, found: Sequence[Verdict]) -> Iterator[str]:
         return
     made = [row for row in rows if not row.is_reference and not is_nearest(row)]
     decoders = list(dict.fromkeys(row.decoder for row in made if row.decoder != "-"))
+    which = " and ".join(decoders) if len(decoders) <= _MOST_NAMED else "with another decoder"
     where = (
-        f"the synthetic ones are the row{'s' if len(decoders) > 1 else ''} {' and '.join(decoders)}"
+        f"the synthetic ones are the row{'s' if len(decoders) > 1 else ''} {which}"
         if decoders
         else "evaluation.decoders=[plain] adds a row of synthetic ones"
     )

@@ -280,3 +280,9 @@ def test_of_several_sizes_those_that_need_more_seeds_are_named():
         runs("random", 0.80, 0.80, 0.80, images_per_class=1),
     )
     assert "More seeds for ddoq (root, plain), 1 per class: if the difference stays" in told
+
+
+def test_many_decoders_are_not_listed_in_a_sentence():
+    rows = [runs("ddoq", *CLEAR, decoder=d) for d in ("nearest", "a", "b", "c")]
+    told = " ".join(said(*rows).notes)
+    assert "the synthetic ones are the rows with another decoder." in told
