@@ -65,13 +65,13 @@ def test_four_sets_of_four_programs_stand_in_one_table(sets: Path, capsys):
     assert rows == [("ours", 1), ("random", 1), *of_two, ("full", 0)]
     assert {c.a.distiller for c in part.comparisons} == {"ours", "dd"}
     found = {r.distiller: r for r in part.ours}
-    assert found["dd"].read == "data undone, classes by ids, 20 real images"
-    assert found["mtt"].read == "zca undone, classes by ids, 20 real images"
+    assert found["dd"].read == "data undone, classes by ids, 20 training images"
+    assert found["mtt"].read == "zca undone, classes by ids, 20 training images"
     assert found["rded"].read.startswith("classes by order")
     assert found["dd"].note == "one set, targets not read"
     assert min(r.top1 for r in part.ours if r.images_per_class == 2) > 0.25
     shown = " ".join(capsys.readouterr().out.split())
-    assert "mtt: zca undone, classes by ids, 20 real images" in shown
+    assert "mtt: zca undone, classes by ids, 20 training images" in shown
     assert "lr: THE SET'S OWN" in shown
 
 
@@ -82,7 +82,7 @@ def test_a_dry_run_names_the_sets_and_trains_nothing(sets: Path, capsys):
     assert "whitening" in shown
     assert "look for copies" in shown
     assert "of 539 test images, refused in sets" in shown
-    assert re.search(r"about [\d.]+ (s|min) for 13 trainings( in \d+ processes)?, if none", shown)
+    assert re.search(r"about [\d.]+ (s|min) for 13 trainings, if none is cached", shown)
     assert not list(Path("dry_cache").rglob("whitening*"))
     assert not Path("dry").exists()
     assert not list(Path("dry_cache").rglob("measure.json"))

@@ -1,5 +1,6 @@
 """A set that somebody else made, or another run, read from its files."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ddoq.run import Run
 
 _COPIES = Stage("copies", 2)
+# The most images that a refusal names.
+_LISTED = 10
 
 
 class Given(Distiller):
@@ -94,7 +97,7 @@ def given_set(run: "Run", path: Path, told: Told, name: str = "") -> SyntheticSe
     if run.images.modality != "image":
         return found
     of_measured, of_training = _copied(run, found, path, told)
-    remarks = [found.provenance["read"], f"{of_training} real images" if of_training else ""]
+    remarks = [found.provenance["read"], f"{of_training} training images" if of_training else ""]
     split = run.recipe.evaluation.split.upper()
     told_in_table = f"{of_measured} {split} IMAGES IN IT" if of_measured else ""
     own = {"read": ", ".join(filter(None, remarks)), "remark": told_in_table}
@@ -139,9 +142,15 @@ def _copied(run: "Run", found: SyntheticSet, path: Path, told: Told) -> tuple[in
     if number and not told.allow_test_images:
         raise DataError(
             f"{path}: {number} of its {len(found)} images are copies of {split} images (within "
-            f"{COPY:g} gray levels){', or have one as a tile' if tiles > 1 else ''}, such as "
-            f"number {told_of['of_measured'][0]}",
-            "a set must not hold what it is measured on; to go on with a remark in the table: "
-            "allow_test_images=true",
+            f"{COPY:g} gray levels){', or have one as a tile' if tiles > 1 else ''}: number "
+            f"{_listed(told_of['of_measured'])}, from 0 on",
+            "a set must not hold what it is measured on: leave these images out, or go on with a "
+            "remark in the table: allow_test_images=true",
         )
     return number, told_of["num_of_training"] or 0
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """Return the first numbers as text."""
+    rest = ", ..." if len(numbers) > _LISTED else ""
+    return ", ".join(map(str, numbers[:_LISTED])) + rest

@@ -1,6 +1,7 @@
 """A folder with one folder of pictures per class, and perhaps weights and soft labels."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ def read(path: Path, told: Told) -> SyntheticSet:
     if (train / SOFT_LABELS_FILE).is_file():
         soft = _soft(train / SOFT_LABELS_FILE, weights)
     own = () if columns else class_ids
+    # Labels are the places of the folders, from 0 on.
+    told = replace(told, first_label=0)
     return Parts(images, labels, soft, weights, None, own, beside, columns).whole(path, told)
 
 

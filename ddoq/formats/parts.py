@@ -69,9 +69,13 @@ class Parts:
         except DataError as error:
             raise DataError(f"{place}: {error.cause}", error.remedy) from error
 
+    def _first(self, told: Told) -> Literal[0, 1] | None:
+        """Return the number of the first class, which is 0 where the files name their classes."""
+        return 0 if self.class_names else told.first_label
+
     def _labels(self, soft: Tensor | None, place: Path, told: Told) -> Tensor:
         if self.labels is not None:
-            return whole_labels(self.labels, len(self.images), place, told.first_label)
+            return whole_labels(self.labels, len(self.images), place, self._first(told))
         if soft is None:
             raise DataError(
                 f"{place}: the set has images, but no labels",
@@ -126,19 +130,24 @@ def whole_labels(
     numbers = labels.reshape(-1).double() - (first or 0)
     if not torch.equal(numbers, numbers.round()):
         raise DataError(f"{place}: the labels are no whole numbers", _LABELS)
-    _refuse_numbers(numbers, number, place, is_said=first is not None)
+    _refuse_numbers(numbers, number, place, first)
     return numbers.long()
 
 
-def _refuse_numbers(numbers: Tensor, number: int, place: Path, *, is_said: bool) -> None:
+def _refuse_numbers(numbers: Tensor, number: int, place: Path, first: int | None) -> None:
     """Refuse numbers of classes out of range, and ask what 1 to n is unless somebody said so."""
     low, high = (int(n) for n in numbers.aminmax())
+    if low < 0 and first:
+        raise DataError(
+            f"{place}: first_label=1, but its labels begin at {low + first}",
+            "say it of the set that counts from 1 alone: sets=[{path: FILE, first_label: 1}]",
+        )
     if low < 0 or high > number:
         raise DataError(
             f"{place}: the labels are from {low} to {high}, of {number} images",
             "number the classes from 0 on, each with an image; first_label=1 if they count from 1",
         )
-    if not is_said and low == 1 and len(numbers.unique()) == high:
+    if first is None and low == 1 and len(numbers.unique()) == high:
         raise DataError(
             f"{place}: the labels are 1 to {high}: do they count from 1?",
             "say first_label=1 if they do, or first_label=0 if class 0 has no image",

@@ -192,7 +192,7 @@ def _caption(part: Part, num_test_images: int) -> str:
     kinds = dict.fromkeys(r.reported for r in part.ours)
     runs = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
     if len(seeds) > 1 and len(draws) == 1:
-        runs = f"one set, {len(seeds)} students"
+        runs = f"one set, {len(seeds)} seeds of the students"
     hints = ", ".join(dict.fromkeys(r.uses_hints for r in part.ours if r.uses_hints))
     read = {r.distiller: f"; {r.distiller}: {r.read}" for r in part.ours if r.read}
     given = "".join(read.values())

@@ -11,7 +11,7 @@ class MyStudent(nn.Module):
 
     Args:
         num_classes: Given by the program, as are channels and image_size where you ask for them.
-        width: Yours, as anything else. Set it in a recipe: `student={name: ..., width: 64}`.
+        width: Yours, as anything else: `student={name: ..., width: 64}` on the command line.
     """
 
     def __init__(self, num_classes: int, channels: int, width: int = 32) -> None:

@@ -318,3 +318,9 @@ def test_folders_may_be_the_numbers_of_the_classes_that_stand_beside_them(tmp_pa
     )
     found = read(tmp_path, Told())
     assert (found.class_ids, found.labels.tolist()) == (("b/", "a/"), [0, 0, 1, 1])
+
+
+def test_folders_count_from_none_whatever_is_said_of_labels(tmp_path: Path):
+    write_folder(tmp_path)
+    counted = read(tmp_path, Told(first_label=1))
+    assert torch.equal(counted.labels, read(tmp_path, Told()).labels)

@@ -154,3 +154,9 @@ def test_code_is_refused_and_not_run(tmp_path: Path):
         with pytest.raises(IntegrityError, match=name):
             read(tmp_path / name, Told())
     assert not Path("touched").exists()
+
+
+def test_labels_that_are_said_to_count_from_one_and_do_not_are_told(saved):
+    with pytest.raises(DataError, match="first_label=1, but its labels begin at 0") as caught:
+        read(saved((IMAGES, LABELS)), Told(first_label=1))
+    assert "sets=[{path: FILE, first_label: 1}]" in caught.value.remedy

@@ -122,7 +122,7 @@ def test_a_quoted_number_has_no_n_of_ours():
 
 def test_the_caption_says_whether_the_set_was_redrawn():
     assert "over n runs; 3 seeds; last epoch; test images 360" in sheet(everything()).caption
-    assert "one set, 3 students" in sheet(everything(set_seed=0)).caption
+    assert "one set, 3 seeds of the students" in sheet(everything(set_seed=0)).caption
 
 
 def test_each_protocol_has_its_own_table():
