@@ -82,7 +82,7 @@ def test_a_dry_run_names_the_sets_and_trains_nothing(sets: Path, capsys):
     assert "whitening" in shown
     assert "look for copies" in shown
     assert "of 539 test images, refused in sets" in shown
-    assert re.search(r"about [\d.]+ (s|min) for 13 trainings, if none is cached", shown)
+    assert re.search(r"about [\d.]+ (s|min) for 13 trainings( in \d+ processes)?, if none", shown)
     assert not list(Path("dry_cache").rglob("whitening*"))
     assert not Path("dry").exists()
     assert not list(Path("dry_cache").rglob("measure.json"))

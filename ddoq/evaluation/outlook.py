@@ -35,8 +35,9 @@ def outlook(run: "Run", parts: list[str]) -> str:
 def time_of_trainings(run: "Run") -> str:
     """Return one line about the time of all trainings, for which no image is decoded."""
     seconds, number, workers = _trainings(run)
-    several = f" in {workers} processes, besides starting them" if workers > 1 else ""
-    return f"about {duration(seconds)} for {number} trainings, if none is cached{several}"
+    several = f" in {workers} processes" if workers > 1 else ""
+    start = "; processes take some seconds to start" if workers > 1 else ""
+    return f"about {duration(seconds)} for {number} trainings{several}, if none is cached{start}"
 
 
 def _sets(run: "Run") -> str:
