@@ -7,7 +7,7 @@ from typing import Any
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import ABSENT, LEVEL, Score
 from ddoq.protocols.presets import PRESETS
-from ddoq.report.verdict import NEAREST, Verdict, others, part_of, teacher_accuracy
+from ddoq.report.verdict import NEAREST, FewTested, Verdict, others, part_of, teacher_accuracy
 
 # More seeds than these are not worth their time.
 _MOST_SEEDS = 30
@@ -17,6 +17,8 @@ _FIRST_SEEDS = 5
 # With fewer, how many seeds would show a difference cannot be said.
 _FEWEST_SEEDS = 3
 _SIZES = (1, 10, 50)
+# The share of each class to set aside for test where test images are few.
+_TEST_SHARE = 0.4
 
 
 def advice(
@@ -24,17 +26,21 @@ def advice(
     found: Sequence[Verdict],
     pushforward: Mapping[str, Any] | None = None,
     smallest_class: int | None = None,
+    few: FewTested | None = None,
 ) -> list[str]:
     """Return what to try next, the cheapest first.
 
-    - More seeds, if a difference is undecided and about thirty seeds would show it.
+    - More test images, if there are too few to judge by.
+    - More seeds, if a difference is undecided and about thirty seeds would show it. But not if it
+      is smaller than what too few test images leave open, which is the same at every seed.
     - Hard labels, if there are none.
     - Another row of the same size that did better; or another decoder, if none was tried.
     - More images, if all data are at least five points better and classes have more.
     - A better teacher, if it is five points worse than training on all data.
     """
-    steps = [*_more_seeds(found), *_hard_labels(found), *_other_rows(results, found)]
-    steps += [*_other_decoders(results, found), *_more_images(found, smallest_class)]
+    steps = [*_more_tests(few), *_more_seeds(found, few), *_hard_labels(found)]
+    steps += [*_other_rows(results, found), *_other_decoders(results, found)]
+    steps += _more_images(found, smallest_class)
     return [*steps, *_better_teacher(found, pushforward)]
 
 
@@ -54,22 +60,33 @@ def seeds_needed(difference: Score, most: int = 10 * _MOST_SEEDS) -> int | None:
     return next((n for n in numbers if stdtrit(n - 1, tail) * spread / n**0.5 < mean), None)
 
 
-def _more_seeds(found: Sequence[Verdict]) -> Iterator[str]:
-    if any(v.outcome == "one seed" for v in found):
+def _more_tests(few: FewTested | None) -> Iterator[str]:
+    if few:
+        is_settable = few.share is not None and few.share < _TEST_SHARE
+        key = f": data.test_share={_TEST_SHARE} (if you gave them apart, add to them)"
+        yield (
+            f"More test images, as no number of seeds makes up for few{key if is_settable else ''}."
+        )
+
+
+def _more_seeds(found: Sequence[Verdict], few: FewTested | None) -> Iterator[str]:
+    clear = [v for v in found if not (few and few.hides(v))]
+    if any(v.outcome == "one seed" for v in clear):
         yield f"More seeds, as one says nothing of chance: evaluation.seeds={_FIRST_SEEDS}."
         return
-    open_ones = [v for v in found if v.outcome == "undecided" and v.against_random is not None]
+    open_ones = [v for v in clear if v.outcome == "undecided" and v.against_random is not None]
     differences = [v.against_random.difference for v in open_ones if v.against_random]
     needed = [seeds_needed(d) for d in differences]
     within = [n for n in needed if n is not None and n <= _MOST_SEEDS]
-    of = _named(found, [v for v, n in zip(open_ones, needed, strict=True) if n in within])
+    shown = [v for v, n in zip(open_ones, needed, strict=True) if n in within]
+    of = _named(found, shown)
     if within and min(d.n for d in differences) < _FEWEST_SEEDS:
         # Of two differences the spread is next to unknown.
         yield f"More seeds{of}, as these are too few to judge by: evaluation.seeds={_FIRST_SEEDS}."
     elif within:
         yield (
-            f"More seeds{of}: if the difference stays as it is, about {max(within)} would show it "
-            f"(evaluation.seeds={max(within)})."
+            f"More seeds{of}: if the difference stays as it is, about {max(within)} would show "
+            f"{_what(shown)} (evaluation.seeds={max(within)})."
         )
     elif needed:
         yield (
@@ -77,13 +94,21 @@ def _more_seeds(found: Sequence[Verdict]) -> Iterator[str]:
             "Take the set and random images for equally good."
         )
         return
-    unsure = [v for v in found if v.against_random and v.is_hedged]
+    unsure = [v for v in clear if v.against_random and v.is_hedged]
     numbers = [v.against_random.difference.n for v in unsure if v.against_random]
     if numbers and not needed:
         yield (
             f"A few more seeds{_named(found, unsure)}, so that the difference stands among all "
             f"comparisons too: evaluation.seeds={2 * max(numbers)}."
         )
+
+
+def _what(shown: Sequence[Verdict]) -> str:
+    """Say what more seeds would show, if the differences stay as they are."""
+    above = {v.against_random.difference.mean > 0 for v in shown if v.against_random}
+    if len(above) > 1:
+        return "which is better"
+    return f"that the set is {'better' if True in above else 'worse'}"
 
 
 def _named(found: Sequence[Verdict], some: Sequence[Verdict]) -> str:

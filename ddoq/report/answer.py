@@ -16,7 +16,7 @@ from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Comparison, Score, signed_points
 from ddoq.report.advice import advice
 from ddoq.report.notes import notes
-from ddoq.report.verdict import Verdict, condition, verdicts
+from ddoq.report.verdict import FewTested, Verdict, condition, few_tested, verdicts
 
 _MOST_SENTENCES = 2
 
@@ -58,25 +58,28 @@ def answer(
     pushforward: Mapping[str, Any] | None = None,
     smallest_class: int | None = None,
     num_test_images: int | None = None,
+    test_share: float | None = None,
 ) -> Answer:
     """Return the answer of results. What else is known of their run is as in `summary.json`."""
     found = verdicts(results)
     if not found:
         return Answer(("Only real images were measured: there is no set to judge.",), (), (), ())
-    told = notes(results, found, pushforward, num_test_images)
-    steps = advice(results, found, pushforward, smallest_class)
-    return Answer(headline(found), tuple(_accuracies(found)), tuple(told), tuple(steps))
+    few = few_tested(found, num_test_images, test_share)
+    told = notes(results, found, pushforward, few)
+    steps = advice(results, found, pushforward, smallest_class, few)
+    return Answer(headline(found, few), tuple(_accuracies(found)), tuple(told), tuple(steps))
 
 
-def headline(found: Sequence[Verdict]) -> tuple[str, ...]:
+def headline(found: Sequence[Verdict], few: FewTested | None = None) -> tuple[str, ...]:
     """Return a line for each size, or each set that is scored, with its outcome by protocol."""
     groups = dict.fromkeys(v.group for v in found)
-    return tuple(_line([v for v in found if v.group == group]) for group in groups)
+    on = f" on these {few.number} test images" if few else ""
+    return tuple(_line([v for v in found if v.group == group], on) for group in groups)
 
 
-def _line(found: Sequence[Verdict]) -> str:
+def _line(found: Sequence[Verdict], on: str) -> str:
     first, *rest = found
-    under = f" {condition(first, found)}"
+    under = f" {condition(first, found)}{on}"
     sentences = [f"{_subject(first)} {_predicate(first, under)}."]
     for other in rest:
         if other.outcome != "no random":

@@ -15,6 +15,8 @@ from ddoq.report.files import read_results
 
 # What the page shows and the other files of a run do not hold.
 CONTENT = "report.json"
+# What an answer asks of a summary, besides the results.
+ASKED = ("pushforward", "smallest_class", "num_test_images", "test_share")
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ class FinishedRun:
     @cached_property
     def answer(self) -> Answer:
         """The answer in words."""
-        asked = ("pushforward", "smallest_class", "num_test_images")
-        return answer(self.results, *(self.summary.get(key) for key in asked))
+        return answer(self.results, *(self.summary.get(key) for key in ASKED))
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ddoq.report.answer import answer
 from ddoq.report.content import content_of, shown_data
 from ddoq.report.costs import stage_costs
 from ddoq.report.files import summary, write_results, write_summary
-from ddoq.report.finished import CONTENT, FinishedRun
+from ddoq.report.finished import ASKED, CONTENT, FinishedRun
 from ddoq.report.heat import HeatMap, heat_maps
 from ddoq.report.page import write_page
 from ddoq.report.points import describe_points
@@ -47,7 +47,7 @@ def write_report(
     first.save(folder / "synthetic")
     write_results(folder, results)
     told = _summary(run, results, first, found, pushed)
-    in_words = answer(results, told["pushforward"], told["smallest_class"], told["num_test_images"])
+    in_words = answer(results, *(told[key] for key in ASKED))
     write_summary(folder, {**told, "answer": in_words.plain()})
     write_json(folder / CONTENT, content)
     write_page(folder / "report.html", [FinishedRun.read(folder)])
@@ -76,11 +76,12 @@ def _summary(
         recipe_name=run.recipe.name,
         set_info=_about(first),
     )
-    split = run.images.split(run.recipe.evaluation.split)
+    split = run.recipe.evaluation.split
     return {
         **whole,
         "smallest_class": int(run.images.counts.min()),
-        "num_test_images": len(split),
+        "num_test_images": len(run.images.split(split)),
+        "test_share": run.recipe.data.get("test_share") if split == "test" else None,
     }
 
 

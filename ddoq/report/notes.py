@@ -5,6 +5,7 @@ from typing import Any
 
 from ddoq.evaluation.results import Results
 from ddoq.report.verdict import (
+    FewTested,
     Verdict,
     condition,
     figures_of_row,
@@ -20,20 +21,18 @@ _ALL = 0.999
 _LEARNED = 0.8
 # More decoders than these are not listed in a sentence.
 _MOST_NAMED = 2
-# From this half-width of an accuracy on, by the number of test images alone, there are too few.
-_FEW = 0.05
 
 
 def notes(
     results: Results,
     found: Sequence[Verdict],
     pushforward: Mapping[str, Any] | None,
-    num_test_images: int | None = None,
+    few: FewTested | None = None,
 ) -> list[str]:
     """Return the notes: first of what spoils a comparison, then of how to read it."""
     return [
         *_about_learning(found),
-        *_about_few(found, num_test_images),
+        *_about_few(few),
         *_about_labels(found),
         *_about_teacher(pushforward),
         *_about_nearest(results, found),
@@ -59,16 +58,13 @@ def _told_under(verdict: Verdict, found: Sequence[Verdict]) -> str:
     return f" {condition(verdict, found)}" if several else ""
 
 
-def _about_few(found: Sequence[Verdict], number: int | None) -> Iterator[str]:
+def _about_few(few: FewTested | None) -> Iterator[str]:
     """Say what the number of test images alone leaves open."""
-    accuracy = next((v.score.mean for v in found if v.score), None)
-    if number is None or accuracy is None:
-        return
-    half = 1.96 * (accuracy * (1 - accuracy) / number) ** 0.5
-    if half >= _FEW:
+    if few:
         yield (
-            f"There are only {number} test images, which alone leaves ± {100 * half:.0f} points to "
-            "each accuracy; the intervals over seeds do not hold that."
+            f"There are only {few.number} test images, which alone leaves "
+            f"± {100 * few.half_width:.0f} points to each accuracy; the intervals over seeds do "
+            "not hold that."
         )
 
 

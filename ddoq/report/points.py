@@ -5,7 +5,7 @@ from typing import Any
 
 
 def describe_points(provenance: Mapping[str, Any]) -> list[str]:
-    """Return the means of a set's certificates over its classes, and the advice."""
+    """Return the means of a set's certificates over its classes, and what its study says."""
     rows = provenance.get("certificates") or []
     if not rows:
         return []
@@ -26,7 +26,9 @@ def describe_points(provenance: Mapping[str, Any]) -> list[str]:
             parts.append(f"{total} {what.replace('_', ' ')}")
     lines = [f"points: {', '.join(parts)}"]
     advice = provenance.get("advice")
-    return [*lines, f"advice: {advice}"] if advice else lines
+    # Students may gain from points that bring latents no closer.
+    told = f"number of points, by distance alone and not by accuracy: {advice}"
+    return [*lines, told] if advice else lines
 
 
 def _mean(values: Iterable[float]) -> float:

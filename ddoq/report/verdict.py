@@ -9,6 +9,8 @@ from ddoq.evaluation.score import ABSENT, FULL, LEVEL, RANDOM, Comparison, Row, 
 
 Judgment = Literal["better", "worse", "undecided", "one seed", "no spread", "no random"]
 NEAREST = "nearest"
+# From this half-width of an accuracy on, by the number of test images alone, there are too few.
+_WIDE = 0.05
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,33 @@ class Verdict:
     def heading(self, among: "Sequence[Verdict]") -> str:
         """Return what a table calls this verdict: its labels, or its protocol."""
         return condition(self, among).removeprefix("under ")
+
+
+@dataclass(frozen=True)
+class FewTested:
+    """Test images that are too few to judge by. Seeds do not vary them, so more do not help."""
+
+    number: int
+    half_width: float
+    """What their number alone leaves open of an accuracy, at 95 %."""
+    share: float | None
+    """What share of each class was set aside for test, if the data have such a setting."""
+
+    def hides(self, verdict: Verdict) -> bool:
+        """Say whether a difference is smaller than what their number leaves open."""
+        found = verdict.against_random
+        return found is not None and abs(found.difference.mean) < self.half_width
+
+
+def few_tested(
+    found: Sequence[Verdict], number: int | None, share: float | None = None
+) -> FewTested | None:
+    """Return the test images if they are too few to judge by, and None if not."""
+    accuracy = next((v.score.mean for v in found if v.score), None)
+    if not number or accuracy is None:
+        return None
+    half = 1.96 * (accuracy * (1 - accuracy) / number) ** 0.5
+    return FewTested(number, half, share) if half >= _WIDE else None
 
 
 def verdicts(results: Results) -> list[Verdict]:

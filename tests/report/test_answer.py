@@ -182,8 +182,15 @@ def steps(*parts: list[Result]) -> str:
 def test_an_undecided_difference_asks_for_as_many_seeds_as_would_show_it():
     told = steps(runs("ddoq", 0.80, 0.90, 0.85), runs("random", 0.80, 0.80, 0.80))
     needed = seeds_needed(Score((0.0, 0.1, 0.05)))
-    assert f"evaluation.seeds={needed}" in told
-    assert needed == 7
+    assert f"about {needed} would show that the set is better (evaluation.seeds=7)" in told
+
+
+def test_seeds_for_a_negative_difference_would_show_that_the_set_is_worse():
+    below = runs("ddoq", 0.80, 0.70, 0.75), runs("random", 0.80, 0.80, 0.80)
+    assert "about 7 would show that the set is worse (evaluation.seeds=7)" in steps(*below)
+    above = (runs("ddoq", 0.80, 0.90, 0.85, images_per_class=1),)
+    above += (runs("random", 0.80, 0.80, 0.80, images_per_class=1),)
+    assert "about 7 would show which is better (" in steps(*below, *above)
 
 
 def test_a_difference_near_zero_asks_for_no_more_seeds():
@@ -266,6 +273,41 @@ def test_few_test_images_are_pointed_out():
     few = [answer(results, num_test_images=n).notes for n in (36, 5000)]
     assert few[0][0].startswith("There are only 36 test images, which alone leaves ± 9 points")
     assert not few[1]
+
+
+ON_FEW = Results([*hard("ddoq", 0.5, 0.55, 0.6), *hard("random", 0.45, 0.46, 0.45)])
+
+
+def test_the_headline_itself_says_that_it_holds_on_few_test_images():
+    few, many = (answer(ON_FEW, num_test_images=n).headline[0] for n in (24, 5000))
+    assert "random real images under hard labels on these 24 test images (+9.7 ± " in few
+    assert "test images" not in many
+
+
+@pytest.mark.parametrize(
+    ("share", "key"),
+    [
+        (0.2, ": data.test_share=0.4 (if you gave them apart, add to them)."),
+        (0.4, "."),
+        (None, "."),
+    ],
+)
+def test_of_few_test_images_more_are_advised_first_with_the_key_to_type(share, key: str):
+    first, *rest = answer(ON_FEW, num_test_images=24, test_share=share).steps
+    assert first == f"More test images, as no number of seeds makes up for few{key}"
+    assert not any("more seeds" in step.lower() for step in rest)
+
+
+@pytest.mark.parametrize(
+    ("tops", "advised"), [((0.55,), False), ((0.55, 0.45, 0.47), False), ((0.9, 0.4, 0.85), True)]
+)
+def test_seeds_are_not_advised_for_less_than_few_test_images_leave_open(tops, advised: bool):
+    table = Results([*hard("ddoq", *tops), *hard("random", *[0.45] * len(tops))])
+    told = [answer(table, num_test_images=n).steps for n in (24, 5000)]
+    assert [any("more seeds" in step.lower() for step in steps) for steps in told] == [
+        advised,
+        True,
+    ]
 
 
 def test_two_seeds_foresee_no_number_of_seeds():

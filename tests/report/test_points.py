@@ -11,7 +11,7 @@ def test_points_are_described_in_words_with_the_technical_ones_beside_them():
         "latents held out 6 (1 class), evenness of their masses (effective share) 0.50 of 1, "
         "2 empty cells"
     )
-    assert advice == "advice: fewer"
+    assert advice == "number of points, by distance alone and not by accuracy: fewer"
 
 
 def test_a_set_without_certificates_has_no_lines():
