@@ -45,18 +45,16 @@ def scores(sheet: Sheet, name: str) -> str:
         ax.set_xlim(max(0.0, low), min(100.5, high))
         ax.set_xlabel("right on test images, %")
         if several:
-            handles, labels = ax.get_legend_handles_labels()
-            known = dict(zip(labels, handles, strict=True))
-            ax.legend(
-                known.values(),
-                known.keys(),
-                loc="lower left",
-                bbox_to_anchor=(-0.02, 1.0),
-                ncols=2,
-            )
+            _legend(ax)
 
     alt = "; ".join(f"{_label(line)}: {_words(line, sheet)}" for line in sheet.lines)
     return drawn(name, f"Accuracies in percent. {alt}.", tops[-1] + _AXIS + legend, draw)
+
+
+def _legend(ax: "Axes") -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    known = dict(zip(labels, handles, strict=True))
+    ax.legend(known.values(), known.keys(), loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2)
 
 
 def _marks(ax: "Axes", line: Line, sheet: Sheet, top: float) -> None:
