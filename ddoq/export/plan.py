@@ -34,7 +34,7 @@ class Plan:
     expected: Mapping[str, str]
     """The score to expect, by the kind of labels."""
     missing: tuple[str, ...]
-    """Settings of the protocol that the script does not have."""
+    """What the script does not have: settings of the protocol, and what is not known of the run."""
     is_of_run: bool
 
 
@@ -56,6 +56,10 @@ def plan_of(exported: Exported, origin: RunFolder, supplied: Supplied) -> Plan:
     }
     first = protocols[0]
     missing = tuple(_missing(first, exported.synthetic.hints))
+    if not supplied.protocols:
+        missing = (*missing, "the run's own network and protocol")
+    if exported.mean is None:
+        missing = (*missing, "normalization by mean and std of the real images")
     return Plan(
         protocol=first,
         net=net,

@@ -73,6 +73,12 @@ def _opened(origin: RunFolder, supplied: Supplied) -> Images:
             "a set alone does not say where its test images are",
             "give the folder of the run that made it, or " + _WITHOUT,
         )
+    if supplied.recipe is None:
+        error = supplied.errors[0]
+        raise DataError(
+            f"the run's test images cannot be opened: {error.cause}",
+            f"{error.remedy}, or {_WITHOUT}",
+        )
     why = next(iter(supplied.remarks.values()))
     root = (origin.recipe.get("data") or {}).get("root")
     place = Path(root).expanduser().resolve() if root else None

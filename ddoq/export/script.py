@@ -70,7 +70,7 @@ def train_script(exported: Exported, writer: Writer, plan: Plan) -> str:
         "decay_vectors": protocol.decay_vectors,
         "optimizer": _optimizer(protocol),
         "constants": _constants(exported, plan, batch, uses_soft),
-        "told": _told(plan, uses_soft),
+        "told": _told(plan, uses_soft, exported.mean is not None),
     }
     values["read"] = rendered(writer.reading, values)
     unfinished = {**values, "imports": [], "needs": ""}
@@ -104,14 +104,14 @@ def _constants(
     protocol, number = plan.protocol, len(exported.synthetic)
     steps, per_epoch = protocol.num_steps(number), -(-number // batch)
     mean, std = exported.normalization
-    whose = "what the run normalized with" if exported.mean else "of these images, not real ones"
+    whose = (
+        "what the run normalized with"
+        if exported.mean
+        else "mean and std of these images, as those of the real ones are not known"
+    )
     column = "[:, None, None].to(DEVICE)"
     found: list[tuple[str, Any, str]] = [
-        (
-            "MEAN",
-            f"torch.tensor({mean}){column}",
-            whose if exported.mean else f"{whose} is unknown",
-        ),
+        ("MEAN", f"torch.tensor({mean}){column}", whose),
         ("STD", f"torch.tensor({std}){column}", ""),
         ("SIZE", plan.size, "pixels along a side"),
         ("DEPTH, WIDTH", f"{plan.net['depth']}, {plan.net['width']}", "of the ConvNet"),
@@ -161,14 +161,16 @@ def _augmentation(protocol: Protocol) -> str:
     return parts[0] if len(parts) == 1 else f"v2.Compose([{', '.join(parts)}])"
 
 
-def _told(plan: Plan, uses_soft: bool) -> list[str]:
+def _told(plan: Plan, uses_soft: bool, normalizes: bool) -> list[str]:
     """Return what the script does and does not reproduce, as lines of its docstring."""
     protocol = plan.protocol
     whose = f"the run's protocol {protocol.id}" if plan.is_of_run else f"ddoq's {protocol.id}"
-    rest = " and normalization" if protocol.whiten == "none" else ", but not the whitening"
+    rest = ", weights and normalization" if normalizes else " and weights"
+    if protocol.whiten != "none":
+        rest = ", weights, but not the whitening"
     paragraphs = [
         f"Reproduced of {whose}: the network, its initialization, optimizer, rate, number of "
-        f"steps, batches, crops, weights{rest}."
+        f"steps, batches, crops{rest}."
     ]
     if protocol.labels == "soft":
         paragraphs.append(
@@ -183,8 +185,7 @@ def _told(plan: Plan, uses_soft: bool) -> list[str]:
     paragraphs.append(
         f"Not reproduced: {', '.join(plan.missing)}. So its accuracy is not that of the run."
         if plan.missing
-        else "Seeds give other random numbers than in ddoq, so agreement is to be expected within "
-        "the interval, not to the digit."
+        else "Random numbers are not ddoq's, so agreement is within the interval, not to the digit."
     )
     return [line for p in paragraphs for line in textwrap.wrap(_plain(p), 96)]
 

@@ -45,6 +45,8 @@ class Supplied:
     soft_labels: Tensor | None = None
     remarks: dict[str, str] = field(default_factory=dict[str, str])
     """What is missing, and why. The reasons may name places of this machine."""
+    errors: list[DdoqError] = field(default_factory=list[DdoqError])
+    """What a person would have to fix, in the order of the remarks."""
 
     def attempt(self, what: str, work: Callable[[], T]) -> T | None:
         """Return what `work` makes, or None with a remark if a person would have to fix it."""
@@ -52,6 +54,7 @@ class Supplied:
             return work()
         except DdoqError as error:
             self.remarks[what] = f"{error.cause} ({error.remedy})"
+            self.errors.append(error)
             return None
 
 

@@ -33,8 +33,7 @@ def write_torch(exported: Exported, folder: Path) -> None:
 _READING = """\
 def read():
     data = LOAD
-    images = data["images"]
-    images = images / 255 if images.dtype == torch.uint8 else images
+    images = data["images"] / (255 if data["images"].dtype == torch.uint8 else 1)
 {% if soft %}
     return images, data["labels"], data["weights"].float(), data["soft_labels"]
 {% else %}

@@ -115,6 +115,17 @@ def test_images_that_are_gone_are_told_with_their_folder_and_nothing_is_written(
     assert not (tmp_path / "real").exists()
 
 
+def test_a_run_of_own_code_is_told_to_allow_it(photos_run, tmp_path):
+    file = photos_run / "recipe.yaml"
+    file.write_text(file.read_text().replace("name: imagefolder\n", "name: mine:Photos\n"))
+    with pytest.raises(DataError, match="names code to run: mine:Photos\n") as caught:
+        exported(photos_run, tmp_path)
+    allow, leave = caught.value.remedy.split(", or ")
+    assert allow == "if you trust it, add allow_code=true on the command line"
+    assert leave.startswith("leave test_pictures= away")
+    assert "allow_code" not in caught.value.cause
+
+
 def test_a_set_without_its_run_has_no_test_pictures(color_set, tmp_path):
     color_set.save(tmp_path / "run")
     with pytest.raises(DataError, match="a set alone does not say where its test images are"):

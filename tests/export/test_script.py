@@ -16,7 +16,7 @@ import ddoq
 from ddoq import recipe
 from ddoq.data.digits import Digits
 from ddoq.evaluation.results import Results
-from ddoq.evaluation.score import Result
+from ddoq.evaluation.score import Result, Score
 from ddoq.export.command import main
 from ddoq.export.exported import Exported
 from ddoq.export.plan import plan_of
@@ -113,6 +113,7 @@ def color_folder(color_set, tmp_path, monkeypatch) -> SyntheticSet:
     return color_set
 
 
+HARD = PRESETS["small_hard"]
 WITH_TARGETS = PRESETS["small_hard"].change(labels="targets", loss="mse")
 BY_DRAWING = PRESETS["small_hard"].change(weights="sampler", schedule="constant", warmup=0.0)
 
@@ -156,6 +157,21 @@ def test_a_script_that_lacks_the_whitening_claims_no_normalization_and_no_agreem
     ]
 
 
+@pytest.mark.parametrize("is_of_run", [True, False])
+def test_a_script_that_does_not_know_the_normalization_says_so(color_folder, is_of_run: bool):
+    exported, (_, origin) = Exported(color_folder), find(Path("set"))
+    supplied = Supplied(protocols=(HARD.on(2, 3, 8),) if is_of_run else ())
+    text = train_script(exported, WRITERS["torch"], plan_of(exported, origin, supplied))
+    reproduced, _, rest = " ".join(text.split('"""')[1].split()).partition("Not reproduced: ")
+    assert reproduced.rstrip().endswith("crops and weights.")
+    assert "normalization by mean and std of the real images" in rest
+    assert ("the run's own network and protocol" in rest) == (not is_of_run)
+    assert rest.endswith("So its accuracy is not that of the run.")
+    comment = "# mean and std of these images, as those of the real ones are not known"
+    assert f"{comment}\nMEAN = " in text
+    assert len(text.splitlines()) <= 3 * 55
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -171,9 +187,13 @@ def test_a_score_is_to_be_expected_only_of_what_the_script_does(color_folder, na
     result = Result(**run, seed=0, top1=0.9, labels="hard", set_seed=0, **numbers)
     origin = replace(find(Path("set"))[1], results=Results([result]))
     sized = PRESETS[name].on(2, 3, 8)
-    plan = plan_of(Exported(color_folder), origin, Supplied(protocols=(sized,), **told))
-    text = train_script(Exported(color_folder), WRITERS["torch"], plan)
-    assert opened(text)["EXPECTED"].startswith(said)
+    exported = Exported(color_folder, mean=(0.4,) * 3, std=(0.2,) * 3)
+    plan = plan_of(exported, origin, Supplied(protocols=(sized,), **told))
+    assert opened(train_script(exported, WRITERS["torch"], plan))["EXPECTED"].startswith(said)
+    unknown = Exported(color_folder)
+    plan = plan_of(unknown, origin, Supplied(protocols=(sized,), **told))
+    text = train_script(unknown, WRITERS["torch"], plan)
+    assert not opened(text)["EXPECTED"].startswith("expected: 90")
 
 
 def test_soft_labels_are_used_if_they_are_a_teachers(color_folder):
@@ -209,12 +229,39 @@ def test_a_folder_of_test_pictures_is_checked_before_the_training(color_folder, 
     refused("train is no class of this set, as 10, 2, 1 or ten, two, one are")
 
 
-def test_a_score_to_expect_is_printed_only_if_all_classes_were_tested(color_folder, alone):
-    script = Path("out/train.py")
+def of_two_steps(script: Path) -> Path:
     script.write_text(re.sub(r"STEPS, BATCH = \d+", "STEPS, BATCH = 2", script.read_text()))
-    last = alone(script).splitlines()[-1]
-    asked = "nothing was measured: give a folder of test pictures, one folder per class"
-    assert last == f"{asked} (nothing was saved)"
+    return script
+
+
+def test_a_script_without_test_pictures_says_before_it_trains_that_it_measures_nothing(
+    color_folder, alone, monkeypatch
+):
+    script = of_two_steps(Path("out/train.py"))
+    text = script.read_text().replace("    torch.manual_seed(seed)", '    print("training")')
+    script.write_text(text)
+    first, *rest = alone(script).splitlines()
+    assert first == "nothing will be measured without FOLDER, test pictures by class"
+    assert rest == ["training", "nothing was measured (FOLDER was not given), nothing was saved"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 8, 11, 12, 40])
+def test_a_script_prints_the_interval_of_students_t(color_folder, monkeypatch, capsys, number: int):
+    found = [0.5 + 0.01 * (seed * 7 % 5) + 0.001 * seed for seed in range(number)]
+    text = re.sub(r"(?m)^def accuracy\(", "def unused(", script_of(HARD, color_folder))
+    text = text.replace("net = train(", "net = (").replace("accuracy(net, test)", "FOUND[seed]")
+    names = {"__name__": "__main__", "__file__": str(Path.cwd() / "out" / "train.py")}
+    Path("test/two").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save("test/two/a.png")
+    monkeypatch.setattr("sys.argv", ["train.py", "test", "--seeds", str(number)])
+    exec(compile(text, "train.py", "exec"), {**names, "FOUND": found})
+    last, score = capsys.readouterr().out.splitlines()[-1], Score(tuple(found))
+    half = f" ± {100 * score.half_width:.2f}" if score.half_width else ""
+    assert last == f"accuracy {100 * score.mean:.2f}{half} % (n={number})"
+
+
+def test_a_score_to_expect_is_printed_only_if_all_classes_were_tested(color_folder, alone):
+    script = of_two_steps(Path("out/train.py"))
     for name in ("two", "ten", "one"):
         Path("test", name).mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(f"test/{name}/a.png")
