@@ -48,7 +48,7 @@ def experiment(
         entry.made.refuse(run, run.seed)
     if invocation.dry_run:
         run.console.show(plan.table(plan.plan(run), "what this run would do"))
-        run.console.say(time_of_trainings(run))
+        run.console.tell(time_of_trainings(run))
         return None
 
     plan.pin(run)
@@ -79,6 +79,6 @@ def _say_outlook(grid: Grid, *, says_trainings: bool) -> None:
     missing = plan.training(run)
     if missing:
         run.console.show(plan.table(list(missing.values()), "weights to train first"))
-        run.console.say(outlook(run, list(missing)))
+        run.console.tell(outlook(run, list(missing)))
     elif says_trainings and (run.world.size > 1 or not plan.is_whole(grid)):
-        run.console.say(time_of_trainings(run))
+        run.console.tell(time_of_trainings(run))
