@@ -111,7 +111,7 @@ def test_naming_the_usual_evaluator_is_no_change(make_training) -> None:
     ("evaluator", "words"),
     [
         ("{name: kernels:Kernel, rigde: 1.0}", "takes no 'rigde' .did you mean 'ridge'"),
-        ("{name: kernels:Kernel, ridge: soft}", "'soft' is not float"),
+        ("{name: kernels:Kernel, ridge: soft}", "'soft' is not a number"),
         ("kernel", "there is no 'kernel'"),
         ("{ridge: 1.0}", "the block has no name"),
     ],
