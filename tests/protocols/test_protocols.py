@@ -234,7 +234,7 @@ def test_a_hint_that_is_not_used_or_not_there_changes_nothing(used, hints):
 
 
 def test_a_recipe_names_hints_that_a_protocol_can_use():
-    with pytest.raises(UsageError, match=r"uses_hints: \['stages'\] is not a list, each entry one of lr, tiles"):
+    with pytest.raises(UsageError, match=r"uses_hints: \['stages'\] is not a list, each entry"):
         read(["recipe=digits", "protocol={name: small, uses_hints: [stages]}"])
 
 
