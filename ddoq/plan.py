@@ -33,7 +33,7 @@ class Step:
 
     what: str
     state: str
-    """`cached`, `given`, `to do`, or `download`."""
+    """`cached`, `given`, `to do`, `download`, or `note` for what is no step but good to know."""
     needs: str
 
 
@@ -130,7 +130,7 @@ def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
     if entry.distiller["name"] == GIVEN:
         return [Step(f"set {entry.name}", "given", f"{entry.size.mean(run.num_classes)} per class")]
     found: dict[str, dict[int, bool]] = {}
-    needs: dict[str, str] = {}
+    needs: dict[str, str | None] = {}
     for draw in [d for d in grid.draws if d.row == row]:
         own, seed = kept(grid, draw), grid.seed_of(draw)
         for planned in entry.made.stages(run, seed):
@@ -139,17 +139,20 @@ def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
                 is_own = own is not None and place == run.place(own.stage, own.key)
                 what = _set_name(grid, row) if is_own else planned.what or planned.stage.name
                 found.setdefault(what, {})[seed] = run.is_done(planned.stage, planned.key)
-                needs[what] = "own" if is_own else planned.needs
+                needs[what] = None if is_own else planned.needs
                 counted.add(place)
     return [_step_of(grid, row, what, done, needs[what]) for what, done in found.items()]
 
 
-def _step_of(grid: Grid, row: int, what: str, done: Mapping[int, bool], needs: str) -> Step:
-    """Return the step that makes something of a row for some seeds, and which ones are missing."""
+def _step_of(grid: Grid, row: int, what: str, done: Mapping[int, bool], needs: str | None) -> Step:
+    """Return the step that makes something of a row for some seeds, and what it needs.
+
+    Sets that are made on their own need None: the step has their seeds and time instead.
+    """
     missing = [seed for seed, is_done in done.items() if not is_done]
     if not missing:
         return Step(what, "cached", "")
-    if needs == "own":
+    if needs is None:
         seeds = f"seed{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
         each = " each" * (len(missing) > 1)
         known = seconds(grid, row)
