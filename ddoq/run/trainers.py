@@ -65,9 +65,9 @@ def refuse_trainer(world: World, wanted: dict[str, Any]) -> None:
 def silence() -> None:
     """Silence hints of Lightning and others. Errors and warnings that matter are still shown."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-        # On import Lightning sets the level of its own loggers, but not of these.
-        logging.getLogger(f"{name}.utilities.rank_zero").setLevel(logging.WARNING)
+        # On import Lightning sets the level of its own loggers, but not of those below them.
+        for below in ("", ".utilities.rank_zero", ".trainer.connectors.checkpoint_connector"):
+            logging.getLogger(name + below).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
         ".*isinstance.treespec, LeafSpec.*",
