@@ -168,3 +168,4 @@ def test_teachers_are_an_axis_with_tables_of_their_own_and_a_map(tmp_path: Path)
     summary = json.loads((folder / "summary.json").read_text())
     assert {g["teacher"] for g in summary["groups"]} == {shipped, own, "-"}
     assert all(g["top1_per_second"] > 0 and g["top1_per_megabyte"] > 0 for g in summary["groups"])
+    assert all(r.set_seconds > 0 for r in results if r.distiller == "ddoq")

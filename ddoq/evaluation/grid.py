@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ddoq.evaluation.making import spent
 from ddoq.evaluation.measure import measure
 from ddoq.evaluation.quoted import quoted
 from ddoq.evaluation.results import Results
@@ -188,6 +189,7 @@ class Grid:
         numbers["label_bytes"] = (
             stored_bytes(run, training) if stores_labels(run, training) else 0.0
         )
+        numbers["set_seconds"] = spent(self, draw)
         numbers["set_bytes"] = synthetic.images.nbytes + numbers["label_bytes"] * len(synthetic)
         return Result(
             **self.labels(draw),

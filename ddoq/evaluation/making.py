@@ -1,6 +1,7 @@
-"""The making of a set that takes long: where the set is kept, how it is made, and for how long."""
+"""The making of a set that takes long: where it is kept, how it is made, how long that takes."""
 
 from dataclasses import replace
+from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
 from ddoq.data.images import NotDecoded
@@ -49,6 +50,17 @@ def make(run: "Run", task: SetTask) -> None:
     own = _kept(run, entry, seed)
     if own is not None and not run.is_done(own.stage, own.key):
         raise _refused(entry, f"made a set, but not the last of its stages, {own.stage.name}")
+
+
+def spent(grid: "Grid", draw: "Draw") -> float:
+    """Return the seconds of the stages that a finished set stands on; NaN if that is not known.
+
+    Latents count, which all sets share, and trained weights do not.
+    """
+    run, entry = grid.run, grid.rows[draw.row]
+    stages = [] if entry.given else entry.made.stages(run, grid.seed_of(draw))
+    known = [run.made_seconds(planned.stage, planned.key) for planned in stages]
+    return sum(s for s in known if s is not None) if known and None not in known else nan
 
 
 def _refused(entry: Entry, what: str) -> UsageError:

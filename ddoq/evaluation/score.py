@@ -83,6 +83,8 @@ class Result:
     """Bytes of stored soft labels per image."""
     set_bytes: float = nan
     """Bytes of the set's images and of all stored labels."""
+    set_seconds: float = nan
+    """Seconds of the stages that the set stands on, whenever they were made."""
     of_class: tuple[float, ...] = ()
     """The accuracy on each class, in the order of classes."""
     read: str = ""

@@ -54,6 +54,11 @@ class Cache:
         """Say whether a stage is finished, without checking its bytes."""
         return is_finished(self.place(stage, key))
 
+    def made_seconds(self, stage: str, key: Mapping[str, Any]) -> float | None:
+        """Return how long a stage took, whenever that was; None if it is not there, or mum."""
+        final = self.place(stage, key)
+        return read_json(final / MANIFEST).get("made_seconds") if is_finished(final) else None
+
     def stage(self, stage: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
         """Return the folder of a stage's result. If it is not there yet, it is built.
 

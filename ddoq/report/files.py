@@ -130,8 +130,9 @@ def _groups(part: Part) -> list[dict[str, Any]]:
 
 def _details(runs: Sequence[Result]) -> dict[str, Any]:
     """Return the means over seeds of the other measurements; quoted numbers have none."""
-    names = ("top5", "ece", "val_top1", "last_top1", "best_top1", "label_bytes", "set_bytes")
-    means = {name: fmean(getattr(r, name) for r in runs) for name in (*names, "seconds")}
+    accuracies = ("top5", "ece", "val_top1", "last_top1", "best_top1")
+    costs = ("label_bytes", "set_bytes", "set_seconds", "seconds")
+    means = {name: fmean(getattr(r, name) for r in runs) for name in (*accuracies, *costs)}
     means["top1_per_second"] = fmean(r.top1 / r.seconds if r.seconds else nan for r in runs)
     means["top1_per_megabyte"] = fmean(1e6 * r.top1 / r.set_bytes for r in runs)
     known = {k: v for k, v in means.items() if not isnan(v)}

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import RenderableType
+
 from ddoq.evaluation.curves import TrainingCurve
 from ddoq.evaluation.results import Results
 from ddoq.files.artifacts import write_json
 from ddoq.pushforward.pushforward import PushForward
-from ddoq.report import measures
+from ddoq.report import measures, set_costs
 from ddoq.report.answer import answer
 from ddoq.report.content import content_of, shown_data
 from ddoq.report.costs import stage_costs
@@ -51,7 +53,8 @@ def write_report(
     write_summary(folder, {**told, "answer": in_words.plain()})
     write_json(folder / CONTENT, content)
     write_page(folder / "report.html", [FinishedRun.read(folder)])
-    _show(run, [*_tables(run, results), *heat_maps(results)], found, near)
+    costs = set_costs.shown(set_costs.set_costs(results))
+    _show(run, [*_tables(run, results), *heat_maps(results)], found, near, costs)
     # A scored set may bring along what was once said of its points.
     if "read" not in first.provenance:
         for line in describe_points(first.provenance):
@@ -100,6 +103,7 @@ def _show(
     shown: Sequence[Sheet | HeatMap],
     found: Sequence[measures.Finding],
     near: PushedSheet | None,
+    costs: RenderableType | None,
 ) -> None:
     for one in shown:
         run.console.show(one)
@@ -109,6 +113,8 @@ def _show(
         run.console.show(measures.shown(told))
     if near:
         run.console.show(near)
+    if costs:
+        run.console.show(costs)
 
 
 def _about(synthetic: SyntheticSet) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddoq.display.byte_size import byte_size
 from ddoq.display.duration import duration
 from ddoq.evaluation.curves import LEARNED
 from ddoq.evaluation.results import Results
@@ -17,6 +18,8 @@ from ddoq.report.glossary import GLOSSARY
 from ddoq.report.heat import heat_maps
 from ddoq.report.merging import differences, merged
 from ddoq.report.pictures import Gallery
+from ddoq.report.set_costs import CAPTION as SET_COSTS
+from ddoq.report.set_costs import set_costs
 from ddoq.report.table import Sheet, across, sheets
 from ddoq.report.verdict import figures_of_row, verdicts
 
@@ -84,6 +87,7 @@ def _content(runs: Sequence[FinishedRun]) -> dict[str, Any]:
         "groups": groups,
         "differences": differences(runs) if several else [],
         "glossary": GLOSSARY,
+        "set_costs_caption": SET_COSTS,
     }
 
 
@@ -112,6 +116,7 @@ def _run(run: FinishedRun, prefix: str) -> dict[str, Any]:
         "not_pushed": content.get("not_pushed", ""),
         "certificates": summary.get("certificates", ()),
         "stages": summary.get("stages", ()),
+        "set_costs": set_costs(run.results),
         "recipe": content.get("recipe", ""),
         "environment": content.get("environment", {}),
         **plots,
@@ -222,15 +227,3 @@ def breakable(text: str) -> "Markup":
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"([/=])(?=.)", r"\1<wbr>", str(escape(text))))
-
-
-def byte_size(number: int | float) -> str:
-    """Return a size in words.
-
-    >>> byte_size(820), byte_size(61_234), byte_size(2_500_000_000)
-    ('820 B', '61.2 kB', '2.5 GB')
-    """
-    size, units = float(number), ["B", "kB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size, units = size / 1000, units[1:]
-    return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"

@@ -111,6 +111,11 @@ class Site:
         stage = _stage(stage)
         return self.cache.has(stage.name, stage.versioned(key))
 
+    def made_seconds(self, stage: Stage | str, key: Mapping[str, Any]) -> float | None:
+        """Return how long a stage took, whenever that was; None if it is not there, or mum."""
+        stage = _stage(stage)
+        return self.cache.made_seconds(stage.name, stage.versioned(key))
+
     def place(self, stage: Stage | str, key: Mapping[str, Any]) -> Path:
         """Return where a stage's result lies, or will lie."""
         stage = _stage(stage)

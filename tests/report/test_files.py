@@ -33,6 +33,7 @@ RUN = Result(
     ece=0.125,
     label_bytes=40.0,
     set_bytes=5e6,
+    set_seconds=12.5,
     val_top1=0.75,
     of_class=(0.1 + 0.2, 1.0),
 )
@@ -63,7 +64,7 @@ def test_the_columns_are_those_of_the_contract(tmp_path: Path):
     assert cells(tmp_path)[0] == [
         *(*promised.split(), "loss", "seconds", "peak_memory_mb", "labels", "set_seed", "note"),
         *("reported", "uses_hints", "last_top1", "best_top1", "val_top1", "ece", "label_bytes"),
-        *("set_bytes", "of_class", "read"),
+        *("set_bytes", "set_seconds", "of_class", "read"),
     ]
     assert (tmp_path / "results.csv").read_bytes().count(b"\r\n") == 5
 
