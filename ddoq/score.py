@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ddoq import command, recipe
 from ddoq.errors import UsageError
 from ddoq.recipe.component import Block
-from ddoq.recipe.reading import FLAGS, SHORT, parsed
+from ddoq.recipe.layers import parsed
+from ddoq.recipe.reading import FLAGS, SHORT
 from ddoq.recipe.roots import refuse_absent_root
 from ddoq.recipe.signature import signature
 from ddoq.size import Size
