@@ -11,9 +11,9 @@ from typing import Any
 from ddoq import command, recipe
 from ddoq.errors import UsageError
 from ddoq.evaluation.rows import sized
-from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.roots import refuse_absent_root
+from ddoq.recipe.settings import complete
 
 # The axes of the grid, by their names on the command line.
 _AXES = (

@@ -14,8 +14,8 @@ from ddoq.evaluation.rows import made_of
 from ddoq.evaluation.training import Training
 from ddoq.files.artifacts import sha256, write_json
 from ddoq.protocols.presets import preset
-from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.settings import complete
 from ddoq.run import Run
 from ddoq.training import resume
 

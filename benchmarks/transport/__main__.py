@@ -23,8 +23,8 @@ from ddoq.priors.raw import raw_decoder
 from ddoq.quantize.functional import squared_distances
 from ddoq.quantize.quantization import Quantization
 from ddoq.quantize.transport import w2_squared
-from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.settings import complete
 from ddoq.run import Run
 
 

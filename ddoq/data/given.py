@@ -17,7 +17,7 @@ def refuse_source(source: Source, target: str) -> None:
     for name in ("train", "val", "test"):
         wrong = wrong or _wrong_split(getattr(source, name), name, source, target)
     if wrong:
-        raise DataError(f"data {target}: {wrong}", "see `Source` in ddoq/data/images.py")
+        raise DataError(f"data {target}: {wrong}", "see `Source` in ddoq/data/source.py")
 
 
 def _wrong_classes(source: Source) -> str | None:

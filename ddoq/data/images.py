@@ -1,16 +1,16 @@
 """The real labeled images of a run: train, validation and test, with stable class ids."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from ddoq.data.batches import Batches
 from ddoq.data.conversion import as_floats
-from ddoq.data.preprocessing import Normalize, with_margin
+from ddoq.data.preprocessing import Normalize
 from ddoq.data.source import Source, Split
 from ddoq.errors import DataError, ResourceError
 from ddoq.files.artifacts import fingerprint
@@ -21,7 +21,6 @@ _IN_MEMORY_BYTES = 4 * 2**30
 # The most decoded bytes kept on disk: ImageNet's training images at 64 pixels or its test images
 # at 256 fit.
 _ON_DISK_BYTES = 32 * 2**30
-_SHOWN_CLASSES = 20
 _UNSAID = Size()
 
 
@@ -228,7 +227,7 @@ class Images:
         world_size: int = 1,
         margin: bool = False,
         batch_size: int | None = None,
-    ) -> "Batches":
+    ) -> Batches:
         """Return a rank's part of a split. Over all ranks each image occurs once.
 
         With a margin, images are resized to 8/7 of their size, and their center is cropped.
@@ -243,43 +242,3 @@ def _refuse_empty(train: Split, class_ids: tuple[str, ...]) -> None:
             f"class {class_ids[min(empty)]!r} has no training images",
             "give it some, or remove the class",
         )
-
-
-@dataclass(frozen=True)
-class Batches:
-    """Iterate over a rank's part of a split in order, without padding or repeats."""
-
-    images: Images
-    name: str
-    batch_size: int
-    rank: int = 0
-    world_size: int = 1
-    margin: bool = False
-
-    def _indices(self) -> Int[Tensor, " m"]:
-        return torch.arange(self.rank, len(self.images.split(self.name)), self.world_size)
-
-    def __len__(self) -> int:
-        return -(-len(self._indices()) // self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        split, size = self.images.split(self.name), self.images.image_size
-        side = with_margin(size) if self.margin else size
-        start = (side - size) // 2
-        for indices in self._indices().split(self.batch_size):
-            pixels = self.images.some(self.name, indices, side)
-            center = pixels[:, :, start : start + size, start : start + size]
-            yield as_floats(center), split.labels[indices]
-
-
-def describe(images: Images) -> list[str]:
-    """Return lines on the numbers of images, and on their classes."""
-    counts = torch.bincount(images.train.labels, minlength=images.num_classes).tolist()
-    names = [n if n.isprintable() else ascii(n) for n in images.class_names]
-    shown = [f"{n} ({c})" for n, c in zip(names, counts, strict=True)][:_SHOWN_CLASSES]
-    rest = counts[_SHOWN_CLASSES:]
-    others = [f"and {len(rest)} more ({min(rest)} to {max(rest)})"] if rest else []
-    return [
-        f"images: {len(images.train)} train, {len(images.val)} val, {len(images.test)} test",
-        f"{images.num_classes} classes of train: {', '.join([*shown, *others])}",
-    ]

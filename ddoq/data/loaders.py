@@ -5,8 +5,9 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ddoq.data.batches import Batches
 from ddoq.data.conversion import as_floats
-from ddoq.data.images import Batches, Images
+from ddoq.data.images import Images
 
 
 class Loaders(LightningDataModule):

@@ -12,8 +12,9 @@ from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.weighting import of_real
 from ddoq.files.stage import Planned, Stage
 from ddoq.files.tensors import read_tensors, write_tensors
-from ddoq.recipe.component import Block, complete
+from ddoq.recipe.component import Block
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.settings import complete
 from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 

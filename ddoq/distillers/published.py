@@ -1,8 +1,9 @@
 """Rivals that are the method with fixed settings: D4M, DDOQ as published, nearest real images."""
 
 from ddoq.distillers.ddoq import DDOQ
-from ddoq.recipe.component import Block, complete
+from ddoq.recipe.component import Block
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.settings import complete
 
 
 def d4m(decoder: Block, *, images_per_class: int = 10) -> DDOQ:

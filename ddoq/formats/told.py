@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ddoq.errors import UsageError
-from ddoq.recipe.component import check_settings
+from ddoq.recipe.settings import check_settings
 from ddoq.recipe.signature import nearest, signature
 
 

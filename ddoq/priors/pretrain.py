@@ -22,8 +22,9 @@ from ddoq.priors.samples import Samples
 from ddoq.priors.space import SampleSpace, save_space
 from ddoq.priors.training import PriorTraining
 from ddoq.priors.validation import Validation
-from ddoq.recipe.component import Block, build, complete
+from ddoq.recipe.component import Block, build
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.settings import complete
 from ddoq.recipe.tables import NETS
 from ddoq.training.loop import Trained, train
 from ddoq.training.losses import write_losses

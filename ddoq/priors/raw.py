@@ -1,7 +1,8 @@
 """Blocks of decoders: the one within others, and the one for raw samples of a prior."""
 
-from ddoq.recipe.component import Block, complete
+from ddoq.recipe.component import Block
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.settings import complete
 from ddoq.recipe.tables import DECODERS
 
 # Settings of a decoder that raw samples have too.

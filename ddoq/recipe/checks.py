@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from ddoq.errors import UsageError
-from ddoq.recipe.component import Block, check_settings, complete, kind_of, required
+from ddoq.recipe.component import Block, kind_of, required
 from ddoq.recipe.kinds import KINDS, PLURAL, PRETRAINERS, SINGLE
 from ddoq.recipe.ranges import RANGES, refuse_outside
+from ddoq.recipe.settings import check_settings, complete
 from ddoq.recipe.signature import defaults, nearest, signature
 from ddoq.recipe.tables import NETS
 

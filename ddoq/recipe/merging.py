@@ -13,12 +13,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ddoq.errors import UsageError
 from ddoq.recipe.checks import as_block, checked
-from ddoq.recipe.component import Block, complete
+from ddoq.recipe.component import Block
 from ddoq.recipe.kinds import KINDS, PLURAL, SINGLE
 from ddoq.recipe.layers import names
 from ddoq.recipe.meant import meant
 from ddoq.recipe.ranges import refuse_unusable
 from ddoq.recipe.schema import Recipe
+from ddoq.recipe.settings import complete
 
 
 def merge(layers: Sequence[dict[str, Any]], *, name: str) -> Recipe:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ddoq.recipe.component import Block, complete, kind_of
+from ddoq.recipe.component import Block, kind_of
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.settings import complete
 
 
 def told_apart(kind: str, block: Block, blocks: Sequence[Block]) -> str:

@@ -3,8 +3,9 @@
 import functools
 from typing import TYPE_CHECKING
 
+from ddoq.data.batches import describe
 from ddoq.data.given import refuse_source
-from ddoq.data.images import Images, describe
+from ddoq.data.images import Images
 from ddoq.recipe.component import is_code
 from ddoq.run.pixels import kept
 from ddoq.run.refusals import refuse_autoencoder

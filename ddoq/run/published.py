@@ -14,8 +14,9 @@ from ddoq.priors.conditions import LABELED
 from ddoq.priors.raw import innermost
 from ddoq.priors.schedulers import usable_name
 from ddoq.recipe import shipped
-from ddoq.recipe.component import Block, complete, is_code
+from ddoq.recipe.component import Block, is_code
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.settings import complete
 from ddoq.run.sources import SCHEDULE_FILE, files_lacking
 
 if TYPE_CHECKING:

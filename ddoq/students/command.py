@@ -69,8 +69,9 @@ def main(argv: list[str]) -> None:
 
 
 def _measured(query: StudentQuery, settings: dict[str, Any]) -> str:
-    from ddoq.recipe.component import build, complete, required
+    from ddoq.recipe.component import build, required
     from ddoq.recipe.kinds import KINDS
+    from ddoq.recipe.settings import complete
     from ddoq.recipe.signature import signature
 
     name = query.name

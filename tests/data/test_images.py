@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from ddoq.data.batches import describe
 from ddoq.data.digits import Digits
-from ddoq.data.images import Images, describe
+from ddoq.data.images import Images
 from ddoq.data.source import Split
 from ddoq.errors import DataError
 

@@ -9,8 +9,8 @@ import torch
 from ddoq import recipe
 from ddoq.decoders.inverted import Inversion
 from ddoq.errors import UsageError
-from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.settings import complete
 from ddoq.run import Run
 
 DECODER = {"name": "dit", "start": "noisy", "steps": 10, "strength": 0.6, "guidance": 1.0}

@@ -17,8 +17,8 @@ from ddoq.errors import DataError, IntegrityError, UsageError
 from ddoq.evaluation.rows import made_of
 from ddoq.matching.distillation import Distillation
 from ddoq.plan import plan
-from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.settings import complete
 from ddoq.run import Run
 from ddoq.synthetic import SyntheticSet
 from ddoq.training import resume

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from ddoq.errors import UsageError
-from ddoq.recipe.component import Kind, build, complete, is_code, required
+from ddoq.recipe.component import Kind, build, is_code, required
+from ddoq.recipe.settings import complete
 from ddoq.recipe.signature import accepts, local_sources, nearest, signature
 
 SOURCE = """

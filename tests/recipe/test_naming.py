@@ -2,9 +2,9 @@
 
 import pytest
 
-from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.naming import told_apart
+from ddoq.recipe.settings import complete
 
 
 @pytest.fixture

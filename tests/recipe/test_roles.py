@@ -7,9 +7,9 @@ import pytest
 
 from ddoq import recipe
 from ddoq.errors import UsageError
-from ddoq.recipe.component import complete
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.naming import told_apart
+from ddoq.recipe.settings import complete
 from ddoq.run import Run
 from ddoq.run.refusals import refuse_run
 

@@ -4,8 +4,9 @@ from torch import nn
 from torchvision.models import resnet18
 
 from ddoq.errors import UsageError
-from ddoq.recipe.component import build, complete
+from ddoq.recipe.component import build
 from ddoq.recipe.kinds import KINDS
+from ddoq.recipe.settings import complete
 from ddoq.students.torchvision import models, torchvision_student
 
 
