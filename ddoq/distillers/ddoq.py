@@ -3,21 +3,19 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ddoq.data.encoding import LATENTS
 from ddoq.data.images import Images
 from ddoq.decoders.decoding import decode, read_images
 from ddoq.decoders.inverted import Inversion
 from ddoq.distillers.distiller import Distiller
-from ddoq.distillers.points import QUANTIZATION, STUDY, Points, PointSettings
+from ddoq.distillers.figures import figures_of
+from ddoq.distillers.points import OF_POINTS, QUANTIZATION, STUDY, Points, PointSettings
 from ddoq.distillers.spread import Spread, spread
 from ddoq.distillers.typical import typical
 from ddoq.distillers.weighting import class_priors
 from ddoq.errors import UsageError
-from ddoq.files.artifacts import read_json, write_json
-from ddoq.files.stage import PRETRAIN, Planned, Stage
+from ddoq.files.stage import Planned, Stage
 from ddoq.priors.conditions import prompts_key
 from ddoq.priors.raw import innermost
-from ddoq.quantize.certificates import certify
 from ddoq.quantize.quantization import Quantization
 from ddoq.recipe.component import Block
 from ddoq.recipe.naming import told_apart
@@ -28,16 +26,12 @@ from ddoq.synthetic import SyntheticSet
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-_OF_POINTS = (PRETRAIN, LATENTS, STUDY, QUANTIZATION)
-DECODED = Stage("decoded", 3, _OF_POINTS)
-_CERTIFICATES = Stage("certificates", 4, _OF_POINTS)
+DECODED = Stage("decoded", 3, OF_POINTS)
 _STUDIES = "hold out latents of some classes and quantize the rest"
 _MOVED_OUT = (
     "distiller.shrinkage={} has no effect with space=inverted, where points are moved out to where "
     "noisy latents lie"
 )
-# Classes whose W2 under the weights in use is computed exactly; the others get bounds.
-_EXACT_CLASSES = 20
 
 
 class DDOQ(Distiller):
@@ -170,41 +164,14 @@ class DDOQ(Distiller):
 
     def _figures(self, run: "Run", points: Points, weights: Any) -> dict[str, Any]:
         """Return certificates and advice, from the cache if they are finished."""
-        # All ranks make these together before the stage, within which only the first one works.
-        study, quantization = points.study, points.quantization
-        store = self._where(run).latents
-        shrinkage, numbers = points.shrinkage, points.numbers
-
-        def work(folder: Path) -> None:
-            if not run.world.is_first:
-                return
-            of_class = {
-                label: study.trial(label, number, shrinkage.towards, shrinkage.strength)
-                for label, number in enumerate(numbers)
-                if study is not None
-            }
-            rows = certify(
-                quantization,
-                weights,
-                class_names=run.images.class_names,
-                store=store,
-                exact=list(study.trials)[:_EXACT_CLASSES] if study else [],
-                held_out={label: trial for label, trial in of_class.items() if trial},
-            )
-            advice = study.advice() if study else None
-            used = {"towards": shrinkage.towards, "strength": shrinkage.strength}
-            seconds = study.seconds if study else None
-            figures = {"certificates": rows, "advice": advice, "study_seconds": seconds}
-            write_json(folder / "figures.json", {**figures, "shrinkage": used})
-
         key = {
             "points": points.key(),
-            "study": points.study_key() if study else None,
+            "study": points.study_key() if points.study else None,
             "weighting": run.key("weighting", self._weighting),
             "class_prior": self._points.class_prior,
             "images_per_class": self._numbers,
         }
-        return read_json(run.stage(_CERTIFICATES, key, work) / "figures.json")
+        return figures_of(points, weights, run, self._where(run).latents, key)
 
     def parts(self, run: "Run") -> list[str]:
         """Return the autoencoder, and what the decoder asks for."""

@@ -13,9 +13,9 @@ from ddoq.files.artifacts import read_json, write_json
 from ddoq.files.stage import Stage
 from ddoq.formats.copies import COPY, copies
 from ddoq.formats.fitting import fitted
+from ddoq.formats.named import Data
 from ddoq.formats.reading import name_of
 from ddoq.formats.told import Told
-from ddoq.formats.undoing import Data
 from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 STUDY = Stage("study", 3, (PRETRAIN, LATENTS))
 QUANTIZATION = Stage("quantization", 4, (PRETRAIN, LATENTS, STUDY))
+# What all that is made of points depends on.
+OF_POINTS = (PRETRAIN, LATENTS, STUDY, QUANTIZATION)
 # Classes that are solved together may take this much memory.
 _GPU_BYTES, _CPU_BYTES = 8 * 2**30, 4 * 2**30
 # The memory that a forked process takes beside its class.

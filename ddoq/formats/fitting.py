@@ -14,9 +14,10 @@ from ddoq.errors import DataError, UsageError
 from ddoq.formats import folder
 from ddoq.formats.classes import mapped
 from ddoq.formats.likeness import doubt, likeness, num_constant, real_sample
+from ddoq.formats.named import Data
 from ddoq.formats.reading import name_of, read
 from ddoq.formats.told import Told
-from ddoq.formats.undoing import Data, Undone, better_fitting, undone
+from ddoq.formats.undoing import Undone, better_fitting, undone
 from ddoq.synthetic import SyntheticSet
 
 # ITU-R 601, as Pillow converts to gray.

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from ddoq.data.parquet import PictureRows, classes_of, shard_of
+from ddoq.data.parquet import PictureRows, classes_of
+from ddoq.data.parquet_shards import shard_of
 from ddoq.errors import DataError
 from ddoq.formats.about import about
 from ddoq.formats.decoding import decoded

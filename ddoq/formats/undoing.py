@@ -3,10 +3,9 @@
 What was done is never guessed. Values are looked at only to refuse what cannot be right.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,12 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddoq.data.conversion import in_floats
-from ddoq.data.images import Images, NotDecoded
-from ddoq.data.pictures import NORMALIZATION
-from ddoq.data.preprocessing import ZCA, Normalize, Preprocessing, Unchanged
+from ddoq.data.images import NotDecoded
+from ddoq.data.preprocessing import ZCA, Preprocessing
 from ddoq.errors import DataError, UsageError
 from ddoq.formats.likeness import likeness, real_sample
-from ddoq.formats.tensors import opened
+from ddoq.formats.named import Data, is_whitenable, preprocessing_of, shown
 from ddoq.formats.told import ACCEPTED
 
 # Values are taken to lie in [0, 1] with this much for rounding, of half precision too.
@@ -34,16 +32,6 @@ _TRIED = 3 * 32**2
 _FITS = 0.25
 # Pixels that are looked at; of a lattice this share is within this distance of a gray level.
 _LOOKED_AT, _ON_LATTICE, _NEAR = 2**22, 0.99, 0.05
-
-
-@dataclass(frozen=True)
-class Data:
-    """The data that a set is scored on, as far as undoing its preprocessing asks for them."""
-
-    images: Images
-    whitening: Callable[[], ZCA]
-    known_whitening: Callable[[], ZCA | None]
-    """The same if it is made already, else None: it takes half a minute for CIFAR-10."""
 
 
 @dataclass(frozen=True)
@@ -79,86 +67,6 @@ def undone(images: Tensor, normalized: Any, data: Data | None, *, unusual: bool 
     return Undone(found, f"{shown(normalized)} undone", is_proven)
 
 
-def shown(normalized: Any) -> str:
-    """Return a preprocessing in short words."""
-    if isinstance(normalized, dict):
-        return str(normalized.get("name", "mean and std"))
-    return str(normalized).replace(" ", "")
-
-
-def preprocessing_of(normalized: Any, images: Tensor, data: Data | None) -> Preprocessing:
-    """Return the preprocessing that a person named."""
-    channels = images.shape[1]
-    if isinstance(normalized, list):
-        return _of_range(normalized, channels)
-    if isinstance(normalized, dict):
-        return _given(normalized, images)
-    if normalized == "imagenet":
-        return _normalize(*NORMALIZATION[3], channels=channels)
-    if normalized not in ("data", "zca"):
-        return Unchanged()
-    if data is None:
-        raise UsageError(
-            f"normalized={normalized} is that of a data set, which is not known here",
-            "name a recipe of that data set: recipe=NAME",
-        )
-    if normalized == "data":
-        return _normalize(data.images.mean, data.images.std, channels=channels)
-    if not _is_whitenable(images, data):
-        own = data.images
-        size = own.channels, own.image_size, own.image_size
-        raise DataError(
-            f"normalized=zca: the set's images are {_size(images.shape[1:])}, the data's "
-            f"{_size(size)}",
-            "set data.image_size, or give the whitening's own numbers: {name: zca, file: FILE}",
-        )
-    return data.whitening()
-
-
-def _of_range(ends: list[Any], channels: int) -> Preprocessing:
-    if len(ends) != 2 or not all(isinstance(e, int | float) for e in ends) or ends[0] >= ends[1]:
-        raise UsageError(f"normalized={ends}", "give [black, white], for example [-1,1]")
-    black, white = map(float, ends)
-    width = white - black
-    return _normalize((-black / width,), (1 / width,), channels=channels)
-
-
-def _given(named: dict[str, Any], images: Tensor) -> Preprocessing:
-    if named.keys() == {"mean", "std"}:
-        values = [v if isinstance(v, list) else [v] for v in (named["mean"], named["std"])]
-        if all(isinstance(n, int | float) for v in values for n in v):
-            mean, std = (tuple(map(float, v)) for v in values)
-            return _normalize(mean, std, channels=images.shape[1])
-    if named.get("name") == "zca" and named.keys() == {"name", "file"}:
-        return _whitening(Path(str(named["file"])).expanduser(), images[0].numel())
-    raise UsageError(f"normalized={named}", f"use {ACCEPTED}")
-
-
-def _normalize(mean: tuple[float, ...], std: tuple[float, ...], *, channels: int) -> Normalize:
-    if not {len(mean), len(std)} <= {1, channels} or min(std) <= 0:
-        raise UsageError(
-            f"a mean {list(mean)} and a standard deviation {list(std)}, for images of {channels} "
-            "channels",
-            "give one number for each channel, with standard deviations above 0",
-        )
-    whole = [v * channels if len(v) == 1 else v for v in (tuple(mean), tuple(std))]
-    return Normalize(*(tuple(map(float, v)) for v in whole))
-
-
-def _whitening(file: Path, dim: int) -> ZCA:
-    held = opened(file)
-    names = ("matrix", "inverse", "mean")
-    if not isinstance(held, dict) or not set(names) <= held.keys():
-        raise DataError(f"{file}: it does not hold {', '.join(names)}", "save these three tensors")
-    matrix, back, mean = (held[name].float() for name in names)
-    if mean.numel() != dim or {matrix.shape, back.shape} != {(dim, dim)}:
-        raise DataError(
-            f"{file}: it whitens images of {mean.numel()} numbers, the set's have {dim}",
-            "give the whitening of images of this size",
-        )
-    return ZCA(matrix, back, mean.flatten())
-
-
 def _candidates(
     images: Tensor, data: Data | None, whitening: ZCA | None
 ) -> dict[str, Preprocessing]:
@@ -170,14 +78,9 @@ def _candidates(
     return found if whitening is None else {**found, "zca": whitening}
 
 
-def _is_whitenable(images: Tensor, data: Data) -> bool:
-    own = data.images
-    return images.shape[1:] == (own.channels, own.image_size, own.image_size)
-
-
 def _tried_whitening(images: Tensor, data: Data | None) -> ZCA | None:
     """Return the data's whitening to try, unless it takes long or a plan asks for it."""
-    if data is None or not _is_whitenable(images, data):
+    if data is None or not is_whitenable(images, data):
         return None
     if images[0].numel() > _TRIED:
         return data.known_whitening()
@@ -204,7 +107,7 @@ def _question(images: Tensor, data: Data | None) -> DataError:
 
 def better_fitting(images: Tensor, normalized: Any, data: Data) -> str:
     """Return the preprocessing that fits the pixels better than the one that a person named."""
-    known = data.known_whitening() if _is_whitenable(images, data) else None
+    known = data.known_whitening() if is_whitenable(images, data) else None
     tried = _candidates(images, data, known)
     named = {shown(normalized): preprocessing_of(normalized, images, data)}
     misfits = _misfits(images, data, {**tried, **named})
@@ -216,7 +119,7 @@ def _misfits(
     images: Tensor, data: Data | None, tried: Mapping[str, Preprocessing]
 ) -> dict[str, float]:
     some = _some(images)
-    real = real_sample(data.images) if data is not None and _is_whitenable(images, data) else None
+    real = real_sample(data.images) if data is not None and is_whitenable(images, data) else None
     return {name: _misfit(one.inverse(some), real) for name, one in tried.items()}
 
 
@@ -240,7 +143,7 @@ def _refuse_if_another_fits(images: Tensor, normalized: Any, data: Data | None) 
 
     Pixels of pictures show by this what was done to them; learned ones do not.
     """
-    fits = data is not None and _is_whitenable(images, data)
+    fits = data is not None and is_whitenable(images, data)
     known = data.known_whitening() if data is not None and fits else None
     for name, other in _candidates(_some(images), data, known).items():
         if name != shown(normalized) and _is_lattice(other.inverse(_some(images))):
@@ -283,7 +186,3 @@ def _some(images: Tensor) -> Tensor:
     """Return about so many pixels as are looked at, of images spread over the set."""
     most = max(1, _LOOKED_AT // images[0].numel())
     return in_floats(images[:: -(-len(images) // most)])
-
-
-def _size(shape: Any) -> str:
-    return "x".join(map(str, shape))

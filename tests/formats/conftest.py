@@ -9,7 +9,7 @@ from ddoq.data.digits import Digits
 from ddoq.data.images import Images
 from ddoq.data.preprocessing import ZCA
 from ddoq.data.whitening import whitening
-from ddoq.formats.undoing import Data
+from ddoq.formats.named import Data
 
 
 @pytest.fixture(scope="session")

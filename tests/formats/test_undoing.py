@@ -9,7 +9,8 @@ import torch
 from ddoq.data.preprocessing import Normalize
 from ddoq.errors import DataError, UsageError
 from ddoq.formats.likeness import doubt, likeness, num_constant
-from ddoq.formats.undoing import better_fitting, preprocessing_of, undone
+from ddoq.formats.named import preprocessing_of
+from ddoq.formats.undoing import better_fitting, undone
 
 DATA = Normalize((0.305,), (0.376,))
 NAMED = {
