@@ -44,6 +44,10 @@ class IntegrityError(DdoqError, RuntimeError):
     exit_code = 5
 
 
+class NotMade(Exception):
+    """Something is needed that is not there yet, by a run that makes nothing, as a plan does."""
+
+
 _REFUSALS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     *(errno.EACCES, errno.EPERM, errno.EROFS),

@@ -42,7 +42,7 @@ def experiment(
     """
     wanted = invocation.recipe
     refuse_foreign_run(wanted.folder(invocation.digest))
-    run = Run(wanted, console, measures=not invocation.dry_run)
+    run = Run(wanted, console, makes=not invocation.dry_run)
     refuse_run(run)
     for entry in entries(wanted):
         entry.made.refuse(run, run.seed)

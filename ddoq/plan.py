@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table as Shown
 
-from ddoq.data.images import NotDecoded
 from ddoq.data.whitening import WHITENING, whitening_key
 from ddoq.display.duration import duration
+from ddoq.errors import NotMade
 from ddoq.evaluation.grid import Grid, tables_of
 from ddoq.evaluation.making import kept, seconds
 from ddoq.evaluation.rows import GIVEN, Entry, entries
@@ -197,7 +197,7 @@ def _is_trained(grid: Grid, job: int) -> bool:
         return False
     try:
         return is_finished(grid.place(job))
-    except NotDecoded:
+    except NotMade:
         return False
 
 

@@ -29,10 +29,6 @@ _UNSAID = Size()
 Keep = Callable[[str, int, Int[Tensor, " m"] | None], UInt8[Tensor, "n channels size size"]]
 
 
-class NotDecoded(Exception):
-    """Images are needed that are not decoded yet, by a run that must not decode any."""
-
-
 class Images:
     """The real labeled images, as the rest of the program sees them.
 

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from ddoq.data.images import Images, NotDecoded
-from ddoq.errors import UsageError
+from ddoq.data.images import Images
+from ddoq.errors import NotMade, UsageError
 from ddoq.files.given import intact
 from ddoq.files.tensors import read_tensors, write_tensors
 
@@ -58,7 +58,7 @@ def refuse_seen(folder: Path, images: Images, split: str) -> None:
         return
     try:
         own = hashes(images, split)
-    except NotDecoded:
+    except NotMade:
         return
     share = float(torch.isin(own, trained_on).float().mean())
     if share > _TOLERATED_SHARE:

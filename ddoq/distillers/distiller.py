@@ -50,8 +50,8 @@ class Distiller:
     def seconds(self, run: "Run") -> float | None:
         """Return about how long a set takes that is a job of its own; None if that is unknown.
 
-        This makes no stage. It is asked once the weights and stages that the set needs are there,
-        by a plan too, which decodes no images: time a few steps on noise of their shape.
+        Time a few steps on noise of the images' shape. A plan asks too, in which nothing is made:
+        what asks its run for a stage that is not there gets `NotMade`, and the time is left out.
         """
         return None
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ddoq.data.images import Images, NotDecoded
+from ddoq.data.images import Images
 from ddoq.data.whitening import WHITENING, whitening_key
 from ddoq.distillers.distiller import Distiller
-from ddoq.errors import DataError, UsageError
+from ddoq.errors import DataError, NotMade, UsageError
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.files.stage import Stage
 from ddoq.formats.copies import COPY, copies
@@ -112,8 +112,8 @@ def refuse_copies(run: "Run", found: SyntheticSet) -> None:
 
 def _whitening(run: "Run") -> Any:
     """Return the data's whitening. A plan does not make it."""
-    if not run.measures and not run.is_done(WHITENING, whitening_key(run)):
-        raise NotDecoded
+    if not run.makes and not run.is_done(WHITENING, whitening_key(run)):
+        raise NotMade
     return run.whitening
 
 
@@ -129,7 +129,7 @@ def _copied(run: "Run", found: SyntheticSet, path: Path, told: Told) -> tuple[in
     split = run.recipe.evaluation.split
     tiles = found.hints.get("tiles", 1)
     key = {"set": found.content, "images": run.images.fingerprint, "split": split, "tiles": tiles}
-    if not run.measures and not run.is_done(_COPIES, key):
+    if not run.makes and not run.is_done(_COPIES, key):
         return 0, 0
 
     def work(folder: Path) -> None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from ddoq import keyed
-from ddoq.data.images import Images, NotDecoded
+from ddoq.data.images import Images
 from ddoq.distillers.beginning import Begun, LearnedStart, begin, refuse_changes, refuse_endless
 from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.weighting import of_real
+from ddoq.errors import NotMade
 from ddoq.files.stage import Planned, Stage
 from ddoq.files.tensors import read_tensors, write_tensors
 from ddoq.recipe.component import Block
@@ -20,6 +21,7 @@ from ddoq.synthetic import SyntheticSet
 
 if TYPE_CHECKING:
     from ddoq.matching.distillation import Distillation
+    from ddoq.matching.draws import Imagined
     from ddoq.matching.network import FlatNetwork
     from ddoq.matching.parts import LoopParts, Parameterization
     from ddoq.run import Run
@@ -118,8 +120,16 @@ class Learned(Distiller):
         return [*start, Planned(LEARNED, self.key(run, seed))]
 
     def seconds(self, run: "Run") -> float:
-        """Return about how long a set takes: a few steps are timed."""
-        return self._steps * self.loop(run, run.seed).to(run.world.device).seconds_of_step()
+        """Return about how long a set takes: a few steps are timed, from noise.
+
+        That needs no stage, so a plan can say it, and a step takes as long from any other start.
+        """
+        from ddoq.matching.draws import Imagined
+
+        start = self._start_of(run, {"name": "noise"}).made(run).distill(run.images, run, run.seed)
+        real = Imagined(run.images, run.world.device)
+        loop = self._loop(run, run.seed, self._begun(run, start), real)
+        return self._steps * loop.to(run.world.device).seconds_of_step()
 
     def key(self, run: "Run", seed: int) -> dict[str, Any]:
         """Return what determines the set."""
@@ -142,9 +152,9 @@ class Learned(Distiller):
     def _seen_through(self, run: "Run") -> Block:
         return self._student or run.recipe.students[0]
 
-    def _start_of(self, run: "Run") -> LearnedStart:
+    def _start_of(self, run: "Run", block: Block | None = None) -> LearnedStart:
         number = (self.size.images_per_class or 1) * self._parameterization(run).views
-        return LearnedStart(self._start, number, self._class_prior)
+        return LearnedStart(block or self._start, number, self._class_prior)
 
     def _parameterization(self, run: "Run") -> "Parameterization":
         block, preprocessing = self._blocks["parameterization"], run.images.preprocessing
@@ -175,7 +185,7 @@ class Learned(Distiller):
         if not start.stages(run, seed):
             try:
                 self._begun(run, start.distill(run.images, run, seed))
-            except NotDecoded:
+            except NotMade:
                 return
 
     def _made(self, run: "Run", seed: int, network: "FlatNetwork") -> "LoopParts":
@@ -223,13 +233,15 @@ class Learned(Distiller):
         start = self._start_of(run).made(run).distill(run.images, run, seed)
         return self._loop(run, seed, self._begun(run, start))
 
-    def _loop(self, run: "Run", seed: int, begun: Begun) -> "Distillation":
+    def _loop(
+        self, run: "Run", seed: int, begun: Begun, real: "Imagined | None" = None
+    ) -> "Distillation":
         from ddoq.matching.distillation import Descent, Distillation
         from ddoq.matching.draws import Augmentation, RealDraws, Seen
 
         parts = self._made(run, seed, network := self._network(run))
         augmentation = Augmentation(**self._augmentation, seed=seed)
-        seen = Seen(run.images, run.world.device)
+        seen = real or Seen(run.images, run.world.device)
         return Distillation(
             network,
             parts,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ddoq.data.images import NotDecoded
+from ddoq.errors import NotMade
 from ddoq.evaluation.evaluators.train import student_of
 from ddoq.evaluation.measure import measured
 from ddoq.evaluation.training import Training, feed_of, label_of
@@ -62,7 +62,7 @@ def _first(run: "Run", batches: Any) -> Tensor:
     """Return the first images to measure on, or as many black ones if they are not decoded."""
     try:
         return next(iter(batches))[0]
-    except NotDecoded:
+    except NotMade:
         number = min(batches.batch_size, len(run.images.split(batches.name)))
         return torch.zeros(number, run.channels, run.image_size, run.image_size)
 

@@ -4,11 +4,9 @@ from dataclasses import replace
 from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
-from ddoq.data.images import NotDecoded
-from ddoq.errors import UsageError
+from ddoq.errors import NotMade, UsageError
 from ddoq.evaluation.rows import Entry, drawn
-from ddoq.files.stage import PRETRAIN, Planned
-from ddoq.recipe.kinds import PRETRAINERS
+from ddoq.files.stage import Planned
 from ddoq.recipe.plugin import place_of
 
 if TYPE_CHECKING:
@@ -75,22 +73,9 @@ def _refused(entry: Entry, what: str) -> UsageError:
 def seconds(grid: "Grid", row: int) -> float | None:
     """Return about how long a set of a row takes; None if its distiller cannot say.
 
-    It is not asked as long as weights or stages that it may look at are missing.
+    In a plan it cannot if it looks at something that is not made yet.
     """
-    run, made = grid.run, grid.rows[row].made
-    parts = [part for part in PRETRAINERS if part in made.parts(run)]
-    needed = made.stages(run, run.seed)[:-1]
-    if any(_is_untrained(grid, part) for part in parts):
-        return None
-    if not run.measures and not all(run.is_done(p.stage, p.key) for p in needed):
-        return None
     try:
-        return made.seconds(run)
-    except NotDecoded:
+        return grid.rows[row].made.seconds(grid.run)
+    except NotMade:
         return None
-
-
-def _is_untrained(grid: "Grid", part: str) -> bool:
-    run = grid.run
-    is_own = getattr(run.recipe, part).get("source") == "pretrain"
-    return is_own and not run.is_done(PRETRAIN.part(part), run.pretrain_key(part))

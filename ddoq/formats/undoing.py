@@ -13,9 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddoq.data.conversion import in_floats
-from ddoq.data.images import NotDecoded
 from ddoq.data.preprocessing import ZCA, Preprocessing
-from ddoq.errors import DataError, UsageError
+from ddoq.errors import DataError, NotMade, UsageError
 from ddoq.formats.likeness import likeness, real_sample
 from ddoq.formats.named import Data, is_whitenable, preprocessing_of, shown
 from ddoq.formats.told import ACCEPTED
@@ -86,7 +85,7 @@ def _tried_whitening(images: Tensor, data: Data | None) -> ZCA | None:
         return data.known_whitening()
     try:
         return data.whitening()
-    except NotDecoded:
+    except NotMade:
         return None
 
 

@@ -37,6 +37,18 @@ class Seen:
         return self._images.preprocessing.forward(as_floats(pixels))
 
 
+class Imagined:
+    """Noise in place of the real training images, which need not be decoded to time a step."""
+
+    def __init__(self, images: Images, device: torch.device) -> None:
+        self.labels, self._device = images.train.labels, device
+        self._shape = images.channels, images.image_size, images.image_size
+
+    def __call__(self, rows: Int[Tensor, " m"]) -> Float[Tensor, "m c h w"]:
+        """Return as much noise as images are asked for."""
+        return torch.randn(len(rows), *self._shape, device=self._device)
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """DSA's changes, each drawn by the seed, the step and what it is for.
@@ -90,7 +102,7 @@ class Augmentation:
 class RealDraws:
     """Batches of real images, by number."""
 
-    def __init__(self, real: Seen, augmentation: Augmentation, seed: int) -> None:
+    def __init__(self, real: Seen | Imagined, augmentation: Augmentation, seed: int) -> None:
         self._real, self._augmentation, self._seed = real, augmentation, seed
         self._members = [
             (real.labels == label).nonzero()[:, 0] for label in range(int(real.labels.max()) + 1)

@@ -10,7 +10,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from ddoq.data import pixels
-from ddoq.data.images import NotDecoded
+from ddoq.errors import NotMade
 from ddoq.files.artifacts import fingerprint
 from ddoq.files.stage import Stage
 
@@ -31,8 +31,8 @@ def kept(
     key: dict[str, Any] = {"images": run.images.fingerprint, "split": name, "size": size}
     if rows is not None:
         key["rows"] = fingerprint(rows.tolist())
-    if not (run.decodes or run.is_done(_PIXELS, key)):
-        raise NotDecoded
+    if not (run.makes or run.is_done(_PIXELS, key)):
+        raise NotMade
     chosen = torch.arange(len(split)) if rows is None else rows
     locks: set[Path] = set()
 

@@ -45,7 +45,7 @@ def settings_of(run: "Run", part: str) -> Block:
     from ddoq.priors.throughput import is_measured, steps_within
 
     how = PriorPretraining(**settings)
-    if run.measures or is_measured(run.whole, how):
+    if run.makes or is_measured(run.whole, how):
         settings = {**settings, "minutes": None, "steps": steps_within(run.whole, how)}
         run.recipe.pretrain[part] = settings
     return settings

@@ -61,16 +61,16 @@ class Run(Site):
         console: Console | None = None,
         *,
         pretrain_ranks: int | None = None,
-        measures: bool = True,
+        makes: bool = True,
         strategy: str | None = None,
     ) -> None:
         self.whole = self.clean = self
         self.inversion = None
-        self.decodes = self.measures = measures
-        """Whether this run may decode images. A plan does not."""
         self._weights: dict[str, str] = {}
         self._teachers: dict[str, Teacher] = {}
-        super().__init__(recipe, console, pretrain_ranks=pretrain_ranks, strategy=strategy)
+        super().__init__(
+            recipe, console, pretrain_ranks=pretrain_ranks, makes=makes, strategy=strategy
+        )
 
     def key(self, kind: str, block: Block | None = None) -> dict[str, Any]:
         """Return what determines a component: its settings, weights and plugged-in source."""

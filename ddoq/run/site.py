@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq.display.console import Console
+from ddoq.errors import NotMade
 from ddoq.files.cache import Cache, StageRecord
 from ddoq.files.license import licenses_of
 from ddoq.files.outputs import RUN_LOG
@@ -36,13 +37,15 @@ class Site:
         console: Console | None = None,
         *,
         pretrain_ranks: int | None = None,
+        makes: bool = True,
         strategy: str | None = None,
     ) -> None:
         refuse_places(cache=recipe.cache, out=recipe.out)
         silence()
         keep_freed()
         _set_threads(recipe.threads)
-        self.recipe = recipe
+        self.recipe, self.makes = recipe, makes
+        """`makes`: whether stages may be made that are not there. A plan makes none."""
         self.world: World = launch(recipe.trainer)
         refuse_trainer(self.world, recipe.trainer)
         self.pretrain_ranks = pretrain_ranks or self.world.size
@@ -104,6 +107,8 @@ class Site:
         A plug-in gives a name alone, without a version, as its code is in the key.
         """
         stage = _stage(stage)
+        if not (self.makes or self.is_done(stage, key)):
+            raise NotMade
         return self.cache.stage(stage.name, stage.versioned(key), work)
 
     def is_done(self, stage: Stage | str, key: Mapping[str, Any]) -> bool:

@@ -315,3 +315,15 @@ def test_a_plan_names_the_set_and_says_whether_it_is_there(tmp_path: Path):
         run.images, run, 0
     )
     assert states()["set dm of 1 per class"] == "cached"
+
+
+@pytest.mark.parametrize("start", ["random", "ddoq"])
+def test_a_plan_says_how_long_a_set_takes_and_makes_nothing(tmp_path: Path, start: str):
+    block = f"distiller={{name: dm, images_per_class: 1, steps: 9, start: {start}}}"
+    small = "data={name: glyphs, train: 40, val: 0, test: 10, image_size: 16}"
+    words = ["recipe=digits", "decoder=plain", "autoencoder=identity", small, block]
+    words += ["student={name: convnet, depth: 2, width: 8}", f"cache={tmp_path}/cache"]
+    run = Run(recipe.read(words).recipe, makes=False)
+    [step] = [s for s in plan(run) if s.what.startswith("set dm")]
+    assert step.needs.endswith(" each")
+    assert not list(tmp_path.glob("cache/**/manifest.json"))

@@ -150,7 +150,7 @@ def test_an_error_while_a_set_is_learned_ends_the_run_and_names_the_line(
 
 
 def test_a_dry_run_names_each_set_with_its_time_and_makes_none(make_grid, learner: Path):
-    grid = make_grid("evaluation.images_per_class=[1, 3]", measures=False)
+    grid = make_grid("evaluation.images_per_class=[1, 3]", makes=False)
     steps = {s.what: s for s in plan.plan(grid.run) if s.what.startswith("set")}
     assert list(steps) == [f"set learner:Slow of {number} per class" for number in (1, 3)]
     assert all(s.state == "to do" for s in steps.values())

@@ -51,7 +51,7 @@ def test_a_hundred_times_the_steps_take_far_longer(tmp_path: Path):
 
 def test_minutes_that_a_recipe_gives_are_said_as_they_are(tmp_path: Path):
     chosen = [*SMALL, f"cache={tmp_path}", "pretrain.prior.minutes=7.0"]
-    assert said(Run(recipe.read(chosen).recipe, measures=False))["prior"] == 7 * 60
+    assert said(Run(recipe.read(chosen).recipe, makes=False))["prior"] == 7 * 60
 
 
 def test_a_plan_says_the_time_of_the_trainings_although_no_image_is_decoded(tmp_path: Path):
@@ -60,6 +60,6 @@ def test_a_plan_says_the_time_of_the_trainings_although_no_image_is_decoded(tmp_
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (16, 16), (number, 0, 0)).save(place)
     command = ["recipe=imagefolder_quick", f"data.root={tmp_path / 'photos'}", "evaluation.seeds=1"]
-    run = Run(recipe.read([*command, f"cache={tmp_path}"]).recipe, measures=False)
+    run = Run(recipe.read([*command, f"cache={tmp_path}"]).recipe, makes=False)
     assert re.match(r"about [\d.]+ (s|min) for 3 trainings", time_of_trainings(run))
     assert not (tmp_path / "pixels").exists()

@@ -40,7 +40,7 @@ def test_a_second_run_finds_what_the_first_measured(timed, monkeypatch: pytest.M
 
 
 def test_a_plan_measures_nothing_and_says_the_time(timed, tmp_path: Path):
-    steps = plan(Run(timed, measures=False))
+    steps = plan(Run(timed, makes=False))
     [needs] = [s.needs for s in steps if s.what == "pretrain prior"]
     assert needs.startswith("3 s of 8 images")
     assert not (tmp_path / "throughput").exists()
@@ -48,4 +48,4 @@ def test_a_plan_measures_nothing_and_says_the_time(timed, tmp_path: Path):
 
 def test_a_plan_knows_what_was_measured(timed, tmp_path: Path):
     measured = Run(recipe.change(timed, {})).pretrain_key("prior")
-    assert Run(timed, measures=False).pretrain_key("prior") == measured
+    assert Run(timed, makes=False).pretrain_key("prior") == measured

@@ -13,8 +13,8 @@ from PIL import Image
 from ddoq import plan, recipe
 from ddoq.data import images as module
 from ddoq.data import pictures
-from ddoq.data.images import NotDecoded
 from ddoq.distillers.random import Random
+from ddoq.errors import NotMade
 from ddoq.run import Run
 from ddoq.run.refusals import refuse_run
 
@@ -103,15 +103,15 @@ def test_of_a_split_that_is_too_large_to_keep_a_drawn_set_is_decoded_once(
 
 
 def test_a_plan_decodes_nothing_and_still_counts(make_run, decoded):
-    run = make_run(measures=False)
+    run = make_run(makes=False)
     refuse_run(run)
     (students,) = [s for s in plan.plan(run) if s.what.startswith("students")]
     assert students.needs.startswith("46 of 46 trainings")
-    with pytest.raises(NotDecoded):
+    with pytest.raises(NotMade):
         run.images.pixels("train")
     assert decoded == []
     make_run().images.pixels("train")
-    assert make_run(measures=False).images.pixels("train").shape == (28, 3, 8, 8)
+    assert make_run(makes=False).images.pixels("train").shape == (28, 3, 8, 8)
 
 
 _ASK = """
