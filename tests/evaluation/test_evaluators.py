@@ -21,6 +21,7 @@ from ddoq.report.files import read_results
 from ddoq.run import Run
 from ddoq.run.refusals import refuse_run
 
+ROOT = Path(__file__).parents[2]
 KERNEL = '''
 import torch
 from ddoq.data.conversion import as_floats
@@ -66,6 +67,16 @@ def make_training(arguments) -> Callable[[str], tuple[Run, Training]]:
         return run, Training(subset, run.recipe.students[0], made, 0)
 
     return make
+
+
+@pytest.mark.parametrize("name", ["kernels:Kernel", "loops:Loop"])
+def test_the_evaluators_of_the_docs_measure_a_set(make_training, tmp_path: Path, name: str) -> None:
+    module = name.split(":")[0]
+    text = (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
+    code = text.split(f"```python\n# {module}.py\n")[1].split("```")[0]
+    (tmp_path / f"{module}.py").write_text(code)
+    sys.modules.pop(module, None)
+    assert measure(*make_training(f"{{name: small_hard, evaluator: {name}}}")).top1 > 0.7
 
 
 def test_a_users_evaluator_fills_the_table_and_the_report(arguments, tmp_path: Path) -> None:
