@@ -60,7 +60,8 @@ def test_a_pickle_is_converted_once_and_says_so(
         prior = DiTPrior(source=str(folder))
     with torch.inference_mode():
         expected = network(torch.ones(1, 4, 4, 4), torch.tensor([7]), torch.tensor([3])).sample
-    assert torch.equal(said(prior), expected)
+    # Where weights lie in memory changes the order of sums on some processors.
+    torch.testing.assert_close(said(prior), expected, rtol=0, atol=1e-5)
     assert capsys.readouterr().err.count("converted once to safetensors") == 1
     [made] = [f for f in cache.iterdir() if f.is_dir()]
     assert damage(made) is None
