@@ -55,22 +55,12 @@ class Run(Site):
     clean: "Run"
     """The run whose latents are not carried back; else itself."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        console: Console | None = None,
-        *,
-        pretrain_ranks: int | None = None,
-        makes: bool = True,
-        strategy: str | None = None,
-    ) -> None:
+    def __init__(self, recipe: Recipe, console: Console | None = None, **site: Any) -> None:
         self.whole = self.clean = self
         self.inversion = None
         self._weights: dict[str, str] = {}
         self._teachers: dict[str, Teacher] = {}
-        super().__init__(
-            recipe, console, pretrain_ranks=pretrain_ranks, makes=makes, strategy=strategy
-        )
+        super().__init__(recipe, console, **site)
 
     def key(self, kind: str, block: Block | None = None) -> dict[str, Any]:
         """Return what determines a component: its settings, weights and plugged-in source."""
