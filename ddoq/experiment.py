@@ -17,7 +17,7 @@ from ddoq.pushforward.pushforward import push_forward
 from ddoq.recipe import Invocation
 from ddoq.report.folder import write_report
 from ddoq.run import Run
-from ddoq.run.refusals import refuse_run
+from ddoq.run.refusals import refuse_hints, refuse_run
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,7 @@ def experiment(
     refuse_foreign_run(wanted.folder(invocation.digest))
     run = Run(wanted, console, makes=not invocation.dry_run)
     refuse_run(run)
-    for entry in entries(wanted):
-        entry.made.refuse(run, run.seed)
+    _refuse_rows(run)
     if invocation.dry_run:
         run.console.show(plan.table(plan.plan(run), "what this run would do"))
         run.console.tell(time_of_trainings(run))
@@ -69,6 +68,13 @@ def experiment(
     write_report(run, folder, results, sets, push_forward(grid), curves_of(grid))
     run.console.say(f"report: {folder / 'report.html'}")
     return Outcome(folder, results)
+
+
+def _refuse_rows(run: Run) -> None:
+    """Refuse, before any work, rows that cannot be made or measured."""
+    for entry in entries(run.recipe):
+        entry.made.refuse(run, run.seed)
+        refuse_hints(run, entry.made.hints(run))
 
 
 def _say_outlook(grid: Grid, *, says_trainings: bool) -> None:

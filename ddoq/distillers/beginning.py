@@ -1,6 +1,7 @@
 """What a learned set starts from: the distiller of its start, and the images out of its set."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +10,9 @@ from torch import Tensor
 from ddoq.data.conversion import in_floats
 from ddoq.data.images import Images
 from ddoq.distillers.distiller import Distiller, as_distiller
+from ddoq.distillers.weighting import of_real
 from ddoq.errors import UsageError
+from ddoq.files.artifacts import content_of
 from ddoq.recipe.component import Block
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.signature import signature
@@ -19,6 +22,9 @@ from ddoq.synthetic import SyntheticSet
 if TYPE_CHECKING:
     from ddoq.run import Run
 
+# What becomes of a start's weights: they count and stay, stay, or are left out.
+WeightsOfStart = Literal["start", "kept", "equal"]
+
 
 class LearnedStart:
     """The distiller of a start, with as many images as there are to learn.
@@ -27,9 +33,11 @@ class LearnedStart:
     """
 
     def __init__(self, block: Block, number: int, class_prior: str) -> None:
-        settings = {"images_per_class": number, "class_prior": class_prior}
+        self._settings = {"images_per_class": number, "class_prior": class_prior}
         taken = signature(KINDS["distiller"].target("distiller", block["name"])).parameters
-        self.block: Block = {**block, **{k: v for k, v in settings.items() if k in taken}}
+        self._not_taken = self._settings.keys() - taken.keys()
+        own = {k: v for k, v in self._settings.items() if k in taken}
+        self.block: Block = {**block, **own}
 
     def made(self, run: "Run") -> Distiller:
         """Return the distiller."""
@@ -38,13 +46,31 @@ class LearnedStart:
 
     def key(self, run: "Run", seed: int) -> dict[str, Any]:
         """Return what determines its set, not its images. So a plan knows it."""
-        asked = run.asks_for("distiller", self.block)
+        asked, made = run.asks_for("distiller", self.block), self.made(run)
         used = {kind: run.key(kind) for kind in asked if kind not in self.block}
-        stages = self.made(run).stages(run, seed)
+        files = [content_of(file) for file in made.files() if file.exists()]
         return {
             "start": run.key("distiller", self.block) | used,
-            "start_stages": [p.stage.versioned(p.key) for p in stages],
+            "start_stages": [p.stage.versioned(p.key) for p in made.stages(run, seed)],
+            # What the start does not take is in no key of its own.
+            **{k: self._settings[k] for k in sorted(self._not_taken)},
+            **({"start_files": files} if files else {}),
         }
+
+    def refuse(self, run: "Run", weights: WeightsOfStart) -> None:
+        """Refuse a start without a size, and one that settles itself what classes weigh."""
+        if self.made(run).keeps_all:
+            raise UsageError(
+                f"distiller.start={self.block['name']} has no size, as it keeps all images",
+                "start from as many images as are to be learned: start=random",
+            )
+        is_asked = self._settings["class_prior"] == "data" and weights != "equal"
+        if is_asked and "class_prior" in self._not_taken:
+            raise UsageError(
+                f"class_prior=data: what classes weigh is settled by distiller.start="
+                f"{self.block['name']}, which takes no class_prior",
+                "leave its weights out: distiller.weights=equal; or leave out class_prior",
+            )
 
 
 class Begun(NamedTuple):
@@ -69,23 +95,34 @@ def refuse_changes(images: Images, augmentation: str) -> None:
         )
 
 
-def refuse_endless(start: Distiller, name: str) -> None:
-    """Refuse a start that keeps all images, before it is asked for any."""
-    if start.keeps_all:
-        raise UsageError(
-            f"distiller.start={name} has no size, as it keeps all images",
-            "start from as many images as are to be learned: start=random",
-        )
-
-
 def begin(
-    start: SyntheticSet, images: Images, size: Size, views: int
-) -> tuple[Float[Tensor, "m c h w"], Int[Tensor, " n"], Float[Tensor, " n"]]:
-    """Return `views` images for each image of the set, class by class, its labels and weights.
+    start: SyntheticSet,
+    images: Images,
+    size: Size,
+    views: int,
+    *,
+    weights: WeightsOfStart = "start",
+    class_prior: str = "uniform",
+) -> Begun:
+    """Return `views` images of a start for each image of the set, class by class, and its weights.
 
-    If a class has fewer real images than tiles, some of them stand in several tiles. A weight is
-    the mean of the weights of an image's tiles.
+    If a class has fewer real images than tiles, some of them stand in several tiles. A weight of
+    the start is the mean of the weights of an image's tiles.
     """
+    _refuse_shape(start, images)
+    numbers = size.numbers(images.counts.tolist())
+    chosen = torch.cat(
+        [_of_class(start, images, label, n, views) for label, n in enumerate(numbers)]
+    )
+    labels, own = start.labels[chosen[:, 0]], start.weights.double()[chosen].mean(1)
+    even = of_real(labels, images.counts, class_prior)
+    kept = even if weights == "equal" else own
+    _refuse_weightless(kept, labels, images.class_names)
+    counted = own if weights == "start" else even
+    return Begun(in_floats(start.images)[chosen.flatten()], labels, kept, counted)
+
+
+def _refuse_shape(start: SyntheticSet, images: Images) -> None:
     shape = images.channels, images.image_size, images.image_size
     if tuple(start.images.shape[1:]) != shape:
         raise UsageError(
@@ -93,20 +130,37 @@ def begin(
             f"{_shown(shape)}",
             "start from a set of the data's size",
         )
-    rows: list[Tensor] = []
-    for label, number in enumerate(size.numbers(images.counts.tolist())):
-        own = (start.labels == label).nonzero()[:, 0]
-        wanted = number * views
-        if len(own) != wanted and not number <= len(own) < wanted:
+
+
+def _of_class(
+    start: SyntheticSet, images: Images, label: int, number: int, views: int
+) -> Int[Tensor, "number views"]:
+    """Return the places in a start of what a class begins with."""
+    own, wanted = (start.labels == label).nonzero()[:, 0], number * views
+    # A start need not know that a class has fewer real images than are asked for.
+    is_cut = len(own) > wanted and number == int(images.counts[label])
+    if len(own) != wanted and not number <= len(own) < wanted and not is_cut:
+        raise UsageError(
+            f"the start has {len(own)} images of class {images.class_names[label]!r}, and "
+            f"{wanted} are to be learned",
+            "start from a set of this size: distiller.images_per_class",
+        )
+    # Tiles that are used again are so beside others: twins would stay twins.
+    places = torch.arange(wanted)
+    return own[(places + places // max(1, len(own))) % max(1, len(own))].reshape(number, views)
+
+
+def _refuse_weightless(
+    weights: Float[Tensor, " n"], labels: Int[Tensor, " n"], class_names: Sequence[str]
+) -> None:
+    """Refuse a class whose images have no weight: its loss would be no number."""
+    for label, name in enumerate(class_names):
+        own = weights[labels == label]
+        if len(own) and not own.sum() > 0:
             raise UsageError(
-                f"the start has {len(own)} images of class {images.class_names[label]!r}, and "
-                f"{wanted} are to be learned",
-                "start from a set of this size: distiller.images_per_class",
+                f"the start's images of class {name!r} have no weight, so nothing can be learned",
+                "weight all images alike: distiller.weights=equal",
             )
-        rows.append(own[torch.arange(wanted) % len(own)])
-    chosen = torch.cat(rows).reshape(-1, views)
-    weights = start.weights.double()[chosen].mean(1)
-    return in_floats(start.images)[chosen.flatten()], start.labels[chosen[:, 0]], weights
 
 
 def _shown(shape: tuple[int, ...]) -> str:

@@ -1,5 +1,6 @@
 """The contract of a distiller: what it makes, and what it may say of itself."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ddoq.files.stage import Planned
@@ -43,6 +44,20 @@ class Distiller:
         """Return which of `autoencoder`, `prior` and `teacher` are read."""
         return []
 
+    def files(self) -> list[Path]:
+        """Return the files and folders of a user's that the set is read from.
+
+        What is cached of a set that begins with this one, is so by what they hold.
+        """
+        return []
+
+    def hints(self, run: "Run") -> dict[str, Any]:
+        """Return the hints that the set will have (protocols/hints.py), as far as they are known.
+
+        A protocol that does not go with them is refused before any work.
+        """
+        return {}
+
     def stages(self, run: "Run", seed: int) -> list[Planned]:
         """Return the stages that the set of a seed stands on, the first one first."""
         return []
@@ -63,7 +78,7 @@ class Own(Distiller):
         self.made = made
         for name in (
             *("redraws", "keeps_all", "learns", "size", "title"),
-            *("distill", "refuse", "parts", "stages", "seconds"),
+            *("distill", "refuse", "parts", "files", "hints", "stages", "seconds"),
         ):
             if hasattr(made, name):
                 setattr(self, name, getattr(made, name))

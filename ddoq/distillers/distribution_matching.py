@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from ddoq.distillers.beginning import WeightsOfStart
 from ddoq.distillers.learned import Component, Learned
 
 
@@ -18,7 +19,7 @@ def dm(
     augmentation: str = "color_crop_cutout_flip_scale_rotate",
     parameterization: Component = "pixels",
     sampler: Component = "uniform",
-    weights: Literal["start", "kept", "equal"] = "start",
+    weights: WeightsOfStart = "start",
     class_prior: Literal["uniform", "data"] = "uniform",
 ) -> Learned:
     """Match the mean features of each class in a new random network at every step (DM, section 3).
@@ -42,7 +43,7 @@ def idm(
     student: Component | None = None,
     sampler: Component = "uniform",
     augmentation: str = "color_crop_cutout_flip_scale_rotate",
-    weights: Literal["start", "kept", "equal"] = "start",
+    weights: WeightsOfStart = "start",
     parameterization: Component = "tiles",
     class_prior: Literal["uniform", "data"] = "uniform",
 ) -> Learned:
@@ -66,7 +67,7 @@ def m3d(
     viewpoint: Component = {"name": "fresh", "every": 20},  # noqa: B006 # never changed
     student: Component | None = None,
     sampler: Component = "uniform",
-    weights: Literal["start", "kept", "equal"] = "start",
+    weights: WeightsOfStart = "start",
     parameterization: Component = {"name": "tiles", "clamp": True},  # noqa: B006 # as above
     class_prior: Literal["uniform", "data"] = "uniform",
 ) -> Learned:

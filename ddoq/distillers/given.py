@@ -73,6 +73,10 @@ class Given(Distiller):
         )
         self._read: tuple[str, SyntheticSet] | None = None
 
+    def files(self) -> list[Path]:
+        """Return the set's own file or folder."""
+        return [self._path]
+
     def distill(self, images: Images, run: "Run", seed: int) -> SyntheticSet:
         """Return the set, which is the same for every seed."""
         if self._read is None or self._read[0] != images.fingerprint:
@@ -82,9 +86,10 @@ class Given(Distiller):
             if is_other or self.size.budget not in (None, len(found)):
                 raise UsageError(
                     f"{self._path}: it has {len(found)} images, {found.images_per_class} of the "
-                    f"largest class, but the other rows have {asked or self.size.budget}"
+                    f"largest class, and not {asked or self.size.budget}"
                     f"{' per class' if asked else ''}",
-                    "compare it with rows of its own size: python -m ddoq.score SET",
+                    "compare it with rows of its own size: python -m ddoq.score SET; what begins "
+                    "with it learns as many images, and 2 x 2 tiles begin with four for each",
                 )
             self._read = images.fingerprint, found
         return self._read[1]

@@ -2,10 +2,11 @@
 
 from typing import Any, Literal
 
+from ddoq.distillers.beginning import WeightsOfStart
 from ddoq.distillers.learned import Component, Learned
 
 # Steps with each network, and epochs of its training between two of them, by images per class.
-_PUBLISHED = {1: (1, 1), 10: (10, 50), 50: (50, 10)}
+_PUBLISHED = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
 
 
 def dc(
@@ -15,7 +16,7 @@ def dc(
     lr: float = 0.1,
     batch_size: int = 256,
     start: Component = "noise",
-    weights: Literal["start", "kept", "equal"] = "start",
+    weights: WeightsOfStart = "start",
     objective: Component = "gradient",
     viewpoint: Component | None = None,
     parameterization: Component = "pixels",
@@ -25,9 +26,9 @@ def dc(
 ) -> Learned:
     """Match the gradients of networks that learn from the set between the steps (DC, algorithm 1).
 
-    All values are those of the authors' code, from noise and without augmentation. It knows 1, 10
-    and 50 images per class; steps and epochs of other sizes are ours. Networks with batch norm are
-    refused, where the code freezes their statistics.
+    All values are those of the authors' code, from noise and without augmentation. It knows 1, 10,
+    20, 30, 40 and 50 images per class; steps and epochs of other sizes are ours. Networks with
+    batch norm are refused, where the code freezes their statistics.
     """
     return Learned("dc", **_settled(locals()), augmentation="")
 
@@ -45,7 +46,7 @@ def dsa(
     viewpoint: Component | None = None,
     student: Component | None = None,
     parameterization: Component = "pixels",
-    weights: Literal["start", "kept", "equal"] = "start",
+    weights: WeightsOfStart = "start",
     class_prior: Literal["uniform", "data"] = "uniform",
 ) -> Learned:
     """Match gradients as `dc` does, of both sides augmented alike, from real images.

@@ -7,9 +7,8 @@ import torch
 
 from ddoq import keyed
 from ddoq.data.images import Images
-from ddoq.distillers.beginning import Begun, LearnedStart, begin, refuse_changes, refuse_endless
+from ddoq.distillers.beginning import Begun, LearnedStart, WeightsOfStart, begin, refuse_changes
 from ddoq.distillers.distiller import Distiller
-from ddoq.distillers.weighting import of_real
 from ddoq.errors import NotMade
 from ddoq.files.stage import Planned, Stage
 from ddoq.files.tensors import read_tensors, write_tensors
@@ -73,7 +72,7 @@ class Learned(Distiller):
         augmentation: str = "",
         siamese: bool = True,
         one_class_at_a_time: bool = False,
-        weights: Literal["start", "kept", "equal"] = "start",
+        weights: WeightsOfStart = "start",
         class_prior: Literal["uniform", "data"] = "uniform",
     ) -> None:
         self.name, self.size = name, Size(images_per_class)
@@ -98,7 +97,7 @@ class Learned(Distiller):
             class_names=images.class_names,
             class_ids=images.class_ids,
             space="image",
-            hints=self._parameterization(run).hints,
+            hints=self.hints(run),
             provenance={
                 "distiller": self.name,
                 **self.size.key,
@@ -113,6 +112,10 @@ class Learned(Distiller):
     def parts(self, run: "Run") -> list[str]:
         """Return the parts that the start is made with."""
         return self._start_of(run).made(run).parts(run)
+
+    def hints(self, run: "Run") -> dict[str, Any]:
+        """Return those of the parameterization, such as its tiles."""
+        return self._parameterization(run).hints
 
     def stages(self, run: "Run", seed: int) -> list[Planned]:
         """Return the start's stages, and the learned set."""
@@ -179,8 +182,8 @@ class Learned(Distiller):
         takes_apart = getattr(parts.objective, "takes_classes_apart", False)
         if takes_apart or self._descent["one_class_at_a_time"]:
             network.refuse_batch_statistics()
+        self._start_of(run).refuse(run, self._weights)
         start = self._start_of(run).made(run)
-        refuse_endless(start, self._start["name"])
         # A start without stages costs little. A plan decodes no images.
         if not start.stages(run, seed):
             try:
@@ -199,11 +202,8 @@ class Learned(Distiller):
 
     def _begun(self, run: "Run", start: SyntheticSet) -> Begun:
         """Return what the set starts from."""
-        views = self._parameterization(run).views
-        images, labels, own = begin(start, run.images, self.size, views)
-        even = of_real(labels, run.images.counts, self._class_prior)
-        weights = even if self._weights == "equal" else own
-        return Begun(images, labels, weights, own if self._weights == "start" else even)
+        views, prior = self._parameterization(run).views, self._class_prior
+        return begin(start, run.images, self.size, views, weights=self._weights, class_prior=prior)
 
     def _learn(self, work: Path, run: "Run", seed: int) -> None:
         from ddoq.training.loop import train

@@ -34,6 +34,14 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+def content_of(place: Path) -> str:
+    """Hash a file, or the names and contents of all files in a folder."""
+    if place.is_file():
+        return sha256(place)
+    files = sorted(f for f in place.rglob("*") if f.is_file())
+    return fingerprint([[f.relative_to(place).as_posix(), sha256(f)] for f in files])
+
+
 _LIBRARIES = ("torch", "torchvision", "timm", "diffusers")
 # The packages of libraries that have another name.
 _PACKAGES = {"faiss": ("faiss-gpu", "faiss-cpu", "faiss")}

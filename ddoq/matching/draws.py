@@ -121,13 +121,10 @@ class RealDraws:
         return pick(self._members[label], number, generator)
 
     def mixed(self, number: int, *purpose: int | str) -> Labeled:
-        """Return real images of any class, each changed on its own: a batch to train on."""
+        """Return real images of any class as they are: a batch to train on."""
         generator = keyed.generator("mixed", self._seed, *purpose)
         count = min(number, len(self._real.labels))
-        rows = torch.randperm(len(self._real.labels), generator=generator)[:count]
-        images = self._augmentation.each(self._real(rows), *purpose, "train")
-        labels = self._real.labels[rows].to(images.device)
-        return Labeled(images, labels, torch.ones(count, device=images.device))
+        return self.plain(torch.randperm(len(self._real.labels), generator=generator)[:count])
 
     def plain(self, rows: Int[Tensor, " m"]) -> Labeled:
         """Return some real images as they are."""

@@ -69,7 +69,8 @@ class FlatNetwork:
             raise UsageError(
                 f"one class at a time passes through {self._name}, whose batch norm would take "
                 "away what the images of the class have in common",
-                "use a network without batch statistics: distiller.student.norm=instance",
+                "use a network without batch statistics, for example "
+                '"distiller.student={name: convnet, norm: instance}"',
             )
 
     def fresh(self, seed: int) -> View:

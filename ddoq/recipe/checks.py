@@ -53,6 +53,7 @@ _ROWS = {
     "teachers": "teacher",
     "baselines": "distiller",
 }
+_UNIFORM: Block = {"name": "uniform"}
 
 
 _CHOICES = {
@@ -133,9 +134,7 @@ def _check_rows(recipe: "Recipe") -> None:
         blocks = [as_block(place, b, kind) for b in getattr(settings, field)]
         # `uniform` is no distiller, but the method with other weights.
         done = [
-            b
-            if field == "baselines" and b == {"name": "uniform"}
-            else complete(KINDS, kind, b, place=place)
+            b if field == "baselines" and b == _UNIFORM else complete(KINDS, kind, b, place=place)
             for b in blocks
         ]
         setattr(settings, field, done)
@@ -198,10 +197,12 @@ def _complete_pretrain(part: str, block: Block) -> Block:
 
 
 def refuse_missing(recipe: "Recipe") -> None:
-    """Refuse a recipe in which a component lacks a required setting."""
+    """Refuse a recipe in which a component, or one within it, lacks a required setting."""
     blocks = [(k, k, getattr(recipe, k)) for k in SINGLE]
     blocks += [(p, k, b) for p, k in PLURAL.items() for b in getattr(recipe, p)]
-    for place, kind, block in blocks:
+    rows = ((f, k, b) for f, k in _ROWS.items() for b in getattr(recipe.evaluation, f))
+    blocks += [(f"evaluation.{f}", k, b) for f, k, b in rows if b != _UNIFORM]
+    for place, kind, block in [one for outer in blocks for one in _with_inner(*outer)]:
         missing = required(KINDS, kind, block)
         if missing:
             name, supplied = missing[0], KINDS[kind].supplies
@@ -210,3 +211,14 @@ def refuse_missing(recipe: "Recipe") -> None:
                 f"add {place}.{name}=... to the command"
                 + (f"; {', '.join(supplied)} are supplied" if nearest(name, supplied) else ""),
             )
+
+
+def _with_inner(place: str, kind: str, block: Block) -> list[tuple[str, str, Block]]:
+    """Return a component and those within it, each with its place and its kind."""
+    found = [(place, kind, block)]
+    for key, value in block.items():
+        inner = kind_of(KINDS, kind, key)
+        for one in value if isinstance(value, list) else [value]:
+            if inner is not None and isinstance(one, dict) and "name" in one:
+                found += _with_inner(f"{place}.{key}", inner, one)
+    return found

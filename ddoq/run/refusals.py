@@ -1,8 +1,9 @@
 """Checks of runs and sets that need the images, made before anything is trained."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ddoq import __version__
 from ddoq.errors import ResourceError, UsageError
@@ -166,15 +167,7 @@ def refuse_set(run: "Run", training: "Training") -> None:
             f"the set's images have {size} pixels, the real images have {images.image_size}",
             "set data.image_size, or let the protocol resize them: any_size=true",
         )
-    tiles = synthetic.hints.get("tiles", 1)
-    if tiles > 1 and "tiles" not in protocol.uses_hints:
-        raise UsageError(
-            f"each image of the set is {tiles} x {tiles} smaller ones, which protocol "
-            f"{protocol.id} would take for one image",
-            "use a protocol that cuts them apart (dc_tiles, or yours with uses_hints: [tiles]), or "
-            "cut them apart before: "
-            f"synthetic.unfolded({tiles})",
-        )
+    _refuse_tiles(protocol, synthetic.hints)
     if protocol.pixels == "pil" and protocol.crop:
         _refuse_beyond_bytes(synthetic.images)
     if synthetic.images.shape[1] != images.channels:
@@ -182,6 +175,24 @@ def refuse_set(run: "Run", training: "Training") -> None:
             f"the set's images have {synthetic.images.shape[1]} channels, the real images have "
             f"{images.channels}",
             "set data.channels, or convert the set",
+        )
+
+
+def refuse_hints(run: "Run", hints: Mapping[str, Any]) -> None:
+    """Refuse protocols that do not go with hints that a set will have."""
+    for block in run.recipe.protocols:
+        _refuse_tiles(run.make("protocol", block), hints)
+
+
+def _refuse_tiles(protocol: "Protocol", hints: Mapping[str, Any]) -> None:
+    tiles = hints.get("tiles", 1)
+    if tiles > 1 and "tiles" not in protocol.uses_hints:
+        raise UsageError(
+            f"each image of the set is {tiles} x {tiles} smaller ones, which protocol "
+            f"{protocol.id} would take for one image",
+            "use a protocol that cuts them apart (protocol=dc_tiles, or yours with uses_hints: "
+            "[tiles]), let whole pixels be learned (parameterization=pixels), or cut a set apart "
+            f"before: synthetic.unfolded({tiles})",
         )
 
 

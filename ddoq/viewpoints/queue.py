@@ -14,9 +14,9 @@ from ddoq.matching.training import cross_entropy
 class Queue(nn.Module):
     """Up to `most` networks, each a little further trained, and one of them looks at a step.
 
-    A new one joins every `every` steps, in place of the oldest if the queue is full. After each
-    step, `members` random ones are trained for `train_steps` batches. A network's trust is its
-    accuracy on all batches so far, as a fraction.
+    `begin_with` new ones are there at the first step, and one joins every `every` steps, in place
+    of the oldest if the queue is full. After each step, `members` random ones are trained for
+    `train_steps` batches. A network's trust is its accuracy on all batches so far, as a fraction.
     """
 
     weights: Tensor
@@ -29,6 +29,7 @@ class Queue(nn.Module):
         seed: int,
         num_steps: int,
         *,
+        begin_with: int = 4,
         every: int = 30,
         most: int = 100,
         members: int = 2,
@@ -43,7 +44,8 @@ class Queue(nn.Module):
         self._members, self._train_steps, self._batch_size = members, train_steps, batch_size
         self._lr, self._momentum, self._weight_decay = lr, momentum, weight_decay
         # A short run never fills the queue.
-        self._most = min(most, -(-num_steps // every))
+        self._most = min(most, begin_with - 1 + -(-num_steps // every))
+        self._first = min(begin_with, self._most)
         shape = self._most, network.num_weights
         self.register_buffer("weights", torch.zeros(shape))
         self.register_buffer("momenta", torch.zeros(shape))
@@ -54,7 +56,8 @@ class Queue(nn.Module):
         """Return a random member."""
         number, place = divmod(step, self._every)
         if place == 0:
-            self._push(number)
+            for joined in range(self._first) if number == 0 else [number + self._first - 1]:
+                self._push(joined)
         [member] = self._chosen(1, "view", step)
         right, total = self.told[member].tolist()
         return View(self.weights[member].clone(), trust=right / total if total else 0.0)
@@ -68,7 +71,7 @@ class Queue(nn.Module):
 
     def _chosen(self, count: int, *purpose: int | str) -> list[int]:
         """Draw distinct members of those that are there in a step, the purpose's last word."""
-        present = min(int(purpose[-1]) // self._every + 1, self._most)
+        present = min(int(purpose[-1]) // self._every + self._first, self._most)
         return keyed.permutation(present, "queue", self._seed, *purpose)[:count].tolist()
 
     def advance(self, step: int, synthetic: MakeBatch, real: MakeBatch) -> None:

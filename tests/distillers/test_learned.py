@@ -15,6 +15,7 @@ from ddoq.distillers.ddoq import DDOQ
 from ddoq.distillers.learned import Learned
 from ddoq.errors import DataError, IntegrityError, UsageError
 from ddoq.evaluation.rows import made_of
+from ddoq.experiment import experiment
 from ddoq.matching.distillation import Distillation
 from ddoq.plan import plan
 from ddoq.recipe.kinds import KINDS
@@ -283,6 +284,59 @@ def test_a_start_of_another_size_is_refused(tmp_path: Path, run: Run, size, numb
     start = {"name": "given", "path": str(tmp_path / "given"), "unusual": True}
     with pytest.raises((UsageError, DataError), match=words):
         distiller(run, {"name": "dm", "images_per_class": 1, "start": start}).refuse(run, 0)
+
+
+def saved(run: Run, place: Path, **changes: Any) -> dict[str, Any]:
+    """Save a set of one image per class, and return the start that reads it."""
+    labels, classes = torch.arange(10), (run.images.class_names, run.images.class_ids)
+    values = {"images": torch.rand(10, 1, 8, 8), "weights": torch.ones(10), **changes}
+    given = SyntheticSet(values["images"], labels, values["weights"], *classes)
+    given.save(place)
+    return {"name": "given", "path": str(place), "unusual": True}
+
+
+def test_a_set_is_learned_anew_if_the_file_that_it_starts_from_changes(tmp_path: Path, run: Run):
+    for images in (torch.full((10, 1, 8, 8), value) for value in (0.25, 0.75)):
+        start = saved(run, tmp_path / "given", images=images)
+        found = learned(run, name="dm", steps=1, lr=1e-9, start=start, **FEW)
+        torch.testing.assert_close(found.images, images, atol=1e-4, rtol=0)
+
+
+def test_a_class_without_weight_is_refused_unless_weights_are_left_out(tmp_path: Path, run: Run):
+    start = saved(run, tmp_path / "given", weights=torch.tensor([0.0, *[1.0] * 9]))
+    block = {"name": "dm", "steps": 1, "start": start, **FEW}
+    with pytest.raises(UsageError, match="images of class '0' have no weight"):
+        distiller(run, block).refuse(run, 0)
+    assert learned(run, **block, weights="equal").images.isfinite().all()
+
+
+def test_what_classes_weigh_is_asked_of_a_start_or_not_at_all(run: Run):
+    # `nearest` takes no class_prior, so it is part of what the set is cached by.
+    keys = [
+        distiller(
+            run, {"name": "dm", "start": "nearest", "weights": "equal", "class_prior": how}
+        ).key(run, 0)
+        for how in ("uniform", "data")
+    ]
+    assert keys[0] != keys[1]
+    block = {"name": "dm", "start": "nearest", "class_prior": "data"}
+    with pytest.raises(UsageError, match="takes no class_prior"):
+        distiller(run, block).refuse(run, 0)
+    distiller(run, {**block, "start": "random"}).refuse(run, 0)
+
+
+def test_tiles_that_are_used_again_are_so_beside_others(run: Run):
+    few = run.narrowed(run.images.select(torch.arange(60)))
+    made = learned(few, name="m3d", images_per_class=5, steps=1, lr=1e-9)
+    assert len(made.images.flatten(1).unique(dim=0)) == len(made)
+
+
+def test_a_set_of_tiles_is_refused_under_a_protocol_that_does_not_cut_them(tmp_path: Path):
+    words = ["recipe=digits", "distiller=m3d", "protocol=small_hard", f"cache={tmp_path / 'c'}"]
+    for more in ([], ["dry_run=true"]):
+        with pytest.raises(UsageError, match="2 x 2 smaller ones, which protocol small_hard"):
+            experiment(recipe.read([*words, f"out={tmp_path / 'out'}", *more]))
+    assert not list(tmp_path.rglob("learned*"))
 
 
 def test_data_that_are_no_images_are_not_augmented(run: Run):

@@ -37,7 +37,7 @@ def test_no_two_presets_share_a_run_of_lines():
 
 def test_steps_and_epochs_between_them_are_the_published_ones():
     found = {}
-    for number in (1, 10, 50, 5):
+    for number in (1, 10, 20, 30, 40, 50, 5):
         settings = gradient_matching._settled(
             {"images_per_class": number, "networks": 1000, "viewpoint": None}
         )
@@ -46,6 +46,9 @@ def test_steps_and_epochs_between_them_are_the_published_ones():
     assert found == {
         1: (1, 1, 1000),
         10: (10, 50, 10_000),
+        20: (20, 25, 20_000),
+        30: (30, 20, 30_000),
+        40: (40, 15, 40_000),
         50: (50, 10, 50_000),
         5: (5, 100, 5000),
     }

@@ -315,7 +315,7 @@ def test_a_set_of_tiles_is_trained_on_as_its_tiles_and_refused_as_a_collage(make
     run = make_run()
     one = training(run, **HARD)
     with pytest.raises(
-        UsageError, match=r"dc_tiles.*uses_hints: .tiles..*or cut them apart before"
+        UsageError, match=r"dc_tiles.*uses_hints: .tiles..*cut a set apart before"
     ) as caught:
         measure(run, hinted(one, {"tiles": 2}, []))
     assert "2 x 2 smaller ones" in str(caught.value)

@@ -64,3 +64,14 @@ def test_a_batch_beyond_a_class_is_all_of_it(tiny_images: Images):
     seen = draws.of_classes(0, torch.tensor([1]), 100, Uniform().draw)
     own = tiny_images.pixels("train")[tiny_images.train.of_class(1)] / 255
     torch.testing.assert_close(seen.images, tiny_images.preprocessing.forward(own))
+
+
+def test_a_batch_to_train_on_is_of_real_images_as_they_are(tiny_images: Images):
+    draws = RealDraws(Seen(tiny_images, torch.device("cpu")), Augmentation(ALL, 0), 0)
+    batch = draws.mixed(6, 3, "network")
+    own = tiny_images.preprocessing.forward(tiny_images.pixels("train") / 255)
+    for image, label in zip(batch.images, batch.labels, strict=True):
+        [found] = (own == image).all((1, 2, 3)).nonzero()
+        assert tiny_images.train.labels[found] == label
+    assert torch.equal(draws.mixed(6, 3, "network").images, batch.images)
+    assert not torch.equal(draws.mixed(6, 4, "network").images, batch.images)

@@ -364,6 +364,20 @@ def test_a_missing_setting_is_named(write):
     assert read([write(text)], must_be_complete=False).recipe.data["name"] == "imagefolder"
 
 
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [
+        ("distiller={name: dm, start: given}", "distiller.start.path"),
+        ("evaluation.distillers=[given]", "evaluation.distillers.path"),
+        ("evaluation.baselines=[{name: dm, start: given}]", "evaluation.baselines.start.path"),
+        ("evaluation.decoders=[confident]", "evaluation.decoders.decoder"),
+    ],
+)
+def test_a_missing_setting_of_a_component_within_another_is_named(word: str, place: str):
+    with pytest.raises(UsageError, match=rf"{place} is missing"):
+        read(["recipe=digits", word])
+
+
 def test_the_digest_is_of_what_changes_the_run():
     plain = read(["recipe=digits"]).digest
     same = ["out=x", "cache=y", "dry_run=true", "debug=true"]

@@ -75,7 +75,8 @@ def test_an_inner_network_learns_from_weights_as_from_copies():
 def test_members_of_a_queue_learn_by_sgd_with_momentum():
     network = FlatNetwork(net)
     how = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
-    queue = Queue(network, 0, 10, every=10, members=1, train_steps=4, batch_size=6, **how)
+    alone = {"begin_with": 1, "members": 1}
+    queue = Queue(network, 0, 10, every=10, train_steps=4, batch_size=6, **alone, **how)
     begun = queue.at(0).weights
     queue.advance(0, batch, batch)
     wanted = trained(loaded(network, begun), 4, **how)
@@ -83,7 +84,7 @@ def test_members_of_a_queue_learn_by_sgd_with_momentum():
 
 
 def test_a_queue_that_is_full_replaces_its_oldest_member():
-    queue = Queue(FlatNetwork(net), 0, 100, every=1, most=2, members=1, train_steps=1)
+    queue = Queue(FlatNetwork(net), 0, 100, begin_with=1, every=1, most=2, members=1, train_steps=1)
     for step in range(3):
         queue.at(step)
         before = queue.weights.clone()
@@ -93,9 +94,22 @@ def test_a_queue_that_is_full_replaces_its_oldest_member():
     assert queue.told[1].tolist() == [0, 0]
 
 
+def test_a_queue_begins_with_some_networks_and_others_join_them():
+    queue = Queue(FlatNetwork(net), 0, 10, begin_with=3, every=5, members=1, train_steps=1)
+    there = []
+    for step in range(10):
+        queue.at(step)
+        there.append(int((queue.weights.abs().sum(1) > 0).sum()))
+    assert there == [3] * 5 + [4] * 5
+    assert len(queue.weights.unique(dim=0)) == 4
+    drawn = {queue._chosen(1, "view", step)[0] for step in range(5)}
+    assert drawn <= {0, 1, 2}
+    assert len(drawn) > 1
+
+
 def test_the_trust_of_a_network_that_is_always_right_is_1():
     network = FlatNetwork(net)
-    queue = Queue(network, 0, 10, every=10, members=1, train_steps=5)
+    queue = Queue(network, 0, 10, begin_with=1, every=10, members=1, train_steps=5)
     told = network.logits(queue.at(0), IMAGES).argmax(1)
     right = Labeled(IMAGES, told, torch.ones(6))
     queue.advance(0, batch, lambda *p: right)
