@@ -1,6 +1,6 @@
 """The whole program: images to latents to points to a synthetic set to a table of accuracies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ddoq import plan
@@ -11,13 +11,16 @@ from ddoq.evaluation.missing import learn_missing, say_time, train_missing
 from ddoq.evaluation.outlook import outlook, time_of_trainings
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.rows import entries
+from ddoq.evaluation.score import Row
 from ddoq.files.license import told
 from ddoq.files.outputs import refuse_foreign_run
 from ddoq.pushforward.pushforward import push_forward
 from ddoq.recipe import Invocation
 from ddoq.report.folder import write_report
+from ddoq.report.verdict import verdicts
 from ddoq.run import Run
 from ddoq.run.refusals import refuse_hints, refuse_run
+from ddoq.synthetic import SyntheticSet
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,22 @@ def experiment(
     train_missing(grid)
     with run.console.stage("students", len(grid)) as bar:
         results = grid.results(bar.advance)
+    sets = _chosen_first(grid, results, sets)
 
     write_report(run, folder, results, sets, push_forward(grid), curves_of(grid))
     run.console.say(f"report: {folder / 'report.html'}")
     return Outcome(folder, results)
+
+
+def _chosen_first(grid: Grid, results: Results, sets: list[SyntheticSet]) -> list[SyntheticSet]:
+    """Put the variant first that validation images chose: it is what the run's answer is about."""
+    if not any(part.chosen for part in results.parts):
+        return sets
+    leading = replace(verdicts(results)[0].row, note="")
+    firsts = [draw for draw in grid.draws if draw.number == 0]
+    chosen = next(draw for draw in firsts if Row(**grid.labels(draw)) == leading)
+    first = grid.drawn(chosen)
+    return [first, *(one for one in sets if one.fingerprint != first.fingerprint)]
 
 
 def _refuse_rows(run: Run) -> None:

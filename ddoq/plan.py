@@ -15,6 +15,7 @@ from ddoq.evaluation.making import kept, seconds
 from ddoq.evaluation.rows import GIVEN, Entry, entries
 from ddoq.files.artifacts import is_finished
 from ddoq.files.stage import PRETRAIN
+from ddoq.pushforward.pushforward import is_wanted
 from ddoq.recipe import shipped
 from ddoq.recipe.component import is_code, sources
 from ddoq.recipe.kinds import PRETRAINERS
@@ -57,7 +58,21 @@ def plan(run: "Run") -> list[Step]:
     if any(table.protocol.whiten == "zca" for table in grid.tables):
         is_done = run.is_done(WHITENING, whitening_key(run))
         steps.append(_step("whitening", is_done, f"{len(images.train)} images"))
-    return steps + [_students(grid, number) for number in range(len(grid.tables))]
+    steps += [_students(grid, number) for number in range(len(grid.tables))]
+    return [*steps, *_figures(grid)]
+
+
+def _figures(grid: Grid) -> list[Step]:
+    """Return what is measured of the images beside accuracies, whose time is not counted."""
+    run = grid.run
+    number = sum(not (entry.given is None and entry.made.keeps_all) for entry in grid.rows)
+    if not number or not is_wanted(run):
+        return []
+    steps = [Step("figures of the images", "note", f"of {number} sets, if not cached")]
+    if run.recipe.evaluation.redundancy:
+        told = "2 trainings for each set, and 2 of random images, if not cached"
+        steps.append(Step("redundancy", "note", told))
+    return steps
 
 
 def small_classes(run: "Run") -> str:

@@ -108,3 +108,11 @@ def test_sets_are_planned_with_as_many_images_as_classes_have(tmp_path: Path) ->
     assert not any("of 500 per class" in s.what for s in learned)
     [step] = [s for s in learned if s.what.startswith("set dm of 115 per class")]
     assert step.needs.startswith("seeds 0, 1, 2, 3, 4")
+
+
+def test_what_is_measured_beside_accuracies_is_told(tmp_path: Path) -> None:
+    told = {s.what: s.needs for s in plan(run(tmp_path, "evaluation.redundancy=true"))}
+    assert told["figures of the images"] == "of 5 sets, if not cached"
+    assert told["redundancy"].startswith("2 trainings for each set")
+    without = {s.what for s in plan(run(tmp_path, "evaluation.pushforward=false"))}
+    assert not without & {"figures of the images", "redundancy"}

@@ -181,10 +181,12 @@ class DDOQ(Distiller):
         """Return latents, study, points and images."""
         points, decoder = self.points(run, seed), self._decoder
         name = told_apart("decoder", decoder, [run.recipe.decoder, *run.recipe.evaluation.decoders])
+        is_beside = not self._points.needs_study
+        study = Planned(STUDY, points.study_key(), needs=_STUDIES, is_beside=is_beside)
         return [
             run.planned_latents,
             *([self._where(run).planned_latents] if self._space == "inverted" else []),
-            *([Planned(STUDY, points.study_key(), needs=_STUDIES)] if points.has_study else []),
+            *([study] if points.has_study else []),
             Planned(QUANTIZATION, points.key()),
             Planned(DECODED, self.decoded_key(run, points), f"decoded ({name})"),
         ]

@@ -82,7 +82,8 @@ class Learned(Distiller):
         self._blocks = {k: complete(KINDS, _KINDS[k], v, place=k) for k, v in given.items()}
         self._start = complete(KINDS, "distiller", start, place="start", roles=("start",))
         self._student = None if student is None else complete(KINDS, "student", student)
-        self._steps, self._weights, self._class_prior = steps, weights, class_prior
+        self._steps, self._class_prior = steps, class_prior
+        self._weights: WeightsOfStart = weights
         self._augmentation: dict[str, Any] = {"strategies": augmentation, "is_siamese": siamese}
         self._descent: dict[str, Any] = {"lr": lr, "momentum": momentum, "batch_size": batch_size}
         self._descent["one_class_at_a_time"] = one_class_at_a_time

@@ -53,11 +53,11 @@ def make(run: "Run", task: SetTask) -> None:
 def spent(grid: "Grid", draw: "Draw") -> float:
     """Return the seconds of the stages that a finished set stands on; NaN if that is not known.
 
-    Latents count, which all sets share, and trained weights do not.
+    Latents count, which all sets share; trained weights and what only tells of the set do not.
     """
     run, entry = grid.run, grid.rows[draw.row]
     stages = [] if entry.given else entry.made.stages(run, grid.seed_of(draw))
-    known = [run.made_seconds(planned.stage, planned.key) for planned in stages]
+    known = [run.made_seconds(p.stage, p.key) for p in stages if not p.is_beside]
     return sum(s for s in known if s is not None) if known and None not in known else nan
 
 

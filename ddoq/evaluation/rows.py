@@ -102,12 +102,29 @@ def entries(recipe: Recipe) -> list[Entry]:
     rows: list[Entry] = []
     for number in settings.images_per_class or [None]:
         for of_size in _by_size([sized(block, lead, number) for block in blocks]):
+            beside = [_beside(recipe, block, of_size[0], number) for block in baselines]
+            # Rows of one distiller are told apart, whether they are methods or baselines.
+            named = [*of_size, *(b for b in beside if b != _UNIFORM)]
             for block in of_size:
-                rows += _method(recipe, block, of_size)
-            for block in baselines:
-                rows += _baseline(recipe, block, of_size[0], number)
+                rows += _method(recipe, block, named)
+            for block in beside:
+                rows += _baseline(recipe, block, of_size[0], named)
     rows += [_of_everything(recipe, like(lead, block)) for block in everything]
-    return [row for place, row in enumerate(rows) if row not in rows[:place]]
+    rows = [row for place, row in enumerate(rows) if row not in rows[:place]]
+    _refuse_twins(rows)
+    return rows
+
+
+def _refuse_twins(rows: list[Entry]) -> None:
+    """Refuse two rows of one name, whose numbers nobody could tell apart."""
+    seen: dict[Any, Entry] = {}
+    for row in rows:
+        name = (*row.labels.values(), row.size)
+        if seen.setdefault(name, row) is not row:
+            raise UsageError(
+                f"two rows would have the name {row.labels['distiller']}",
+                "leave one of them out, or name a given set otherwise: {name: given, title: ...}",
+            )
 
 
 def _by_size(methods: list[Block]) -> list[list[Block]]:
@@ -192,13 +209,19 @@ def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
     ]
 
 
-def _baseline(recipe: Recipe, block: Block, lead: Block, number: int | None) -> list[Entry]:
-    """Return a baseline's row, of any distiller or of `uniform`: the method's images unweighted."""
+def _beside(recipe: Recipe, block: Block, lead: Block, number: int | None) -> Block:
+    """Return a baseline's block with the size of the rows that it stands beside."""
     if block["name"] == _UNIFORM["name"]:
-        first = _method(recipe, lead, [lead])[0]
+        return _UNIFORM
+    return sized(block, lead if _has_own_size(lead) else recipe.distiller, number)
+
+
+def _baseline(recipe: Recipe, block: Block, lead: Block, named: list[Block]) -> list[Entry]:
+    """Return a baseline's row, of any distiller or of `uniform`: the method's images unweighted."""
+    if block == _UNIFORM:
+        first = _method(recipe, lead, named)[0]
         return [replace(first, weighting=_UNIFORM)] if first.weighting != _NONE else []
-    of_size = sized(block, lead if _has_own_size(lead) else recipe.distiller, number)
-    return _method(recipe, of_size, [of_size])[:1]
+    return _method(recipe, block, named)[:1]
 
 
 def _of_everything(recipe: Recipe, block: Block) -> Entry:
@@ -212,13 +235,11 @@ def beside(recipe: Recipe, synthetic: SyntheticSet) -> list[Entry]:
     size = Size.of(synthetic.provenance)
     lead: Block = {"name": "the set", **Size(synthetic.images_per_class).settings}
     lead |= size.settings if size.is_budget else {}
-    rows: list[Entry] = []
-    for block in recipe.evaluation.baselines:
-        if _keeps_all(recipe, block):
-            rows.append(_of_everything(recipe, block))
-        elif block["name"] != _UNIFORM["name"]:
-            rows += _method(recipe, of_size := sized(block, lead, None), [of_size])[:1]
-    return rows
+    blocks = [b for b in recipe.evaluation.baselines if b["name"] != _UNIFORM["name"]]
+    everything = [b for b in blocks if _keeps_all(recipe, b)]
+    of_size = [sized(b, lead, None) for b in blocks if b not in everything]
+    rows = [_method(recipe, block, of_size)[0] for block in of_size]
+    return [*rows, *(_of_everything(recipe, block) for block in everything)]
 
 
 def given_entry(

@@ -41,3 +41,5 @@ class Planned:
     """Its name in the plan, by default the stage's name."""
     needs: str = ""
     """The work to do, by default the number of sets and their images."""
+    is_beside: bool = False
+    """Whether it tells something of the set, which would be the same without it."""

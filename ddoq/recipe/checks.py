@@ -154,15 +154,31 @@ def _check_rows(recipe: "Recipe") -> None:
 
 
 def _check_quoted(numbers: list[Any]) -> None:
+    seen: set[tuple[Any, ...]] = set()
     for number in numbers:
-        needed = {"distiller", "student", "top1", "protocol"}
-        is_whole = isinstance(number, dict) and needed <= number.keys()
-        if not is_whole or not 0 <= number["top1"] <= 1:
+        if not _is_quotable(number):
             raise UsageError(
                 f"evaluation.quoted: {number} is not a quotable number",
                 "give {distiller: ..., student: ..., top1: 0.0 to 1.0, protocol: ...}, with the id "
-                "of the protocol that made it",
+                "of the protocol that made it; images_per_class is a whole number",
             )
+        words = (str(number[key]) for key in ("distiller", "student", "protocol"))
+        place = (*words, number.get("images_per_class", 0))
+        if place in seen:
+            raise UsageError(
+                f"evaluation.quoted: {', '.join(map(str, place))} has two numbers",
+                "keep one, or tell them apart by the distiller's name",
+            )
+        seen.add(place)
+
+
+def _is_quotable(number: Any) -> bool:
+    needed = {"distiller", "student", "top1", "protocol"}
+    if not isinstance(number, dict) or not needed <= number.keys():
+        return False
+    top1, size = number["top1"], number.get("images_per_class", 0)
+    numbers = type(top1) in (int, float) and type(size) is int
+    return numbers and 0 <= top1 <= 1 and size >= 0
 
 
 def _check_pretrain(recipe: "Recipe") -> None:

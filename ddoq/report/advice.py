@@ -65,7 +65,8 @@ def _more_tests(few: FewTested | None) -> Iterator[str]:
         is_settable = few.share is not None and few.share < _TEST_SHARE
         key = f": data.test_share={_TEST_SHARE} (if you gave them apart, add to them)"
         yield (
-            f"More test images, as no number of seeds makes up for few{key if is_settable else ''}."
+            f"More {few.kind} images, as no number of seeds makes up for few"
+            f"{key if is_settable else ''}."
         )
 
 

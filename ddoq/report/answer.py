@@ -16,7 +16,14 @@ from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Comparison, Score, signed_points
 from ddoq.report.advice import advice
 from ddoq.report.notes import notes
-from ddoq.report.verdict import FewTested, Verdict, condition, few_tested, verdicts
+from ddoq.report.verdict import (
+    FewTested,
+    Verdict,
+    condition,
+    few_tested,
+    measured_on,
+    verdicts,
+)
 
 _MOST_SENTENCES = 2
 
@@ -59,21 +66,23 @@ def answer(
     smallest_class: int | None = None,
     num_test_images: int | None = None,
     test_share: float | None = None,
+    split: str | None = None,
 ) -> Answer:
     """Return the answer of results. What else is known of their run is as in `summary.json`."""
     found = verdicts(results)
     if not found:
         return Answer(("Only real images were measured: there is no set to judge.",), (), (), ())
-    few = few_tested(found, num_test_images, test_share)
+    few = few_tested(found, num_test_images, test_share, split)
     told = notes(results, found, pushforward, few)
     steps = advice(results, found, pushforward, smallest_class, few)
-    return Answer(headline(found, few), tuple(_accuracies(found)), tuple(told), tuple(steps))
+    accuracies = tuple(_accuracies(found, measured_on(split)))
+    return Answer(headline(found, few), accuracies, tuple(told), tuple(steps))
 
 
 def headline(found: Sequence[Verdict], few: FewTested | None = None) -> tuple[str, ...]:
     """Return a line for each size, or each set that is scored, with its outcome by protocol."""
     groups = dict.fromkeys(v.group for v in found)
-    on = f" on these {few.number} test images" if few else ""
+    on = f" on these {few.number} {few.kind} images" if few else ""
     return tuple(_line([v for v in found if v.group == group], on) for group in groups)
 
 
@@ -155,8 +164,8 @@ def _numbers(found: Comparison) -> str:
     return f"{score.signed} points, {score.n} seed{'' if score.n == 1 else 's'}"
 
 
-def _accuracies(found: Sequence[Verdict]) -> Iterator[str]:
-    """Say how many test images are recognized after training on each."""
+def _accuracies(found: Sequence[Verdict], kind: str) -> Iterator[str]:
+    """Say how many test or validation images are recognized after training on each."""
     several_given = len({v.group for v in found if v.is_given}) > 1
     for verdict in found:
         name = f"the set {verdict.row.name}" if several_given else "the set"
@@ -166,7 +175,7 @@ def _accuracies(found: Sequence[Verdict]) -> Iterator[str]:
         size = f"{_per_class(verdict.row.images_per_class)}, " if several else ""
         mean = f" (mean of {len(verdict.students)} networks)" if len(verdict.students) > 1 else ""
         yield (
-            f"Right on test images, {size}{condition(verdict, found)}{mean}: "
+            f"Right on {kind} images, {size}{condition(verdict, found)}{mean}: "
             f"{'; '.join(filter(None, told))}."
         )
 

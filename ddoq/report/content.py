@@ -11,6 +11,7 @@ from torch import Tensor
 from ddoq.data.encoding import LATENTS
 from ddoq.evaluation.curves import TrainingCurve, thinned
 from ddoq.evaluation.results import Results
+from ddoq.evaluation.rows import GIVEN, entries
 from ddoq.evaluation.score import FULL
 from ddoq.files.artifacts import fingerprint
 from ddoq.files.places import without_places
@@ -53,6 +54,7 @@ def content_of(
         "across": settings.across,
         "recipe": shown_recipe(run.recipe).yaml(),
         "comparable": comparable(run),
+        "rows": row_keys(run),
         "pictures": [asdict(g) for g in _galleries(run, sets, pushed)] if is_image else [],
         "map": of_class,
         "masses": _masses(first),
@@ -89,6 +91,23 @@ def comparable(run: "Run") -> dict[str, str]:
         "students": fingerprint([run.key("student", block) for block in recipe.students]),
         "training": fingerprint(run.student_key),
     }
+
+
+def row_keys(run: "Run") -> list[dict[str, str]]:
+    """Return, for each row but given sets, what tells its sets from another run's of that name."""
+    found: dict[str, dict[str, str]] = {}
+    for entry in entries(run.recipe):
+        if entry.distiller["name"] == GIVEN:
+            continue
+        key = {
+            "distiller": run.key("distiller", without_size(entry.distiller)),
+            "decoder": run.key("decoder", entry.decoder),
+            "weighting": run.key("weighting", entry.weighting),
+            **{part: run.key(part) for part in entry.made.parts(run)},
+        }
+        row = {**entry.labels, "key": fingerprint(key)}
+        found.setdefault(fingerprint(row), row)
+    return [*found.values()]
 
 
 def shown_recipe(recipe: Recipe) -> Recipe:

@@ -16,7 +16,7 @@ from ddoq.report.files import read_results
 # What the page shows and the other files of a run do not hold.
 CONTENT = "report.json"
 # What an answer asks of a summary, besides the results.
-ASKED = ("pushforward", "smallest_class", "num_test_images", "test_share")
+ASKED = ("pushforward", "smallest_class", "num_test_images", "test_share", "split")
 
 
 @dataclass(frozen=True)

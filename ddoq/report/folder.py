@@ -83,6 +83,7 @@ def _summary(
     return {
         **whole,
         "smallest_class": int(run.images.counts.min()),
+        "split": split,
         "num_test_images": len(run.images.split(split)),
         "test_share": run.recipe.data.get("test_share") if split == "test" else None,
     }
@@ -93,7 +94,7 @@ def _tables(run: "Run", results: Results) -> list[Sheet]:
     settings = run.recipe.evaluation
     name = shown_data(run.recipe)
     num_images = len(run.images.split(settings.split))
-    tables = sheets(results, data=name, num_test_images=num_images)
+    tables = sheets(results, data=name, num_test_images=num_images, split=settings.split)
     is_across = settings.across and len(tables) > 1
     return [*tables, across(results, data=name)] if is_across else tables
 

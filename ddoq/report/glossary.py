@@ -58,7 +58,7 @@ GLOSSARY = {
         "A network that is trained on the set and tested; a network, trained on all images, that "
         "gives soft labels."
     ),
-    "top-1": ("The share of test images whose most likely class is the right one."),
+    "top-1": "The share of test (or validation) images whose most likely class is the right one.",
     "W2": (
         "The Wasserstein-2 distance: how far the latents have to move, on the whole, to become the "
         "points (or images) with their masses. 0 means that both are the same."

@@ -1,6 +1,6 @@
 """Results of several runs in one table, where they may be compared."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ class Merged:
     results: Results
     data: str
     num_test_images: int
+    split: str | None
 
 
 def merged(runs: Sequence[FinishedRun]) -> list[Merged]:
@@ -56,7 +57,8 @@ def _merged(runs: Sequence[FinishedRun]) -> Merged:
     first = runs[0]
     results = Results(_united(runs))
     names = tuple(run.name for run in runs)
-    return Merged(names, results, first.data, int(first.content.get("num_test_images", 0)))
+    number, split = int(first.content.get("num_test_images", 0)), first.summary.get("split")
+    return Merged(names, results, first.data, number, split)
 
 
 def _united(runs: Sequence[FinishedRun]) -> Iterator[Result]:
@@ -65,13 +67,15 @@ def _united(runs: Sequence[FinishedRun]) -> Iterator[Result]:
     clashing: set[Any] = set()
     for run in runs:
         for result in run.results:
-            known = owners.setdefault(_row(result), {})
+            known = owners.setdefault(result.row, {})
             if known.setdefault(_training(result), result.top1) != result.top1:
-                clashing.add(_row(result))
+                clashing.add(result.row)
+    others = _made_otherwise(runs)
     seen: set[Any] = set()
     for run in runs:
         for result in run.results:
-            if _row(result) in clashing and not result.is_quoted:
+            is_other = result.row in clashing or _method(vars(result)) in others
+            if is_other and not result.is_quoted:
                 note = ", ".join(filter(None, (result.note, run.name)))
                 yield replace(result, note=note)
             elif _training(result) not in seen:
@@ -79,8 +83,17 @@ def _united(runs: Sequence[FinishedRun]) -> Iterator[Result]:
                 yield result
 
 
-def _row(result: Result) -> Any:
-    return result.row
+def _made_otherwise(runs: Sequence[FinishedRun]) -> set[tuple[str, ...]]:
+    """Return the methods that have other settings or weights in some runs than in others."""
+    keys: dict[tuple[str, ...], set[str]] = {}
+    for run in runs:
+        for row in run.content.get("rows", ()):
+            keys.setdefault(_method(row), set()).add(row["key"])
+    return {method for method, known in keys.items() if len(known) > 1}
+
+
+def _method(labels: Mapping[str, str]) -> tuple[str, ...]:
+    return labels["distiller"], labels["weighting"], labels["decoder"]
 
 
 def _training(result: Result) -> Any:

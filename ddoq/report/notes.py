@@ -10,6 +10,7 @@ from ddoq.report.verdict import (
     condition,
     figures_of_row,
     is_nearest,
+    measured_on,
     teacher_accuracy,
 )
 
@@ -62,7 +63,7 @@ def _about_few(few: FewTested | None) -> Iterator[str]:
     """Say what the number of test images alone leaves open."""
     if few:
         yield (
-            f"There are only {few.number} test images, which alone leaves "
+            f"There are only {few.number} {few.kind} images, which alone leaves "
             f"± {100 * few.half_width:.0f} points to each accuracy; the intervals over seeds do "
             "not hold that."
         )
@@ -79,8 +80,7 @@ def _about_labels(found: Sequence[Verdict]) -> Iterator[str]:
 def _about_teacher(pushforward: Mapping[str, Any] | None) -> Iterator[str]:
     accuracy = teacher_accuracy(pushforward)
     if accuracy is not None:
-        split = (pushforward or {}).get("split", "test")
-        kind = {"val": "validation"}.get(split, split)
+        kind = measured_on((pushforward or {}).get("split"))
         yield f"The teacher itself is right on {100 * accuracy:.1f} % of {kind} images."
 
 

@@ -74,7 +74,7 @@ def _content(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     groups = [
         {
             "title": " and ".join(g.names),
-            "tables": tables(g.results, g.data, g.num_test_images, f"g{i}"),
+            "tables": tables(g.results, g.data, g.num_test_images, f"g{i}", split=g.split),
             "sizes": _sizes(g.results, f"g{i}"),
         }
         for i, g in enumerate(merged(runs))
@@ -107,6 +107,7 @@ def _run(run: FinishedRun, prefix: str) -> dict[str, Any]:
             run.data,
             content.get("num_test_images", 0),
             prefix,
+            split=summary.get("split"),
             is_across=content.get("across", False),
         ),
         "metrics": summary.get("metrics", ()),
@@ -130,12 +131,18 @@ def _run(run: FinishedRun, prefix: str) -> dict[str, Any]:
 
 
 def tables(
-    results: Results, data: str, num_test_images: int, prefix: str, *, is_across: bool = False
+    results: Results,
+    data: str,
+    num_test_images: int,
+    prefix: str,
+    *,
+    split: str | None,
+    is_across: bool = False,
 ) -> list[ShownTable]:
     """Return a table for each protocol and teacher and, if asked for, one over all."""
     from ddoq.report.plots.scores import scores
 
-    shown = sheets(results, data=data, num_test_images=num_test_images)
+    shown = sheets(results, data=data, num_test_images=num_test_images, split=split)
     made = [
         ShownTable(sheet, scores(sheet, f"{prefix}-scores{i}")) for i, sheet in enumerate(shown)
     ]

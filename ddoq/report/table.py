@@ -13,6 +13,7 @@ from ddoq.display.narrow import fitting, listed
 from ddoq.evaluation.results import Part, Results, ordered
 from ddoq.evaluation.score import ABSENT, FULL, LEVEL, Comparison, Row, Score
 from ddoq.report.comparisons import COMPARED, comparison_list, comparison_table
+from ddoq.report.verdict import measured_on
 
 _REPORTED = {
     "last": "last epoch",
@@ -121,9 +122,12 @@ class Sheet:
             yield Text(COMPARED, style="dim")
 
 
-def sheets(results: Results, *, data: str, num_test_images: int) -> list[Sheet]:
+def sheets(
+    results: Results, *, data: str, num_test_images: int, split: str | None = None
+) -> list[Sheet]:
     """Make one sheet per protocol and teacher, in the order in which they appear."""
-    made = [_sheet(part, data, num_test_images) for part in results.parts]
+    images = f"{measured_on(split)} images {num_test_images}"
+    made = [_sheet(part, data, images) for part in results.parts]
     several = len({s.teacher for s in made} - {ABSENT}) > 1
     return [replace(s, names_teacher=several and s.teacher != ABSENT) for s in made]
 
@@ -160,12 +164,12 @@ def _of_all_students(part: Part, row: Row) -> Score | None:
     return part.mean(row) if {run.student for run in part.of(row)} == students else None
 
 
-def _sheet(part: Part, data: str, num_test_images: int) -> Sheet:
+def _sheet(part: Part, data: str, images: str) -> Sheet:
     return Sheet(
         data=data,
         protocol=part.protocol,
         labels=part.labels if part.ours else ABSENT,
-        caption=_caption(part, num_test_images) if part.ours else "quoted numbers alone",
+        caption=_caption(part, images) if part.ours else "quoted numbers alone",
         students=part.students,
         lines=_lines(part),
         comparisons=tuple(part.comparisons),
@@ -178,7 +182,7 @@ def _lines(part: Part) -> tuple[Line, ...]:
     lines: list[Line] = []
     for row in part.rows:
         scores = tuple(part.score(row, student) for student in part.students)
-        line = Line(row, scores, None if None in scores else part.mean(row))
+        line = Line(row, scores, _of_all_students(part, row))
         before = lines[-1] if lines else line
         both = row.is_reference and before.row.is_reference
         is_new = (line.size, row.is_reference) != (before.size, before.row.is_reference)
@@ -186,7 +190,7 @@ def _lines(part: Part) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def _caption(part: Part, num_test_images: int) -> str:
+def _caption(part: Part, images: str) -> str:
     lead = part.of(next(row for row in part.rows if not row.is_quoted))
     seeds, draws = {r.seed for r in lead}, {r.set_seed for r in lead}
     kinds = dict.fromkeys(r.reported for r in part.ours)
@@ -200,7 +204,7 @@ def _caption(part: Part, num_test_images: int) -> str:
     return (
         f"ipc: images per class; top-1 in %: mean ± {100 * LEVEL:.0f} % interval (Student t) "
         f"over n runs; {runs}; "
-        f"{' and '.join(_REPORTED[k] for k in kinds)}; test images {num_test_images}{told}{given}"
+        f"{' and '.join(_REPORTED[k] for k in kinds)}; {images}{told}{given}"
     )
 
 

@@ -85,6 +85,8 @@ class FewTested:
     """What their number alone leaves open of an accuracy, at 95 %."""
     share: float | None
     """What share of each class was set aside for test, if the data have such a setting."""
+    kind: str = "test"
+    """What they are called: test or validation images."""
 
     def hides(self, verdict: Verdict) -> bool:
         """Say whether a difference is smaller than what their number leaves open."""
@@ -92,15 +94,23 @@ class FewTested:
         return found is not None and abs(found.difference.mean) < self.half_width
 
 
+def measured_on(split: str | None) -> str:
+    """Return what the images of a split are called, on which accuracies are measured."""
+    return "validation" if split == "val" else "test"
+
+
 def few_tested(
-    found: Sequence[Verdict], number: int | None, share: float | None = None
+    found: Sequence[Verdict],
+    number: int | None,
+    share: float | None = None,
+    split: str | None = None,
 ) -> FewTested | None:
     """Return the test images if they are too few to judge by, and None if not."""
     accuracy = next((v.score.mean for v in found if v.score), None)
     if not number or accuracy is None:
         return None
     half = 1.96 * (accuracy * (1 - accuracy) / number) ** 0.5
-    return FewTested(number, half, share) if half >= _WIDE else None
+    return FewTested(number, half, share, measured_on(split)) if half >= _WIDE else None
 
 
 def verdicts(results: Results) -> list[Verdict]:

@@ -1,5 +1,6 @@
 """Is the variant chosen by validation images alone, and compared on the test images?"""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,9 +10,11 @@ from ddoq.errors import UsageError
 from ddoq.evaluation.choice import chosen
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.score import Result, Row
+from ddoq.experiment import experiment
 from ddoq.report.table import sheets
 from ddoq.run import Run
 from ddoq.run.refusals import refuse_run
+from ddoq.synthetic import SyntheticSet
 
 SHRUNK, D4M = "ddoq(shrinkage=directions)", "ddoq(solver=d4m)"
 
@@ -89,6 +92,22 @@ def test_a_sheet_says_how_its_leading_row_was_chosen(results):
     [sheet] = sheets(Results(results), data="blobs", num_test_images=1)
     headings = {row.images_per_class: sheet.heading(row) for row in sheet.chosen}
     assert headings[10] == f"{SHRUNK}, 10 per class (chosen on validation images), minus"
+
+
+def test_the_set_that_is_saved_is_the_chosen_variant(tmp_path, monkeypatch):
+    words = ["recipe=digits", "decoder=nearest", "evaluation.decoders=[plain]", "seed=0"]
+    words += ["student={name: convnet, depth: 1, width: 4}", "evaluation.choose=true"]
+    words += ["protocols=[{name: small_hard, steps: 1}]", "evaluation.baselines=[random]"]
+    words += [f"cache={tmp_path / 'cache'}", f"out={tmp_path / 'out'}", "evaluation.seeds=1"]
+    words += ["evaluation.pushforward=false", "evaluation.workers=1", "distiller.folds=0"]
+    plain = Row("ddoq", 1, "root", "plain")
+    monkeypatch.setattr("ddoq.evaluation.results.chosen", lambda runs, method: {1: plain})
+    experiment(recipe.read(words))
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["answer"]["headline"][0].startswith("The set ddoq (root, plain) of 1 image")
+    saved = SyntheticSet.load(tmp_path / "out" / "synthetic")
+    assert saved.provenance["decoder"]["name"] == "plain"
+    assert saved.fingerprint == summary["set"]["fingerprint"]
 
 
 def test_choosing_needs_images_that_do_not_measure():

@@ -19,7 +19,7 @@ import ddoq
 from ddoq import plan, recipe
 from ddoq.errors import UsageError
 from ddoq.evaluation.grid import Draw, Grid
-from ddoq.evaluation.making import SetTask, kept, make, seconds
+from ddoq.evaluation.making import SetTask, kept, make, seconds, spent
 from ddoq.run import Run
 
 ONE = "evaluation.workers=1"
@@ -194,3 +194,17 @@ def test_a_distiller_that_learns_must_name_a_stage(make_grid):
 def test_other_sets_are_no_tasks(make_grid):
     grid = make_grid("evaluation.distillers=[random, herding]")
     assert [kept(grid, Draw(row, 0)) is not None for row in range(3)] == [True, False, False]
+
+
+def test_a_study_that_only_tells_of_points_is_no_cost_of_their_set(tmp_path: Path):
+    words = [*WORDS, "decoder=plain", f"cache={tmp_path}", "evaluation.seeds=1"]
+    found = Grid.of(Run(recipe.read([*words, "distiller.folds=3"]).recipe))
+    run, draw = found.run, Draw(0, 0)
+    found.drawn(draw)
+    stages = {p.stage.name: p for p in found.rows[0].made.stages(run, run.seed)}
+    assert stages["study"].is_beside
+    study = run.made_seconds(stages["study"].stage, stages["study"].key)
+    whole = sum(run.made_seconds(p.stage, p.key) or 0.0 for p in stages.values())
+    assert spent(found, draw) == pytest.approx(whole - (study or 0.0))
+    budget = Grid.of(Run(recipe.read([*words, "distiller.budget=20"]).recipe)).rows[0].made
+    assert not any(p.is_beside for p in budget.stages(run, run.seed))

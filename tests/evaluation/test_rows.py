@@ -137,3 +137,34 @@ def test_a_method_without_a_size_leaves_random_images_without_one(tmp_path, monk
     assert [e.distiller.get("images_per_class") for e in told] == [None, 3, None]
     alone = entries(digits("distiller=sizeless:Mine", "evaluation.baselines=[full]"))
     assert [e.name for e in alone] == ["sizeless:Mine", ""]
+
+
+def test_rows_of_one_distiller_are_told_apart_be_they_methods_or_baselines() -> None:
+    herding = "[{name: herding, features: pixels}, {name: herding, features: latents}]"
+    rows = entries(digits("decoder=plain", f"evaluation.baselines={herding}"))
+    names = [e.labels["distiller"] for e in rows if e.distiller["name"] == "herding"]
+    assert names == ["herding(features=pixels)", "herding(features=latents)"]
+    other = entries(digits("evaluation.baselines=[{name: ddoq, solver: d4m}, uniform]"))
+    labels = [tuple(e.labels.values()) for e in other]
+    assert ("ddoq(solver=d4m)", "dit", "root") in labels
+    assert ("ddoq", "dit", "uniform") in labels
+    assert len(set(labels)) == len(labels)
+
+
+def test_two_rows_of_one_name_are_refused_before_any_work() -> None:
+    twins = "[{name: given, path: a, title: x}, {name: given, path: b, title: x}]"
+    with pytest.raises(UsageError, match="two rows would have the name x"):
+        entries(digits(f"evaluation.distillers={twins}"))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("top1: '60'", "not a quotable number"),
+        ("top1: 0.6, images_per_class: ten", "not a quotable number"),
+        ("top1: 0.6}, {distiller: x, student: y, protocol: small, top1: 0.7", "has two numbers"),
+    ],
+)
+def test_quoted_numbers_are_looked_at_before_any_work(more: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        digits(f"evaluation.quoted=[{{distiller: x, student: y, protocol: small, {more}}}]")

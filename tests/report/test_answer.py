@@ -328,3 +328,11 @@ def test_many_decoders_are_not_listed_in_a_sentence():
     rows = [runs("ddoq", *CLEAR, decoder=d) for d in ("nearest", "a", "b", "c")]
     told = " ".join(said(*rows).notes)
     assert "the synthetic ones are the rows with another decoder." in told
+
+
+def test_validation_images_are_not_called_test_images():
+    told = answer(ON_FEW, num_test_images=24, split="val")
+    assert "on these 24 validation images" in told.headline[0]
+    assert told.accuracies[0].startswith("Right on validation images, ")
+    assert told.notes[0].startswith("There are only 24 validation images")
+    assert told.steps[0].startswith("More validation images")

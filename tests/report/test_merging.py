@@ -41,3 +41,16 @@ def test_a_run_that_does_not_say_how_it_was_measured_is_not_compared(make_run: M
     runs = read(make_run("a"), make_run("b", comparable=None))
     assert merged(runs) == []
     assert differences(runs)[0].startswith("b: it is not known whether it was measured alike")
+
+
+def test_one_name_for_two_methods_is_told_apart_by_the_run_also_at_other_seeds(make_run: Maker):
+    row = {"distiller": "ddoq", "weighting": "root", "decoder": "plain"}
+    later = [replace(r, seed=r.seed + 10, set_seed=r.set_seed + 10) for r in trainings((1,))]
+    for keys, notes in ((("1", "2"), {"a", "b"}), (("1", "1"), {""})):
+        first, second = (
+            make_run(f"{place}{''.join(keys)}", of, rows=[{**row, "key": key}])
+            for place, of, key in zip("ab", (trainings((1,)), later), keys, strict=True)
+        )
+        [group] = merged([FinishedRun.read(first, "a"), FinishedRun.read(second, "b")])
+        assert {r.note for r in group.results if r.distiller == "ddoq"} == notes
+        assert {r.note for r in group.results if r.distiller == "random"} == {""}

@@ -181,3 +181,17 @@ def test_a_terminal_too_narrow_for_a_table_gets_a_list():
         assert f": {score.text}" in text
     assert "ddoq (root, plain), 10 per class, n=3" in text
     assert "no difference shown" in text or "better" in text
+
+
+def test_the_caption_of_validation_images_says_so():
+    found = sheets(Results(everything()), data="digits", num_test_images=126, split="val")[0]
+    assert "; validation images 126" in found.caption
+
+
+def test_a_quoted_network_that_was_not_run_leaves_the_means_of_ours():
+    quoted = run(Row("sre2l", 10, note="quoted"), "resnet18", 0, top1=0.81)
+    with_quoted, without = sheet([*everything(), quoted]), sheet(everything())
+    means = {line.row: line.mean for line in with_quoted.lines}
+    assert means.pop(quoted.row) is None
+    assert means == {line.row: line.mean for line in without.lines}
+    assert any(means.values())

@@ -43,7 +43,7 @@ def scores(sheet: Sheet, name: str) -> str:
         low, high = ax.get_xlim()
         # An interval may end beyond 0 or 100 %.
         ax.set_xlim(max(0.0, low), min(100.5, high))
-        ax.set_xlabel("right on test images, %")
+        ax.set_xlabel("right on held-out images, %")
         if several:
             _legend(ax)
 

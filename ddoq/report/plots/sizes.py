@@ -45,7 +45,7 @@ def sizes(part: Part, name: str) -> str | None:
         ax.set_xticks(ticks, [str(t) for t in ticks])
         ax.minorticks_off()
         ax.set_xlabel("images per class")
-        ax.set_ylabel("right on test images, %")
+        ax.set_ylabel("right on held-out images, %")
         ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=1)
 
     told = [f"{row.name}: {_words(of_size)}" for row, of_size in lines.items()]
