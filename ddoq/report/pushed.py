@@ -150,7 +150,7 @@ def _of_images(pushed: PushForward) -> list[Column]:
         Column(
             "nearest pixels",
             f"median distance to the nearest training image, relative to that of {split} "
-            f"images (share nearer than all but 1 % of {split} images)",
+            f"images (share as near as the nearest 1 % of {split} images)",
             lambda s: _nearness(s.figures.pixels),
         ),
         Column(
