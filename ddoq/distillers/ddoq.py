@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ddoq.data.images import Images
 from ddoq.decoders.decoding import decode, read_images
-from ddoq.decoders.inverted import Inversion
+from ddoq.decoders.inverted import INVERTED, Inversion
 from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.figures import figures_of
 from ddoq.distillers.points import OF_POINTS, QUANTIZATION, STUDY, Points, PointSettings
@@ -196,7 +196,9 @@ class DDOQ(Distiller):
 
     def decoded_key(self, run: "Run", points: Points) -> dict[str, Any]:
         """Return what determines the images."""
+        inverts = innermost(self._decoder).get("start") == "invert"
         return {
+            **({"inverted": INVERTED.version} if inverts else {}),
             "points": points.key(),
             "decoder": run.key("decoder", self._decoder),
             **{part: run.key(part) for part in self._read(run)},
