@@ -90,6 +90,10 @@ class DDOQ(Distiller):
         """What its sets say that they were made by."""
         self._decoder, self._weighting = decoder, weighting
 
+    def refuse(self, run: "Run", seed: int) -> None:
+        """Refuse a decoder that does not begin where the points are found."""
+        self._where(run)
+
     def points(self, run: "Run", seed: int) -> Points:
         """Return the points of a seed, and what decides on them."""
         return Points(self._points, self._where(run), seed)

@@ -9,6 +9,7 @@ import torch
 from ddoq import recipe
 from ddoq.decoders.inverted import Inversion
 from ddoq.errors import UsageError
+from ddoq.experiment import experiment
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.settings import complete
 from ddoq.run import Run
@@ -83,6 +84,13 @@ def test_the_clean_latents_are_another_key(run: Run):
 def test_a_decoder_that_does_not_start_there_is_refused(run: Run, decoder: dict[str, Any]):
     with pytest.raises(UsageError, match="does not start there"):
         distiller(run, decoder).distill(run.images, run, 0)
+
+
+def test_a_further_decoder_that_does_not_start_there_is_refused_before_any_work(tmp_path: Path):
+    words = ["recipe=digits", "distiller.space=inverted", "decoder.start=noisy", "decoder.steps=40"]
+    with pytest.raises(UsageError, match="decoder plain does not start there"):
+        experiment(recipe.read([*words, f"cache={tmp_path / 'cache'}", f"out={tmp_path / 'out'}"]))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_decoder_that_chooses_among_images_starts_where_its_own_does(run: Run):
