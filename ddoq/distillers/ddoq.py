@@ -151,6 +151,8 @@ class DDOQ(Distiller):
                 "seed": seed,
                 "images": images.fingerprint,
                 "licenses": run.licenses(self.parts(run)),
+                # Distances there are not comparable with those of images.
+                **({"points_in": "inverted"} if self._space == "inverted" else {}),
                 **self._figures(run, points, drawn.of_points(weights)),
             },
         )

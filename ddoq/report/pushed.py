@@ -114,7 +114,7 @@ def _in_latents() -> list[Column]:
         ),
         Column(
             "W2 images",
-            "from the same latents to the images, encoded again, with their weights",
+            "from a class's latents to the images, encoded again, with their weights",
             lambda s: _distance(s.figures.w2_weights),
         ),
         Column("W2 equal", "with equal weights instead", lambda s: _distance(s.figures.w2_uniform)),

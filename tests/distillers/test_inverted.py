@@ -10,6 +10,7 @@ from ddoq import recipe
 from ddoq.decoders.inverted import Inversion
 from ddoq.errors import UsageError
 from ddoq.experiment import experiment
+from ddoq.pushforward.pushforward import w2_points
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.settings import complete
 from ddoq.run import Run
@@ -54,6 +55,19 @@ def test_the_set_is_made_of_points_among_them(run: Run):
     assert made.points(run, 0).key()["latents"] == where.latents_key
     names = [p.stage.name for p in made.stages(run, 0)]
     assert names == ["latents", "inverted", "quantization", "decoded"]
+
+
+def test_their_distances_do_not_stand_beside_those_of_images(run: Run):
+    """Its certificates state W2 among inverted latents; that of images is among clean ones."""
+    synthetic = distiller(run).distill(run.images, run, 0)
+    assert synthetic.provenance["certificates"]
+    assert w2_points(synthetic) is None
+
+
+def test_a_single_point_of_a_class_stays_at_its_mean(run: Run):
+    made = distiller(run, images_per_class=1)
+    synthetic = made.distill(run.images, run, 0)
+    torch.testing.assert_close(synthetic.latents, made.points(run, 0).quantization.points)
 
 
 def test_points_lie_as_far_from_the_mean_as_latents_do(run: Run):
