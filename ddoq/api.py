@@ -35,9 +35,11 @@ def distill(recipe: str = "digits", *overrides: str, **changes: Any) -> Syntheti
     from ddoq.evaluation.missing import learn_missing
     from ddoq.plan import pin, small_classes
     from ddoq.run import Run
+    from ddoq.run.decoders import refuse_decoder
 
     wanted = recipes.read([f"recipe={recipe}", *overrides], changes=changes).recipe
     run = Run(wanted, _console())
+    refuse_decoder(run, wanted.decoder)
     pin(run)
     if small := small_classes(run):
         run.console.tell(f"images per class: {small}")

@@ -19,9 +19,11 @@ class Inverted(NamedTuple):
 def inverted(x: Float[Tensor, "n ..."], sampler: Sampler, predict: Predict) -> Inverted:
     """Return what clean samples come from at a sampler's first, and noisiest, time.
 
-    Each step is that of diffusers' DDIMInverseScheduler (Dhariwal and Nichol 2021, Song et al.
-    2021), for any prediction: the noise is read at the time that the step leads to. Its error falls
-    in proportion to the steps.
+    The network is asked at the time that a step leads to. A flow's step is Euler's, along the
+    velocity itself. All others go to that time by the noise that is read there (Dhariwal and Nichol
+    2021, Song et al. 2021); if the network predicts noise, that is diffusers'
+    DDIMInverseScheduler, which for velocities reads the noise at the time that the step leaves. The
+    error falls in proportion to the steps.
     """
     schedule, times = sampler.schedule, sampler.times
     level = schedule.clean_level
@@ -32,10 +34,14 @@ def inverted(x: Float[Tensor, "n ..."], sampler: Sampler, predict: Predict) -> I
         if following == level:
             # Schedulers that call the network twice at a level name its time twice.
             continue
-        reading = schedule.reading(following)
         output = predict(x, time, 0.0)
-        noise = (x - following.clean * (reading.x * x + reading.out * output)) / following.noise
-        clean = (x - level.noise * noise) / level.clean
+        if schedule.family == "flow":
+            # At pure noise, the noise that is read there is the sample, whatever the output.
+            clean, noise = x - level.noise * output, x + level.clean * output
+        else:
+            reading = schedule.reading(following)
+            noise = (x - following.clean * (reading.x * x + reading.out * output)) / following.noise
+            clean = (x - level.noise * noise) / level.clean
         x = following.clean * clean + following.noise * noise
         level = following
     return Inverted(clean, noise)

@@ -20,7 +20,7 @@ from ddoq.files.tensors import write_tensors
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-INVERTED = Stage("inverted", 1, (PRETRAIN, LATENTS))
+INVERTED = Stage("inverted", 2, (PRETRAIN, LATENTS))
 _BATCH = 256
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ddoq.data.images import Images
 from ddoq.decoders.decoding import decode, read_images
-from ddoq.decoders.inverted import Inversion
+from ddoq.decoders.inverted import INVERTED, Inversion
 from ddoq.distillers.distiller import Distiller
 from ddoq.distillers.figures import figures_of
 from ddoq.distillers.points import OF_POINTS, QUANTIZATION, STUDY, Points, PointSettings
@@ -90,6 +90,10 @@ class DDOQ(Distiller):
         """What its sets say that they were made by."""
         self._decoder, self._weighting = decoder, weighting
 
+    def refuse(self, run: "Run", seed: int) -> None:
+        """Refuse a decoder that does not begin where the points are found."""
+        self._where(run)
+
     def points(self, run: "Run", seed: int) -> Points:
         """Return the points of a seed, and what decides on them."""
         return Points(self._points, self._where(run), seed)
@@ -147,6 +151,8 @@ class DDOQ(Distiller):
                 "seed": seed,
                 "images": images.fingerprint,
                 "licenses": run.licenses(self.parts(run)),
+                # Distances there are not comparable with those of images.
+                **({"points_in": "inverted"} if self._space == "inverted" else {}),
                 **self._figures(run, points, drawn.of_points(weights)),
             },
         )
@@ -198,7 +204,9 @@ class DDOQ(Distiller):
 
     def decoded_key(self, run: "Run", points: Points) -> dict[str, Any]:
         """Return what determines the images."""
+        inverts = innermost(self._decoder).get("start") == "invert"
         return {
+            **({"inverted": INVERTED.version} if inverts else {}),
             "points": points.key(),
             "decoder": run.key("decoder", self._decoder),
             **{part: run.key(part) for part in self._read(run)},

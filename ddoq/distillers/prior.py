@@ -1,7 +1,7 @@
 """A baseline: raw samples of the generative prior, without any points."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -39,8 +39,9 @@ class PriorSamples(Distiller):
         guidance: float | None = None,
         scheduler: str | None = None,
         block: int | None = None,
+        class_prior: Literal["uniform", "data"] = "uniform",
     ) -> None:
-        self.size = Size(images_per_class, budget)
+        self.size, self._class_prior = Size(images_per_class, budget), class_prior
         given = {"steps": steps, "guidance": guidance, "scheduler": scheduler, "block": block}
         self._given = {name: value for name, value in given.items() if value is not None}
 
@@ -49,7 +50,10 @@ class PriorSamples(Distiller):
         key = self.decoded_key(run, seed)
         folder = run.stage(DECODED, key, lambda work: self._draw(work, run, seed))
         blank = self._blank(run)
-        priors = class_priors(torch.bincount(blank.labels, minlength=run.num_classes), "uniform")
+        drawn = torch.bincount(blank.labels, minlength=run.num_classes)
+        # A prior may draw classes of which there are no real images.
+        counts = images.counts if self._class_prior == "data" else drawn
+        priors = class_priors(counts, self._class_prior)
         return SyntheticSet(
             images=read_images(folder),
             labels=blank.labels,

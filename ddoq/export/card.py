@@ -124,7 +124,7 @@ def _privacy(exported: Exported, origin: RunFolder) -> str:
         lines.append(
             f"In {space}, the median distance of its images to the nearest training image is "
             f"{median} of that of real test images, and {100 * share:.0f} % of its images are "
-            "nearer to a training image than all but 1 % of the test images."
+            "as near to a training image as the nearest 1 % of the test images."
         )
     if any(one.get("ratio") == 0 for one in near.values()):
         lines.append("A distance of 0 means that these are training images themselves.")

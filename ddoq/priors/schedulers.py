@@ -78,6 +78,13 @@ def usable_name(config: Mapping[str, Any], name: str | None) -> str:
     return name
 
 
+def draws(config: Mapping[str, Any], name: str | None) -> bool:
+    """Say whether a scheduler draws at every step: that of a name, or the configuration's own."""
+    name = usable_name(config, name)
+    is_stochastic = str(config.get("algorithm_type")).startswith("sde")
+    return name == "ddpm" or (name == "dpm" and is_stochastic)
+
+
 def _refuse_config(config: Mapping[str, Any], family: Family) -> None:
     """Refuse settings of a schedule under which an image would be no function of its noise."""
     wanted: dict[str, Any] = {}

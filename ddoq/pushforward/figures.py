@@ -24,7 +24,7 @@ from ddoq.synthetic import SyntheticSet
 if TYPE_CHECKING:
     from ddoq.run import Run
 
-_FIGURES = Stage("pushforward/set", 3, (PRETRAIN, LATENTS, REAL))
+_FIGURES = Stage("pushforward/set", 4, (PRETRAIN, LATENTS, REAL))
 _FILE = "figures.json"
 _BATCH = 64
 # The images of either side in KID, precision and recall, which compare all pairs.

@@ -15,6 +15,8 @@ from ddoq.quantize.functional import assign
 
 _ROWS = 256
 _NEAR = 0.01
+# Features of one image differ by up to 1e-4 of the usual distance in batches of two sizes.
+_ROUNDING = 1e-3
 # A quarter of a gray level: less than any change of a picture, more than rounding in float32.
 _SAME = 0.25 / 255
 
@@ -26,14 +28,15 @@ class Nearness:
     ratio: float | None
     """The median distance of its images over that of held-out images; None if theirs is zero."""
     share: float
-    """The share of its images that are nearer than all but 1 % of the held-out images."""
+    """The share of its images that are as near as the nearest 1 % of the held-out images."""
 
 
 def nearness(distances: Float[Tensor, " n"], held_out: Float[Tensor, " m"]) -> Nearness:
     """Compare a set's distances to the nearest training images with those of held-out images."""
     usual = float(held_out.median())
-    least = held_out.double().quantile(_NEAR)
-    share = float((distances.double() < least).double().mean())
+    # Where held-out images are themselves copies of training images, theirs is zero too.
+    least = held_out.double().quantile(_NEAR).clamp_min(_ROUNDING * usual)
+    share = float((distances.double() <= least).double().mean())
     return Nearness(float(distances.median()) / usual if usual > 0 else None, share)
 
 

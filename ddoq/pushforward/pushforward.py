@@ -24,7 +24,7 @@ class Pushed:
     seed: int
     images: int
     w2_points: Distance | None
-    """W2 of the quantizer's points and masses, if the set was made from points."""
+    """W2 of the quantizer's points and masses, if the set was made from points among latents."""
     figures: Figures
     redundancy: Redundancy | None = None
     left_out: str = ""
@@ -96,7 +96,13 @@ def is_wanted(run: "Run") -> bool:
 
 
 def w2_points(synthetic: SyntheticSet) -> Distance | None:
-    """Return the mean W2 of a set's points and masses, which its certificates state."""
+    """Return the mean W2 of a set's points and masses, which its certificates state.
+
+    None for points among inverted latents: it would stand beside that of images, and say nothing of
+    how far decoding leads away.
+    """
+    if synthetic.provenance.get("points_in") == "inverted":
+        return None
     rows: list[dict[str, Any]] = synthetic.provenance.get("certificates") or []
     return Distance.mean([Distance(row["distortion"] ** 0.5, row["w2"]) for row in rows])
 

@@ -184,7 +184,8 @@ def _distances(run: FinishedRun, name: str) -> str:
     found = verdicts(run.results)
     row = found[0].row if found else None
     figures = figures_of_row(run.summary.get("pushforward"), row) if row else {}
-    after = figures.get("w2_of_class") or ()
+    # Points that are not among the images' latents have no W2 to compare.
+    after = (figures.get("w2_of_class") or ()) if figures.get("w2_points") else ()
     certificates = run.summary.get("certificates") or ()
     rows = [
         {"class": c["class"], "before": c["w2"], "after": (d["lower"] + d["upper"]) / 2}

@@ -11,7 +11,8 @@ def describe_points(provenance: Mapping[str, Any]) -> list[str]:
         return []
     held = [r for r in rows if r.get("held_out_distortion") is not None]
     near = f"{_mean(r['distortion'] for r in held or rows):.4g}"
-    parts = [f"mean squared distance (distortion) of the latents that they stand for {near}"]
+    latents = "inverted latents" if provenance.get("points_in") == "inverted" else "latents"
+    parts = [f"mean squared distance (distortion) of the {latents} that they stand for {near}"]
     if held:
         number = _mean(r["held_out_distortion"] for r in held)
         parts.append(f"of latents held out {number:.4g} ({_classes(len(held))})")

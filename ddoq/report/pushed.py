@@ -114,7 +114,7 @@ def _in_latents() -> list[Column]:
         ),
         Column(
             "W2 images",
-            "from the same latents to the images, encoded again, with their weights",
+            "from a class's latents to the images, encoded again, with their weights",
             lambda s: _distance(s.figures.w2_weights),
         ),
         Column("W2 equal", "with equal weights instead", lambda s: _distance(s.figures.w2_uniform)),
@@ -150,7 +150,7 @@ def _of_images(pushed: PushForward) -> list[Column]:
         Column(
             "nearest pixels",
             f"median distance to the nearest training image, relative to that of {split} "
-            f"images (share nearer than all but 1 % of {split} images)",
+            f"images (share as near as the nearest 1 % of {split} images)",
             lambda s: _nearness(s.figures.pixels),
         ),
         Column(

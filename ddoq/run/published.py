@@ -38,7 +38,7 @@ def refuse_published(run: "Run") -> None:
     """Refuse weights that lack files, hold code, or do not fit the data or the decoders."""
     drawn = list(_drawing(run))
     if drawn and run.recipe.prior.get("source") == "pretrain":
-        _refuse_schedulers(_learned_schedule(run), drawn)
+        _refuse_schedulers(known_schedule(run), drawn)
     for kind in _KINDS:
         block = getattr(run.recipe, kind)
         is_given = block.get("source") not in (None, "pretrain") and not is_code(block["name"])
@@ -46,6 +46,15 @@ def refuse_published(run: "Run") -> None:
             _refuse_files(kind, block)
             if kind == "prior":
                 _refuse_use(run, block, drawn)
+
+
+def known_schedule(run: "Run") -> dict[str, Any] | None:
+    """Return the configuration of the scheduler of the run's prior, as far as it is known."""
+    block = run.recipe.prior
+    if block.get("source") == "pretrain":
+        return _learned_schedule(run)
+    is_given = block.get("source") is not None and not is_code(block["name"])
+    return _schedule(block) if is_given else None
 
 
 def _drawing(run: "Run") -> Iterator[Block]:
@@ -82,7 +91,7 @@ def _refuse_use(run: "Run", block: Block, drawn: list[Block]) -> None:
     """Refuse classes that the prior does not know, and schedulers that it cannot use."""
     if block["name"] in LABELED:
         Classes.of(block["source"]).labels(run.images.class_ids)
-    _refuse_schedulers(_schedule(block), drawn)
+    _refuse_schedulers(known_schedule(run), drawn)
 
 
 def _refuse_schedulers(config: dict[str, Any] | None, drawn: list[Block]) -> None:

@@ -9,11 +9,11 @@ from ddoq import __version__
 from ddoq.errors import ResourceError, UsageError
 from ddoq.files.artifacts import versions
 from ddoq.files.memo import remembered
-from ddoq.priors.raw import innermost
 from ddoq.protocols.consistency import refuse_modality
 from ddoq.recipe import shipped
 from ddoq.recipe.component import Block, is_code, sources
 from ddoq.recipe.kinds import PRETRAINERS
+from ddoq.run.decoders import refuse_decoder
 from ddoq.run.published import refuse_published
 
 if TYPE_CHECKING:
@@ -46,24 +46,6 @@ def refuse_run(run: "Run") -> None:
         for source in (s for block in blocks for s in sources(block) if s != "pretrain"):
             for split in splits:
                 refuse_seen(shipped.locate(source), run.images, split)
-
-
-def refuse_decoder(run: "Run", block: Block) -> None:
-    """Refuse a decoder whose settings do not fit together."""
-    inner = innermost(block)
-    low, high = inner.get("interval", (0.0, 1.0))
-    if low > high:
-        raise UsageError(
-            f"decoder.interval={[low, high]}: guidance would never be used",
-            "give the smaller share first, or guidance=1",
-        )
-    guide = inner.get("guide")
-    if inner is not block and guide and run.make("guide", guide).guides_classes:
-        raise UsageError(
-            f"decoder {block['name']}: the images of a class that is guided as a whole cannot be "
-            "chosen alone",
-            f"use another guide than {guide['name']}, or no choice of the best",
-        )
 
 
 def _refuse_model(name: str) -> None:

@@ -4,10 +4,10 @@ import pytest
 import torch
 from diffusers.schedulers.scheduling_ddim_inverse import DDIMInverseScheduler
 
-from ddoq import recipe
+from ddoq import keyed, recipe
 from ddoq.decoders.inversion import inverted
 from ddoq.decoders.sampling import Sampler
-from ddoq.decoders.starts import begin
+from ddoq.decoders.starts import begin, first_step
 from ddoq.priors.schedule import Schedule
 from ddoq.quantize.blocks import PointBlock
 from ddoq.run import Run
@@ -19,6 +19,8 @@ EDM = {
     "sigma_data": 0.5,
     "rho": 7.0,
 }
+
+FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,26 @@ def test_a_gaussian_is_inverted_to_its_closed_form():
     found = inverted(x, sampler, network)
     expected = 0.3 + (x - 0.3) * (0.25 + 80.0**2) ** 0.5 / 0.5
     assert torch.allclose(found.clean + 80 * found.noise, expected, rtol=0.02, atol=0.1)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.9])
+def test_a_flow_is_inverted_along_its_velocity(strength: float):
+    """X(s) = (1 - s) m + (x - m) sqrt((1 - s)^2 d^2 + s^2) / d, also where all is noise."""
+    schedule, mean, spread = Schedule(FLOW), 0.3, 0.5
+    x = mean + spread * keyed.normal(0, torch.arange(2000), (1,)).double()
+
+    def network(noisy: torch.Tensor, time: torch.Tensor, share: float) -> torch.Tensor:
+        clean, noise = schedule.level(float(time))
+        away = (noisy - clean * mean) / (clean**2 * spread**2 + noise**2)
+        return noise * away - (mean + clean * spread**2 * away)
+
+    sampler = Sampler.of(schedule, "euler", steps=20, first=first_step(20, strength))
+    clean, noise = sampler.level(0)
+    found = inverted(x, sampler, network)
+    scale = (clean**2 * spread**2 + noise**2) ** 0.5
+    expected = clean * mean + (x - mean) * scale / spread
+    error = clean * found.clean + noise * found.noise - expected
+    assert float(error.square().mean().sqrt()) < 0.04
 
 
 def test_an_inverted_point_comes_back_and_another_noise_does_not(run: Run, latents: torch.Tensor):

@@ -9,6 +9,8 @@ import torch
 from ddoq import recipe
 from ddoq.decoders.inverted import Inversion
 from ddoq.errors import UsageError
+from ddoq.experiment import experiment
+from ddoq.pushforward.pushforward import w2_points
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.settings import complete
 from ddoq.run import Run
@@ -55,6 +57,19 @@ def test_the_set_is_made_of_points_among_them(run: Run):
     assert names == ["latents", "inverted", "quantization", "decoded"]
 
 
+def test_their_distances_do_not_stand_beside_those_of_images(run: Run):
+    """Its certificates state W2 among inverted latents; that of images is among clean ones."""
+    synthetic = distiller(run).distill(run.images, run, 0)
+    assert synthetic.provenance["certificates"]
+    assert w2_points(synthetic) is None
+
+
+def test_a_single_point_of_a_class_stays_at_its_mean(run: Run):
+    made = distiller(run, images_per_class=1)
+    synthetic = made.distill(run.images, run, 0)
+    torch.testing.assert_close(synthetic.latents, made.points(run, 0).quantization.points)
+
+
 def test_points_lie_as_far_from_the_mean_as_latents_do(run: Run):
     made = distiller(run)
     synthetic = made.distill(run.images, run, 0)
@@ -83,6 +98,13 @@ def test_the_clean_latents_are_another_key(run: Run):
 def test_a_decoder_that_does_not_start_there_is_refused(run: Run, decoder: dict[str, Any]):
     with pytest.raises(UsageError, match="does not start there"):
         distiller(run, decoder).distill(run.images, run, 0)
+
+
+def test_a_further_decoder_that_does_not_start_there_is_refused_before_any_work(tmp_path: Path):
+    words = ["recipe=digits", "distiller.space=inverted", "decoder.start=noisy", "decoder.steps=40"]
+    with pytest.raises(UsageError, match="decoder plain does not start there"):
+        experiment(recipe.read([*words, f"cache={tmp_path / 'cache'}", f"out={tmp_path / 'out'}"]))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_decoder_that_chooses_among_images_starts_where_its_own_does(run: Run):

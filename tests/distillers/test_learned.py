@@ -310,16 +310,15 @@ def test_a_class_without_weight_is_refused_unless_weights_are_left_out(tmp_path:
     assert learned(run, **block, weights="equal").images.isfinite().all()
 
 
-def test_what_classes_weigh_is_asked_of_a_start_or_not_at_all(run: Run):
-    # `nearest` takes no class_prior, so it is part of what the set is cached by.
+def test_what_classes_weigh_is_asked_of_a_start_or_not_at_all(tmp_path: Path, run: Run):
+    # `given` takes no class_prior, so it is part of what the set is cached by.
+    block = {"name": "dm", "start": saved(run, tmp_path / "given"), **FEW}
     keys = [
-        distiller(
-            run, {"name": "dm", "start": "nearest", "weights": "equal", "class_prior": how}
-        ).key(run, 0)
+        distiller(run, {**block, "weights": "equal", "class_prior": how}).key(run, 0)
         for how in ("uniform", "data")
     ]
     assert keys[0] != keys[1]
-    block = {"name": "dm", "start": "nearest", "class_prior": "data"}
+    block["class_prior"] = "data"
     with pytest.raises(UsageError, match="takes no class_prior"):
         distiller(run, block).refuse(run, 0)
     distiller(run, {**block, "start": "random"}).refuse(run, 0)

@@ -95,6 +95,14 @@ def test_samples_weigh_the_same_and_are_labeled_by_class(cache: Path):
     assert made.provenance["distiller"] == "prior"
 
 
+def test_classes_weigh_their_share_of_the_images_if_asked_for(cache: Path):
+    run = digits(cache)
+    made = samples(run, class_prior="data")
+    totals = torch.zeros(10).double().index_add(0, made.labels, made.weights.double())
+    counts = run.images.counts.double()
+    torch.testing.assert_close(totals, 30 * counts / counts.sum())
+
+
 def test_a_budget_is_spread_over_the_classes(cache: Path):
     made = samples(digits(cache), budget=23)
     assert made.labels.bincount().tolist() == [3] * 3 + [2] * 7

@@ -70,6 +70,14 @@ def test_nearest_is_the_method_with_real_images_in_place_of_its_points(cache: Pa
     assert all((real == image).flatten(1).all(1).any() for image in rival.images)
 
 
+@pytest.mark.parametrize("name", RIVALS)
+def test_classes_weigh_their_share_of_the_images_if_asked_for(cache: Path, name: str):
+    made = digits(cache, 2, f"distiller={name}", "distiller.class_prior=data")
+    totals = torch.zeros(10).double().index_add(0, made.labels, made.weights.double())
+    counts = Run(read(f"cache={cache}")).images.counts.double()
+    torch.testing.assert_close(totals, 20 * counts / counts.sum())
+
+
 @pytest.mark.parametrize(
     ("rival", "method", "decoder"),
     [

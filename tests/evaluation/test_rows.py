@@ -7,6 +7,7 @@ from ddoq.errors import UsageError
 from ddoq.evaluation.rows import entries
 from ddoq.protocols.presets import PRESETS
 from ddoq.recipe import Recipe
+from ddoq.recipe.tables import DISTILLERS
 
 
 def digits(*overrides: str) -> Recipe:
@@ -62,6 +63,14 @@ def test_a_baseline_takes_the_budget_or_is_refused() -> None:
     assert random.distiller["budget"] == 25
     with pytest.raises(UsageError, match="d4m cannot spread a budget of 25"):
         entries(digits("distiller.budget=25", "evaluation.baselines=[d4m]"))
+
+
+def test_all_rows_weigh_classes_alike() -> None:
+    """A given set alone says itself what its images weigh."""
+    rivals = sorted(DISTILLERS.keys() - {"given"})
+    wanted = digits(f"evaluation.baselines=[{', '.join(rivals)}]", "distiller.class_prior=data")
+    made = {e.distiller["name"]: e.distiller.get("class_prior") for e in entries(wanted)}
+    assert made == dict.fromkeys(rivals, "data")
 
 
 def test_all_rows_but_the_full_data_are_repeated_at_each_size() -> None:

@@ -74,7 +74,7 @@ def test_the_command_that_repeats_a_run_asks_for_the_folder_of_its_images(digits
 def test_the_memorization_figure_stands_under_privacy(digits_run, tmp_path):
     measured(digits_run)
     _, _, privacy = (exported(digits_run, tmp_path) / "README.md").read_text().partition("## Priv")
-    assert "is 0.75 of that of real test images, and 13 % of its images are nearer" in privacy
+    assert "is 0.75 of that of real test images, and 13 % of its images are as near" in privacy
     assert "features" not in privacy
 
 

@@ -18,7 +18,7 @@ from ddoq.guides.guide import Targets
 from ddoq.guides.mode import ModeGuide
 from ddoq.priors import edm
 from ddoq.priors.schedule import Schedule
-from ddoq.priors.schedulers import SCHEDULERS
+from ddoq.priors.schedulers import SCHEDULERS, draws
 
 
 def config(scheduler: Any) -> dict[str, Any]:
@@ -196,3 +196,28 @@ def test_an_unknown_prediction_is_refused():
     other = {**CONFIGS["epsilon"], "prediction_type": "score"}
     with pytest.raises(DataError, match="'score'"):
         _ = Schedule(other).predicts
+
+
+@pytest.mark.parametrize(
+    ("predicts", "name", "stated"),
+    [
+        *(
+            (predicts, name, {})
+            for predicts, family in (("epsilon", "diffusion"), ("flow", "flow"), ("edm", "edm"))
+            for name in SCHEDULERS[family]
+        ),
+        ("epsilon", "dpm", {"algorithm_type": "sde-dpmsolver++"}),
+    ],
+)
+def test_a_scheduler_is_said_to_draw_if_its_samples_do(
+    predicts: str, name: str, stated: dict[str, Any]
+):
+    chosen = {**CONFIGS[predicts], **stated}
+
+    def drawn(seed: int) -> torch.Tensor:
+        sampler = Sampler.of(Schedule(chosen), name, steps=4)
+        generators = [torch.Generator().manual_seed(seed)]
+        torch.manual_seed(seed)
+        return sampler.run(torch.ones(1, 1, 2, 2), lambda x, *_: 0.1 * x, generators=generators)
+
+    assert torch.equal(drawn(0), drawn(1)) != draws(chosen, name)

@@ -53,6 +53,13 @@ def test_copies_come_nearer_than_all():
     assert nearness(torch.zeros(5), torch.arange(1.0, 101)) == Nearness(0.0, 1.0)
 
 
+def test_copies_are_told_where_some_held_out_images_are_copies_too():
+    held_out = torch.cat([torch.zeros(2), torch.arange(1.0, 99)])
+    assert nearness(torch.zeros(5), held_out) == Nearness(0.0, 1.0)
+    # In features, a copy is as far away as rounding takes it.
+    assert nearness(torch.full((5,), 1e-3), held_out + 1e-4).share == 1.0
+
+
 def test_held_out_images_that_are_copies_are_no_yardstick():
     assert nearness(torch.ones(5), torch.zeros(100)) == Nearness(None, 0.0)
 

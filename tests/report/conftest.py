@@ -104,9 +104,11 @@ def certificates(names: tuple[str, ...] = ("cat", "dog")) -> list[dict[str, Any]
 
 
 def figures() -> dict[str, Any]:
-    row = {"distiller": "ddoq", "images_per_class": 1, "weighting": "root", "decoder": "plain"}
+    row: dict[str, Any] = {"distiller": "ddoq", "images_per_class": 1}
+    row |= {"weighting": "root", "decoder": "plain"}
     distances = [{"lower": 2.0, "upper": 2.0}, {"lower": 3.0, "upper": 3.0}]
-    return {"real_in_class": 0.97, "split": "test", "sets": [{**row, "w2_of_class": distances}]}
+    row |= {"w2_points": {"lower": 1.1, "upper": 1.1}, "w2_of_class": distances}
+    return {"real_in_class": 0.97, "split": "test", "sets": [row]}
 
 
 @pytest.fixture

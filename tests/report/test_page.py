@@ -1,5 +1,6 @@
 """Does the page show everything, say it to everybody, and ask nothing of the network?"""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -139,6 +140,17 @@ def test_what_a_run_does_not_have_is_left_out(make_run: Maker):
     assert [a["id"] for n, a in tags.all if n == "section" and "id" in a] == [
         *("near", "costs", "glossary"),
     ]
+
+
+def test_points_that_are_not_among_the_images_latents_have_no_distance_beside_theirs(
+    make_run: Maker,
+):
+    folder, said = make_run(), "How far each class's real latents are from its points"
+    assert said in page(folder)
+    told = json.loads((folder / "summary.json").read_text())
+    told["pushforward"]["sets"][0]["w2_points"] = None
+    (folder / "summary.json").write_text(json.dumps(told))
+    assert said not in page(folder)
 
 
 def test_figures_that_were_switched_off_are_said_to_be(make_run: Maker):

@@ -14,5 +14,10 @@ def test_points_are_described_in_words_with_the_technical_ones_beside_them():
     assert advice == "number of points, by distance alone and not by accuracy: fewer"
 
 
+def test_points_after_inversion_are_said_to_be_there():
+    [said] = describe_points({"certificates": [ROW], "points_in": "inverted"})
+    assert "of the inverted latents that they stand for 4" in said
+
+
 def test_a_set_without_certificates_has_no_lines():
     assert describe_points({}) == []

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddoq import command, fit, recipe
-from ddoq.errors import ResourceError, UsageError
-from ddoq.experiment import experiment
+from ddoq import command, fit
+from ddoq.errors import ResourceError
 from ddoq.run.refusals import refuse_places
 
 WITHOUT_A_CARD = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
@@ -74,20 +73,3 @@ def test_a_folder_without_permission_is_exit_code_4(tmp_path: Path):
 def test_a_folder_that_is_yet_to_be_made_is_fine_and_is_not_made(tmp_path: Path):
     refuse_places(cache=str(tmp_path / "a" / "b"), out=None)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("decoder", "said"),
-    [
-        ("{name: dit, interval: [0.8, 0.2]}", "guidance would never be used"),
-        ("{name: closest, decoder: {name: dit, guide: transport}}", "cannot be chosen alone"),
-        ("{name: dit, scheduler: nope}", "scheduler=nope cannot use"),
-    ],
-)
-def test_a_decoder_that_cannot_work_is_refused_in_a_dry_run(
-    tmp_path: Path, decoder: str, said: str
-) -> None:
-    chosen = ["recipe=digits", f"decoder={decoder}", f"cache={tmp_path}", "dry_run=true"]
-    with pytest.raises(UsageError, match=said):
-        experiment(recipe.read(chosen))
-    assert not list(tmp_path.iterdir())
