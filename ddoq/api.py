@@ -119,8 +119,8 @@ def _listed(synthetic: Any) -> list[Any]:
 
 def _grid(run: "Run", sets: Sequence[SyntheticSet]) -> "Grid":
     """Return the grid of a row for each set and the baselines of all, if these can be made."""
+    from ddoq.evaluation.given_rows import beside, given_entry
     from ddoq.evaluation.grid import Grid, tables_of
-    from ddoq.evaluation.rows import beside, given_entry
 
     recipe, number = run.recipe, len(run.recipe.students)
     rows = _told_apart([given_entry(s, recipe.evaluation.seeds, number) for s in sets])

@@ -37,9 +37,9 @@ class CrossArchitecture(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Train and measure every architecture. Results that are in the cache are read from it."""
+        from ddoq.evaluation.given_rows import given_entry
         from ddoq.evaluation.grid import Grid, Table
         from ddoq.evaluation.measure import measure
-        from ddoq.evaluation.rows import given_entry
 
         row = given_entry(self._synthetic, 1, len(self._students))
         grid = Grid(self._run, [row], [Table(self._protocol)], self._students, self._seed)

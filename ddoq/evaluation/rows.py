@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ddoq.run import Run
 
 GIVEN = "given"
-_NONE: Block = {"name": "-"}
-_UNIFORM: Block = {"name": "uniform"}
+NONE: Block = {"name": "-"}
+UNIFORM: Block = {"name": "uniform"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def entries(recipe: Recipe) -> list[Entry]:
     number of `evaluation.images_per_class` in turn.
     """
     settings, lead = recipe.evaluation, recipe.distiller
-    everything = [b for b in (*settings.distillers, *settings.baselines) if _keeps_all(recipe, b)]
+    everything = [b for b in (*settings.distillers, *settings.baselines) if keeps_all(recipe, b)]
     blocks = [lead, *(b for b in settings.distillers if b not in everything)]
     baselines = [b for b in settings.baselines if b not in everything]
     rows: list[Entry] = []
@@ -104,12 +104,12 @@ def entries(recipe: Recipe) -> list[Entry]:
         for of_size in _by_size([sized(block, lead, number) for block in blocks]):
             beside = [_beside(recipe, block, of_size[0], number) for block in baselines]
             # Rows of one distiller are told apart, whether they are methods or baselines.
-            named = [*of_size, *(b for b in beside if b != _UNIFORM)]
+            named = [*of_size, *(b for b in beside if b != UNIFORM)]
             for block in of_size:
-                rows += _method(recipe, block, named)
+                rows += rows_of_method(recipe, block, named)
             for block in beside:
                 rows += _baseline(recipe, block, of_size[0], named)
-    rows += [_of_everything(recipe, like(lead, block)) for block in everything]
+    rows += [row_of_everything(recipe, like(lead, block)) for block in everything]
     rows = [row for place, row in enumerate(rows) if row not in rows[:place]]
     _refuse_twins(rows)
     return rows
@@ -141,8 +141,9 @@ def _has_own_size(block: Block) -> bool:
     return block["name"] == GIVEN and Size.of(block).is_known
 
 
-def _keeps_all(recipe: Recipe, block: Block) -> bool:
-    if block["name"] == _UNIFORM["name"]:
+def keeps_all(recipe: Recipe, block: Block) -> bool:
+    """Say whether a distiller keeps all of the real data."""
+    if block["name"] == UNIFORM["name"]:
         return False
     return made_of(block, recipe.decoder, recipe.weighting).keeps_all
 
@@ -183,13 +184,13 @@ def like(lead: Block, block: Block) -> Block:
     return {**block, "class_prior": prior} if is_asked else block
 
 
-def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
+def rows_of_method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
     """Return a method's rows: one per decoder, then one per weighting, if it takes these."""
     settings, asked = recipe.evaluation, _asked(block)
     decoders = [recipe.decoder, *(d for d in settings.decoders if d != recipe.decoder)]
     weightings = [recipe.weighting, *(w for w in settings.weightings if w != recipe.weighting)]
     pairs = product(
-        weightings if "weighting" in asked else [_NONE], decoders if "decoder" in asked else [_NONE]
+        weightings if "weighting" in asked else [NONE], decoders if "decoder" in asked else [NONE]
     )
     made = made_of(block, recipe.decoder, recipe.weighting)
     redraws = made.redraws
@@ -211,50 +212,21 @@ def _method(recipe: Recipe, block: Block, methods: list[Block]) -> list[Entry]:
 
 def _beside(recipe: Recipe, block: Block, lead: Block, number: int | None) -> Block:
     """Return a baseline's block with the size of the rows that it stands beside."""
-    if block["name"] == _UNIFORM["name"]:
-        return _UNIFORM
+    if block["name"] == UNIFORM["name"]:
+        return UNIFORM
     return sized(block, lead if _has_own_size(lead) else recipe.distiller, number)
 
 
 def _baseline(recipe: Recipe, block: Block, lead: Block, named: list[Block]) -> list[Entry]:
     """Return a baseline's row, of any distiller or of `uniform`: the method's images unweighted."""
-    if block == _UNIFORM:
-        first = _method(recipe, lead, named)[0]
-        return [replace(first, weighting=_UNIFORM)] if first.weighting != _NONE else []
-    return _method(recipe, block, named)[:1]
+    if block == UNIFORM:
+        first = rows_of_method(recipe, lead, named)[0]
+        return [replace(first, weighting=UNIFORM)] if first.weighting != NONE else []
+    return rows_of_method(recipe, block, named)[:1]
 
 
-def _of_everything(recipe: Recipe, block: Block) -> Entry:
+def row_of_everything(recipe: Recipe, block: Block) -> Entry:
+    """Return the row of a distiller that keeps all data: fewer seeds and students."""
     settings = recipe.evaluation
     students = min(settings.full_students, len(recipe.students))
-    return Entry(block, _NONE, _NONE, settings.full_seeds, students)
-
-
-def beside(recipe: Recipe, synthetic: SyntheticSet) -> list[Entry]:
-    """Return the recipe's baselines for a given set: with as many images, and all data."""
-    size = Size.of(synthetic.provenance)
-    lead: Block = {"name": "the set", **Size(synthetic.images_per_class).settings}
-    lead |= size.settings if size.is_budget else {}
-    blocks = [b for b in recipe.evaluation.baselines if b["name"] != _UNIFORM["name"]]
-    everything = [b for b in blocks if _keeps_all(recipe, b)]
-    of_size = [sized(b, lead, None) for b in blocks if b not in everything]
-    rows = [_method(recipe, block, of_size)[0] for block in of_size]
-    return [*rows, *(_of_everything(recipe, block) for block in everything)]
-
-
-def given_entry(
-    synthetic: SyntheticSet, num_seeds: int, num_students: int, name: str = ""
-) -> Entry:
-    """Return the row of a given set. By default it is named by the set's provenance."""
-    made = synthetic.provenance
-    decoder: Block = made.get("decoder", _NONE)
-    return Entry(
-        distiller={"name": name or str(made.get("distiller", GIVEN))},
-        decoder=decoder,
-        weighting={"name": made.get("weighting", "-")},
-        num_seeds=num_seeds,
-        num_students=num_students,
-        redraw=False,
-        decoder_name=decoder["name"],
-        given=synthetic,
-    )
+    return Entry(block, NONE, NONE, settings.full_seeds, students)

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from ddoq import recipe
 from ddoq.data.conversion import as_floats
 from ddoq.errors import UsageError
+from ddoq.evaluation.given_rows import given_entry
 from ddoq.evaluation.grid import Grid, Table
 from ddoq.evaluation.measure import Measure, evaluated, measure
-from ddoq.evaluation.rows import given_entry
 from ddoq.evaluation.training import Training, feed_of, labels_of, stored_bytes, training_key
 from ddoq.files.tensors import read_tensors
 from ddoq.protocols.presets import PRESETS, preset
