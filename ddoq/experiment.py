@@ -19,7 +19,7 @@ from ddoq.recipe import Invocation
 from ddoq.report.folder import write_report
 from ddoq.report.verdict import verdicts
 from ddoq.run import Run
-from ddoq.run.refusals import refuse_hints, refuse_run
+from ddoq.run.refusals import refuse_run, refuse_tiles
 from ddoq.synthetic import SyntheticSet
 
 
@@ -89,7 +89,7 @@ def _refuse_rows(run: Run) -> None:
     """Refuse, before any work, rows that cannot be made or measured."""
     for entry in entries(run.recipe):
         entry.made.refuse(run, run.seed)
-        refuse_hints(run, entry.made.hints(run))
+        refuse_tiles(run, entry.made.hints(run))
 
 
 def _say_outlook(grid: Grid, *, says_trainings: bool) -> None:

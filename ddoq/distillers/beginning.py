@@ -12,7 +12,7 @@ from ddoq.data.images import Images
 from ddoq.distillers.distiller import Distiller, as_distiller
 from ddoq.distillers.weighting import of_real
 from ddoq.errors import UsageError
-from ddoq.files.artifacts import content_of
+from ddoq.files.artifacts import hash_of
 from ddoq.recipe.component import Block
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.signature import signature
@@ -48,7 +48,7 @@ class LearnedStart:
         """Return what determines its set, not its images. So a plan knows it."""
         asked, made = run.asks_for("distiller", self.block), self.made(run)
         used = {kind: run.key(kind) for kind in asked if kind not in self.block}
-        files = [content_of(file) for file in made.files() if file.exists()]
+        files = [hash_of(file) for file in made.files() if file.exists()]
         return {
             "start": run.key("distiller", self.block) | used,
             "start_stages": [p.stage.versioned(p.key) for p in made.stages(run, seed)],

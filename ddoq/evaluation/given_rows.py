@@ -3,13 +3,13 @@
 from ddoq.evaluation.rows import (
     GIVEN,
     NONE,
-    UNIFORM,
     Entry,
     keeps_all,
     row_of_everything,
     rows_of_method,
     sized,
 )
+from ddoq.recipe.checks import UNIFORM
 from ddoq.recipe.component import Block
 from ddoq.recipe.schema import Recipe
 from ddoq.size import Size

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ddoq.distillers.distiller import Distiller, as_distiller
 from ddoq.errors import UsageError
 from ddoq.protocols.protocol import Protocol
+from ddoq.recipe.checks import UNIFORM
 from ddoq.recipe.component import Block, build
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.naming import told_apart
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 GIVEN = "given"
 NONE: Block = {"name": "-"}
-UNIFORM: Block = {"name": "uniform"}
 
 
 @dataclass(frozen=True)

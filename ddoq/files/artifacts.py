@@ -12,7 +12,7 @@ import importlib.metadata
 import json
 import os
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,6 @@ def fingerprint(value: Any) -> str:
     plain = json.loads(json.dumps(value, allow_nan=False))
     text = json.dumps(plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def content_of(place: Path) -> str:
-    """Hash a file, or the names and contents of all files in a folder."""
-    if place.is_file():
-        return sha256(place)
-    files = sorted(f for f in place.rglob("*") if f.is_file())
-    return fingerprint([[f.relative_to(place).as_posix(), sha256(f)] for f in files])
 
 
 _LIBRARIES = ("torch", "torchvision", "timm", "diffusers")
@@ -64,6 +56,18 @@ def sha256(file: Path) -> str:
     """Return the SHA-256 of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_of_files(folder: Path, files: Iterable[Path]) -> str:
+    """Hash the names and contents of some files of a folder."""
+    return fingerprint([[f.relative_to(folder).as_posix(), sha256(f)] for f in sorted(files)])
+
+
+def hash_of(place: Path) -> str:
+    """Hash a file, or all files of a folder."""
+    if place.is_file():
+        return sha256(place)
+    return hash_of_files(place, (f for f in place.rglob("*") if f.is_file()))
 
 
 def write_json(file: Path, value: Any) -> None:

@@ -53,7 +53,8 @@ _ROWS = {
     "teachers": "teacher",
     "baselines": "distiller",
 }
-_UNIFORM: Block = {"name": "uniform"}
+# `uniform` is no distiller, but the method with other weights.
+UNIFORM: Block = {"name": "uniform"}
 
 
 _CHOICES = {
@@ -132,9 +133,8 @@ def _check_rows(recipe: "Recipe") -> None:
     for field, kind in _ROWS.items():
         place = f"evaluation.{field}"
         blocks = [as_block(place, b, kind) for b in getattr(settings, field)]
-        # `uniform` is no distiller, but the method with other weights.
         done = [
-            b if field == "baselines" and b == _UNIFORM else complete(KINDS, kind, b, place=place)
+            b if field == "baselines" and b == UNIFORM else complete(KINDS, kind, b, place=place)
             for b in blocks
         ]
         setattr(settings, field, done)
@@ -217,7 +217,7 @@ def refuse_missing(recipe: "Recipe") -> None:
     blocks = [(k, k, getattr(recipe, k)) for k in SINGLE]
     blocks += [(p, k, b) for p, k in PLURAL.items() for b in getattr(recipe, p)]
     rows = ((f, k, b) for f, k in _ROWS.items() for b in getattr(recipe.evaluation, f))
-    blocks += [(f"evaluation.{f}", k, b) for f, k, b in rows if b != _UNIFORM]
+    blocks += [(f"evaluation.{f}", k, b) for f, k, b in rows if b != UNIFORM]
     for place, kind, block in [one for outer in blocks for one in _with_inner(*outer)]:
         missing = required(KINDS, kind, block)
         if missing:

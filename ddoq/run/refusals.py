@@ -160,8 +160,8 @@ def refuse_set(run: "Run", training: "Training") -> None:
         )
 
 
-def refuse_hints(run: "Run", hints: Mapping[str, Any]) -> None:
-    """Refuse protocols that do not go with hints that a set will have."""
+def refuse_tiles(run: "Run", hints: Mapping[str, Any]) -> None:
+    """Refuse protocols that would not cut the tiles apart that a set will have."""
     for block in run.recipe.protocols:
         _refuse_tiles(run.make("protocol", block), hints)
 

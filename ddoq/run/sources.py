@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ddoq.files.artifacts import fingerprint, sha256
+from ddoq.files.artifacts import fingerprint, hash_of_files, sha256
 from ddoq.recipe import shipped
 from ddoq.recipe.component import Block
 
@@ -69,8 +69,7 @@ def weights_fingerprint(kind: str, block: Block) -> str:
     subfolder = block.get("subfolder") or "."
     read = {f for p in patterns for f in folder.glob(p.replace("<subfolder>", subfolder))}
     read -= {f for f in read if f.suffix == ".bin" and any(f.parent.glob("*.safetensors"))}
-    files = sorted(f for f in read or _all(folder) if f.is_file())
-    return fingerprint([[f.relative_to(folder).as_posix(), sha256(f)] for f in files])
+    return hash_of_files(folder, (f for f in read or _all(folder) if f.is_file()))
 
 
 def files_lacking(kind: str, block: Block) -> list[str]:

@@ -14,9 +14,14 @@ from ddoq.run.decoders import refuse_decoder
 BEST = "{name: confident, decoder:"
 
 
-def refused(*words: str) -> None:
+def refusal(*words: str) -> str:
+    """Return why a decoder is refused; nothing if it is not."""
     run = Run(recipe.read(["recipe=digits", *words]).recipe)
-    refuse_decoder(run, run.recipe.decoder)
+    try:
+        refuse_decoder(run, run.recipe.decoder)
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize(
@@ -60,8 +65,7 @@ def test_a_decoder_that_cannot_work_is_refused_in_a_dry_run(
     ],
 )
 def test_a_choice_among_images_that_are_all_the_same_is_refused(decoder: str):
-    with pytest.raises(UsageError, match="makes the same image of a point each time"):
-        refused(f"decoder={BEST} {decoder}}}")
+    assert "makes the same image of a point each time" in refusal(f"decoder={BEST} {decoder}}}")
 
 
 @pytest.mark.parametrize(
@@ -75,19 +79,18 @@ def test_a_choice_among_images_that_are_all_the_same_is_refused(decoder: str):
     ],
 )
 def test_a_choice_among_images_that_may_differ_is_not(decoder: str):
-    refused(f"decoder={BEST} {decoder}}}")
+    assert not refusal(f"decoder={BEST} {decoder}}}")
 
 
 def test_a_single_image_is_no_choice():
-    refused("decoder={name: confident, number: 1, decoder: plain}")
+    assert not refusal("decoder={name: confident, number: 1, decoder: plain}")
 
 
 def test_the_priors_own_scheduler_is_that_of_its_folder():
     within = f"decoder={BEST} {{name: dit, start: noisy}}}}"
-    with pytest.raises(UsageError, match="makes the same image"):
-        refused(within)
+    assert "makes the same image" in refusal(within)
     # What lies elsewhere is not asked for, and may draw.
-    refused(within, "prior.source=someone/elsewhere")
+    assert not refusal(within, "prior.source=someone/elsewhere")
 
 
 def test_a_set_is_refused_like_a_run(tmp_path: Path):
