@@ -25,7 +25,9 @@ def open_run(asked: Options, *overrides: str) -> Run:
     if asked.scale < 1:
         sizes.append("pretrain.prior.samples=2")
     places = [f"cache={asked.folder_of('cache')}", f"out={asked.folder_of('run')}"]
-    chosen = ["recipe=cifar10", *data, *sizes, "pretrain.prior.minutes=null", *places, *overrides]
+    own = [f"{part}.source=pretrain" for part in ("prior", "teacher")]
+    settings = [*data, *own, *sizes, "pretrain.prior.minutes=null", *places]
+    chosen = ["recipe=cifar10", *settings, *overrides]
     return Run(recipe.read(chosen).recipe)
 
 

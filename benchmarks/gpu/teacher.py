@@ -20,11 +20,8 @@ def main(asked: Options) -> None:
     run = open_run(asked)
     images = run.images
     asked.note({"loading_seconds": _seconds(lambda: images.pixels("train"))})
-    few = asked.scaled(_WARM, least=2)
-    timed = asked.scaled(_TIMED, least=5)
-    first, second = (_trained(run, few), _trained(run, few + timed))
-    rate = timed / max(1e-3, second - first)
     wanted = asked.scaled(run.recipe.pretrain["teacher"]["steps"], least=30)
+    rate = _rate(run, few=asked.scaled(_WARM, least=2), timed=asked.scaled(_TIMED, least=5))
     steps = max(1, min(wanted, int(min(_SECONDS, asked.seconds_left - _RESERVE) * rate)))
     batch_size = run.recipe.pretrain["teacher"]["batch_size"]
     asked.note({"steps_per_second": rate, "images_per_second": rate * batch_size, "steps": steps})
@@ -41,6 +38,14 @@ def main(asked: Options) -> None:
     }
     asked.note(figures)
     print(f"{steps} steps in {seconds:.1f} s: {accuracy:.2%} of {len(images.test)} test images")
+
+
+def _rate(run: Run, *, few: int, timed: int) -> float:
+    """Return the steps per second, from what further steps cost a training."""
+    # The first training also loads kernels and validation images.
+    _trained(run, few)
+    short, long = _trained(run, few + 1), _trained(run, few + 1 + timed)
+    return timed / (long - short if long > short else long)
 
 
 def _trained(run: Run, steps: int) -> float:

@@ -46,7 +46,8 @@ class _Noting:
 
 def main(asked: Options) -> None:
     """Run them from the files that have any, so that little is collected."""
-    every = sorted((_ROOT / "tests").rglob("test_*.py"))
+    # Backwards, so that the one that compiles a network comes last.
+    every = sorted((_ROOT / "tests").rglob("test_*.py"), reverse=True)
     files = [str(file) for file in every if _MARK in file.read_text(encoding="utf-8")]
     settings = ["--rootdir", str(_ROOT), "-c", str(_ROOT / "pyproject.toml"), "-m", "gpu", "-rs"]
     # Without the check of shapes, which needs beartype. A warning of another version of a library

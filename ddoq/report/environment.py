@@ -2,7 +2,6 @@
 
 import os
 import platform
-from importlib import metadata
 from typing import Any
 
 from ddoq.files.artifacts import versions
@@ -17,7 +16,7 @@ def environment(world: World, threads: int | None) -> dict[str, Any]:
 
     is_gpu = world.device.type == "cuda"
     return {
-        "ddoq": metadata.version("ddoq"),
+        "ddoq": versions("ddoq")["ddoq"],
         "python": platform.python_version(),
         **{name: version for name, version in versions(*_LIBRARIES).items() if version != "absent"},
         "system": f"{platform.system()} {platform.machine()}",

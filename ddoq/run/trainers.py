@@ -25,6 +25,14 @@ WITHOUT_EFFECT = (
     "default_root_dir",
 )
 
+# Lightning's modules whose hints are of no use here: on a GPU one of them speaks at every training.
+_TALKATIVE = (
+    "",
+    ".utilities.rank_zero",
+    ".trainer.connectors.checkpoint_connector",
+    ".accelerators.cuda",
+)
+
 
 def new_trainer(world: World, wanted: dict[str, Any], settings: dict[str, Any]) -> "Trainer":
     """Return a Trainer for this rank, with the settings of a recipe's `trainer:` block."""
@@ -66,7 +74,7 @@ def silence() -> None:
     """Silence hints of Lightning and others. Errors and warnings that matter are still shown."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         # On import Lightning sets the level of its own loggers, but not of those below them.
-        for below in ("", ".utilities.rank_zero", ".trainer.connectors.checkpoint_connector"):
+        for below in _TALKATIVE:
             logging.getLogger(name + below).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
@@ -75,5 +83,7 @@ def silence() -> None:
         ".*was configured so checkpointing is.*",
         # Diffusers passes the Hub's client an argument that it no longer takes.
         ".*local_dir_use_symlinks.*",
+        # Of diffusers' upsampling, where a network is compiled.
+        ".*functools.lru_cache.*",
     ):
         warnings.filterwarnings("ignore", message)
