@@ -32,7 +32,7 @@ def distill(recipe: str = "digits", *overrides: str, **changes: Any) -> Syntheti
     (20, ('0', '1', '2'), 20.0)
     """
     from ddoq.evaluation.grid import Draw, Grid
-    from ddoq.evaluation.missing import learn_missing
+    from ddoq.evaluation.missing_sets import learn_missing
     from ddoq.plan import pin, small_classes
     from ddoq.run import Run
     from ddoq.run.decoders import refuse_decoder
@@ -95,7 +95,7 @@ def evaluate(
     >>> [r.distiller for r in results], all(r.top1 > 0.4 for r in results)
     (['ddoq', 'ddoq', 'random', 'random'], True)
     """
-    from ddoq.evaluation.missing import learn_missing
+    from ddoq.evaluation.missing_sets import learn_missing
     from ddoq.plan import pin
     from ddoq.run import Run
     from ddoq.run.refusals import refuse_run

@@ -3,7 +3,7 @@
 from ddoq import recipe
 from ddoq.evaluation.curves import LEARNED, curves_of
 from ddoq.evaluation.grid import Grid
-from ddoq.evaluation.missing import learn_missing
+from ddoq.evaluation.missing_sets import learn_missing
 from ddoq.run import Run
 
 
