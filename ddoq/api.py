@@ -95,7 +95,7 @@ def evaluate(
     >>> [r.distiller for r in results], all(r.top1 > 0.4 for r in results)
     (['ddoq', 'ddoq', 'random', 'random'], True)
     """
-    from ddoq.evaluation.missing_sets import learn_missing
+    from ddoq.evaluation.missing_sets import make_missing
     from ddoq.plan import pin
     from ddoq.run import Run
     from ddoq.run.refusals import refuse_run
@@ -108,7 +108,7 @@ def evaluate(
     refuse_run(run)
     pin(run)
     grid = _grid(run, [_opened(run, one) for one in _listed(synthetic)])
-    learn_missing(grid)
+    make_missing(grid)
     return grid.results()
 
 

@@ -8,7 +8,7 @@ from ddoq.display.console import Console
 from ddoq.evaluation.curves import curves_of
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.missing import say_time, train_missing
-from ddoq.evaluation.missing_sets import decode_missing, learn_missing
+from ddoq.evaluation.missing_sets import make_missing
 from ddoq.evaluation.outlook import outlook, time_of_trainings
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.rows import entries
@@ -61,8 +61,7 @@ def experiment(
     _say_outlook(grid, says_trainings=not says_time)
 
     folder = run.open_folder(invocation.digest)
-    learn_missing(grid)
-    decode_missing(grid)
+    make_missing(grid)
     sets = [grid.drawn(draw) for draw in grid.of_method]
     if says_time:
         say_time(grid)

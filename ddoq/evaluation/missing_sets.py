@@ -18,6 +18,12 @@ from ddoq.recipe.kinds import PRETRAINERS
 _STARTING = 20.0
 
 
+def make_missing(grid: Grid) -> None:
+    """Make all sets that take long."""
+    learn_missing(grid)
+    decode_missing(grid)
+
+
 def learn_missing(grid: Grid, draws: Sequence[Draw] | None = None) -> None:
     """Make the sets that take long, several at a time: one process on one device makes each.
 
