@@ -69,7 +69,7 @@ def push_forward(grid: Grid) -> PushForward | None:
     found: list[Pushed] = []
     for draw in draws:
         synthetic = grid.drawn(draw)
-        figures = figures_of(run, synthetic, real, judge, encodes=encodes)
+        figures = figures_of(run, _cut(synthetic), real, judge, encodes=encodes)
         halved, why = _halved(grid, synthetic) if settings.redundancy else (None, "")
         row = Row(**grid.labels(draw))
         seed, number = grid.seed_of(draw), len(synthetic)
@@ -81,6 +81,12 @@ def push_forward(grid: Grid) -> PushForward | None:
         real.in_class,
         run.recipe.students[0]["name"] if settings.redundancy else "",
     )
+
+
+def _cut(synthetic: SyntheticSet) -> SyntheticSet:
+    """Return the images as networks see them: a collage is none, its tiles are."""
+    tiles = synthetic.hints.get("tiles", 1)
+    return synthetic.unfolded(tiles) if tiles > 1 else synthetic
 
 
 def keeps_all(grid: Grid, draw: Draw) -> bool:

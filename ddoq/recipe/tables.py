@@ -98,6 +98,7 @@ DISTILLERS = {
     "given": "ddoq.distillers.given:Given",
     "noise": "ddoq.distillers.noise:Noise",
     "learned": "ddoq.distillers.learned:Learned",
+    "collage": "ddoq.distillers.collage:Collage",
     "dc": "ddoq.distillers.gradient_matching:dc",
     "dsa": "ddoq.distillers.gradient_matching:dsa",
     "dm": "ddoq.distillers.distribution_matching:dm",
