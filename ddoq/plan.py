@@ -12,9 +12,9 @@ from ddoq.display.duration import duration
 from ddoq.errors import NotMade
 from ddoq.evaluation.grid import Grid, tables_of
 from ddoq.evaluation.making import kept, seconds
-from ddoq.evaluation.rows import GIVEN, Entry, entries
+from ddoq.evaluation.rows import GIVEN, entries
 from ddoq.files.artifacts import is_finished
-from ddoq.files.stage import PRETRAIN
+from ddoq.files.stage import PRETRAIN, Planned
 from ddoq.pushforward.pushforward import is_wanted
 from ddoq.recipe import shipped
 from ddoq.recipe.component import is_code, sources
@@ -22,10 +22,6 @@ from ddoq.recipe.kinds import PRETRAINERS
 
 if TYPE_CHECKING:
     from ddoq.run import Run
-
-
-# The distiller that draws images from a model, however few real ones there are.
-_UNBOUNDED = "prior"
 
 
 @dataclass(frozen=True)
@@ -77,9 +73,10 @@ def _figures(grid: Grid) -> list[Step]:
 
 def small_classes(run: "Run") -> str:
     """Say which classes have fewer images than are asked for of each; nothing if none has."""
-    rows = [e for e in entries(run.recipe) if e.distiller["name"] not in (GIVEN, _UNBOUNDED)]
-    sizes = [e.size.per_class or 0 for e in rows]
-    asked, counts = max(sizes, default=0), run.images.counts.tolist()
+    made = [e.made for e in entries(run.recipe) if e.distiller["name"] != GIVEN]
+    lacking = [m for m in made if min(m.numbers(run)) < (m.size.per_class or 0)]
+    asked = max((m.size.per_class or 0 for m in lacking), default=0)
+    counts = run.images.counts.tolist()
     small = [f"{c} ({n})" for c, n in zip(run.images.class_ids, counts, strict=True) if n < asked]
     if not small:
         return ""
@@ -145,7 +142,7 @@ def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
     if entry.distiller["name"] == GIVEN:
         return [Step(f"set {entry.name}", "given", f"{entry.size.mean(run.num_classes)} per class")]
     found: dict[str, dict[int, bool]] = {}
-    needs: dict[str, str | None] = {}
+    last: dict[str, Planned | None] = {}
     for draw in [d for d in grid.draws if d.row == row]:
         own, seed = kept(grid, draw), grid.seed_of(draw)
         for planned in entry.made.stages(run, seed):
@@ -154,34 +151,28 @@ def _sets(grid: Grid, row: int, counted: set[Path]) -> list[Step]:
                 is_own = own is not None and place == run.place(own.stage, own.key)
                 what = _set_name(grid, row) if is_own else planned.what or planned.stage.name
                 found.setdefault(what, {})[seed] = run.is_done(planned.stage, planned.key)
-                needs[what] = None if is_own else planned.needs
+                last[what] = None if is_own else planned
                 counted.add(place)
-    return [_step_of(grid, row, what, done, needs[what]) for what, done in found.items()]
+    return [_step_of(grid, row, what, done, last[what]) for what, done in found.items()]
 
 
-def _step_of(grid: Grid, row: int, what: str, done: Mapping[int, bool], needs: str | None) -> Step:
+def _step_of(
+    grid: Grid, row: int, what: str, done: Mapping[int, bool], planned: Planned | None
+) -> Step:
     """Return the step that makes something of a row for some seeds, and what it needs.
 
-    Sets that are made on their own need None: the step has their seeds and time instead.
+    Nothing is planned of sets that are made on their own: the step has their seeds and time.
     """
     missing = [seed for seed, is_done in done.items() if not is_done]
     if not missing:
         return Step(what, "cached", "")
-    if needs is None:
+    if planned is None:
         seeds = f"seed{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
         each = " each" * (len(missing) > 1)
         known = seconds(grid, row)
         return Step(what, "to do", seeds + ("" if known is None else f": {duration(known)}{each}"))
-    number = _number(grid.run, grid.rows[row])
-    images = f"of {number}" if number else "of images"
-    return Step(what, "to do", needs or f"{len(missing)} of {len(done)} sets {images}")
-
-
-def _number(run: "Run", entry: Entry) -> int:
-    """Return how many images a row's sets will have: classes give no more than they have."""
-    if entry.distiller["name"] == _UNBOUNDED:
-        return entry.size.total(run.num_classes)
-    return sum(entry.size.numbers(run.images.counts.tolist()))
+    size = f" of {planned.number}" if planned.number else ""
+    return Step(what, "to do", planned.needs or f"{len(missing)} of {len(done)} sets{size}")
 
 
 def _set_name(grid: Grid, row: int) -> str:

@@ -110,6 +110,22 @@ def test_sets_are_planned_with_as_many_images_as_classes_have(tmp_path: Path) ->
     assert step.needs.startswith("seeds 0, 1, 2, 3, 4")
 
 
+def test_a_start_is_planned_with_its_own_number_of_images(tmp_path: Path) -> None:
+    steps = plan(run(tmp_path, "distiller={name: collage, images_per_class: 5}"))
+    assert "5 of 5 sets of 200" in [s.needs for s in steps if s.what == "quantization"]
+    few = "distiller={name: ddoq, images_per_class: 5, points_per_class: 2}"
+    needs = {s.what: s.needs for s in plan(run(tmp_path, few, "evaluation.decoders=[]"))}
+    assert needs["quantization"] == "5 of 5 sets of 20"
+    assert needs["decoded (dit)"] == "5 of 5 sets of 50"
+
+
+def test_a_prior_has_as_many_images_as_are_asked_for(tmp_path: Path) -> None:
+    many = "distiller={name: prior, images_per_class: 500}"
+    steps = {s.what: s.needs for s in plan(run(tmp_path, many, "evaluation.baselines=[]"))}
+    assert "images per class" not in steps
+    assert steps["decoded (prior)"] == "5 of 5 sets of 5000"
+
+
 def test_what_is_measured_beside_accuracies_is_told(tmp_path: Path) -> None:
     told = {s.what: s.needs for s in plan(run(tmp_path, "evaluation.redundancy=true"))}
     assert told["figures of the images"] == "of 5 sets, if not cached"

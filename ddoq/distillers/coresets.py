@@ -123,7 +123,8 @@ class Coreset(Distiller):
     def stages(self, run: "Run", seed: int) -> list[Planned]:
         """Return the latents, if they are the features, and the choice."""
         latents = [run.planned_latents] if self._features == "latents" else []
-        return [*latents, Planned(_CHOSEN, self.key(run, seed), f"coreset ({self.name})")]
+        number, what = sum(self.numbers(run)), f"coreset ({self.name})"
+        return [*latents, Planned(_CHOSEN, self.key(run, seed), what, number=number)]
 
     def key(self, run: "Run", seed: int) -> dict[str, Any]:
         """Return what determines the choice."""

@@ -90,6 +90,12 @@ class DDOQ(Distiller):
         """What its sets say that they were made by."""
         self._decoder, self._weighting = decoder, weighting
 
+    def numbers(self, run: "Run") -> list[int]:
+        """Return as many as there are points, or what was asked for beside their number."""
+        if self._numbers is None:
+            return super().numbers(run)
+        return [self._numbers] * run.num_classes
+
     def refuse(self, run: "Run", seed: int) -> None:
         """Refuse a decoder that does not begin where the points are found."""
         self._where(run)
@@ -187,14 +193,15 @@ class DDOQ(Distiller):
         """Return latents, study, points and images."""
         points, decoder = self.points(run, seed), self._decoder
         name = told_apart("decoder", decoder, [run.recipe.decoder, *run.recipe.evaluation.decoders])
+        decoded, counts = self.decoded_key(run, points), run.images.counts.tolist()
         is_beside = not self._points.needs_study
         study = Planned(STUDY, points.study_key(), needs=_STUDIES, is_beside=is_beside)
         return [
             run.planned_latents,
             *([self._where(run).planned_latents] if self._space == "inverted" else []),
             *([study] if points.has_study else []),
-            Planned(QUANTIZATION, points.key()),
-            Planned(DECODED, self.decoded_key(run, points), f"decoded ({name})"),
+            Planned(QUANTIZATION, points.key(), number=sum(self._points.size.numbers(counts))),
+            Planned(DECODED, decoded, f"decoded ({name})", number=sum(self.numbers(run))),
         ]
 
     def _read(self, run: "Run") -> list[str]:

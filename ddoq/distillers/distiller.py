@@ -37,6 +37,10 @@ class Distiller:
         """Return the set of a seed: the same one whenever it is asked for."""
         raise NotImplementedError
 
+    def numbers(self, run: "Run") -> list[int]:
+        """Return how many images each class will have: no more than there are real ones."""
+        return self.size.numbers(run.images.counts.tolist())
+
     def refuse(self, run: "Run", seed: int) -> None:
         """Refuse, before any work, what only the run's images and networks show to be wrong."""
 
@@ -78,7 +82,7 @@ class Own(Distiller):
         self.made = made
         for name in (
             *("redraws", "keeps_all", "learns", "size", "title"),
-            *("distill", "refuse", "parts", "files", "hints", "stages", "seconds"),
+            *("distill", "numbers", "refuse", "parts", "files", "hints", "stages", "seconds"),
         ):
             if hasattr(made, name):
                 setattr(self, name, getattr(made, name))

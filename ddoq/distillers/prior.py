@@ -79,12 +79,13 @@ class PriorSamples(Distiller):
 
     def stages(self, run: "Run", seed: int) -> list[Planned]:
         """Return the samples, the only stage."""
-        return [Planned(DECODED, self.decoded_key(run, seed), "decoded (prior)")]
+        number = sum(self.numbers(run))
+        return [Planned(DECODED, self.decoded_key(run, seed), "decoded (prior)", number=number)]
 
     def decoded_key(self, run: "Run", seed: int) -> dict[str, Any]:
         """Return what determines the samples."""
         return {
-            "samples": self._numbers(run),
+            "samples": self.numbers(run),
             "class_ids": list(run.images.class_ids),
             **prompts_key(run.recipe.prior, run.images),
             "decoder": run.key("decoder", self._decoder(run)),
@@ -96,8 +97,8 @@ class PriorSamples(Distiller):
             "seed": seed,
         }
 
-    def _numbers(self, run: "Run") -> list[int]:
-        # A prior has as many samples as anybody wants.
+    def numbers(self, run: "Run") -> list[int]:
+        """Return what was asked for: a prior has as many samples as anybody wants."""
         return self.size.numbers([self.size.total(run.num_classes)] * run.num_classes)
 
     def _decoder(self, run: "Run") -> Block:
@@ -119,7 +120,7 @@ class PriorSamples(Distiller):
 
     def _blank(self, run: "Run", shape: tuple[int, ...] = ()) -> Quantization:
         """Return placeholders for points: labels, numbers, and the shape of what is drawn."""
-        wanted = torch.tensor(self._numbers(run))
+        wanted = torch.tensor(self.numbers(run))
         labels = torch.arange(len(wanted)).repeat_interleave(wanted)
         return Quantization(
             points=torch.zeros(()).expand(len(labels), *shape),

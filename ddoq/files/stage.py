@@ -40,6 +40,8 @@ class Planned:
     what: str = ""
     """Its name in the plan, by default the stage's name."""
     needs: str = ""
-    """The work to do, by default the number of sets and their images."""
+    """The work to do, by default the number of sets and how large they are."""
+    number: int | None = None
+    """How many images or points a set has there."""
     is_beside: bool = False
     """Whether it tells something of the set, which would be the same without it."""
