@@ -76,12 +76,18 @@ def _asked(child: "subprocess.Popen[str]", side: str) -> dict[str, Any]:
 
 def show(seconds: dict[str, dict[str, list[float]]], memory: dict[str, dict[str, float]]) -> None:
     """Print a table of both sides, and the ratios of their rounds."""
-    columns = ["s/step", "s/step of all cores", "largest memory, MB", "before the steps"]
+    columns = [
+        "s/step",
+        "s/step of all cores",
+        "largest memory, MB",
+        "before the steps",
+        "on a GPU",
+    ]
     rows = [
         [
             side,
             *(measure.spread(of_kind[side]) for of_kind in seconds.values()),
-            *(f"{memory[side][key]:.0f}" for key in ("peak_mb", "before_mb")),
+            *(f"{memory[side][key]:.0f}" for key in ("peak_mb", "before_mb", "on_gpu_mb")),
         ]
         for side in SIDES
     ]
@@ -90,7 +96,7 @@ def show(seconds: dict[str, dict[str, list[float]]], memory: dict[str, dict[str,
         for of_kind in seconds.values()
     ]
     share = memory["ours"]["peak_mb"] / memory["peer"]["peak_mb"]
-    rows.append(["ours / peer, by round", *ratios, f"{share:.2f}", ""])
+    rows.append(["ours / peer, by round", *ratios, f"{share:.2f}", "", ""])
     print(measure.markdown(["", *columns], rows))
 
 

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any
 
+import torch
+
 from ddoq.processes.memory import largest_mb
 
 
@@ -29,11 +31,14 @@ class Pace:
     def end(self, number: int) -> None:
         """Come to the end of all steps; tell the largest memory before the first one and in all."""
         self.at(number)
-        _tell({"before_mb": self._before, "peak_mb": largest_mb()})
+        on_gpu = torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else 0.0
+        _tell({"before_mb": self._before, "peak_mb": largest_mb(), "on_gpu_mb": on_gpu})
 
 
 def _now() -> tuple[float, float]:
     """Return the time on the wall, and that of all cores in this process."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter(), time.process_time()
 
 

@@ -69,7 +69,9 @@ class Peer:
     def __init__(self, code: Any, asked: Options) -> None:
         split = Noise().train
         pixels = split.read(torch.arange(len(split)), 32)
-        self.code, self.images_all = code, (pixels / 255 - 0.5) / 0.29
+        # As `get_network` chooses.
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.code, self.images_all = code, ((pixels / 255 - 0.5) / 0.29).to(self.device)
         self.num_classes, self.channel, self.im_size = 10, 3, (32, 32)
         self.indices_class = [split.of_class(c).tolist() for c in range(10)]
         self.args = types.SimpleNamespace(
@@ -84,14 +86,16 @@ class Peer:
             dsa_param=code.ParamDiffAug(),
             dc_aug_param=None,
             dis_metric="ours",
-            device="cpu",
+            device=self.device,
         )
         self.args.outer_loop, self.args.inner_loop = asked.outer, asked.inner
         if asked.method == "dsa" and not asked.outer:
             self.args.outer_loop, self.args.inner_loop = code.get_loops(asked.images_per_class)
         shape = (10 * asked.images_per_class, self.channel, *self.im_size)
-        self.image_syn = torch.randn(size=shape, dtype=torch.float, requires_grad=True)
-        self.label_syn = torch.arange(10).repeat_interleave(asked.images_per_class)
+        whose = {"requires_grad": True, "device": self.device}
+        self.image_syn = torch.randn(size=shape, dtype=torch.float, **whose)
+        labels = torch.arange(10, device=self.device)
+        self.label_syn = labels.repeat_interleave(asked.images_per_class)
         for c in range(10):
             own = slice(c * asked.images_per_class, (c + 1) * asked.images_per_class)
             self.image_syn.data[own] = self._get_images(c, asked.images_per_class).detach().data
@@ -132,7 +136,7 @@ class Peer:
             for param in list(net.parameters()):
                 param.requires_grad = False
             embed: Any = net.embed
-            loss = torch.tensor(0.0)
+            loss = torch.tensor(0.0, device=self.device)
             for c in range(self.num_classes):
                 img_real, img_syn = self._pair(c)
                 output_real = embed(img_real).detach()
@@ -150,7 +154,7 @@ class Peer:
             optimizer_net = torch.optim.SGD(net.parameters(), lr=self.args.lr_net)
             optimizer_net.zero_grad()
             for ol in range(self.args.outer_loop):
-                loss = torch.tensor(0.0)
+                loss = torch.tensor(0.0, device=self.device)
                 for c in range(self.num_classes):
                     loss += self._distance(net, net_parameters, criterion, c)
                 moved = self._move(loss)
@@ -160,8 +164,8 @@ class Peer:
 
     def _distance(self, net: Any, net_parameters: Any, criterion: Any, c: int) -> torch.Tensor:
         img_real, img_syn = self._pair(c)
-        lab_real = torch.ones((img_real.shape[0],), dtype=torch.long) * c
-        lab_syn = torch.ones((self.args.ipc,), dtype=torch.long) * c
+        lab_real = torch.ones((img_real.shape[0],), dtype=torch.long, device=self.device) * c
+        lab_syn = torch.ones((self.args.ipc,), dtype=torch.long, device=self.device) * c
         loss_real = criterion(net(img_real), lab_real)
         gw_real = torch.autograd.grad(loss_real, net_parameters)
         gw_real = [gradient.detach().clone() for gradient in gw_real]

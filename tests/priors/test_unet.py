@@ -161,13 +161,17 @@ def test_latents_cannot_be_mirrored(cache: Path):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_on_a_card_a_compiled_prior_in_half_precision_learns(cache: Path):
-    how = f"{NET}, space: pixels, steps: 200, batch_size: 64, samples: 1, dtype: bfloat16"
-    chosen = [f"pretrain.prior={{{how}, compile: true}}", "trainer.accelerator=gpu"]
-    run = Run(recipe.read([*SMALL, f"cache={cache}", *chosen, "trainer.devices=1"]).recipe)
-    card = (run.pretrained("prior") / "CARD.md").read_text()
-    [line] = [x for x in card.splitlines() if "loss, mean of the last tenth" in x]
-    assert float(line.split(": ")[1]) < 0.5
+def test_on_a_card_a_compiled_prior_in_half_precision_learns_as_on_a_cpu(cache: Path):
+    found = {}
+    for device, more in (("cpu", ""), ("gpu", ", dtype: bfloat16, compile: true")):
+        how = f"{NET}, space: pixels, steps: 100, batch_size: 64, samples: 1{more}"
+        chosen = [f"pretrain.prior={{{how}}}", f"trainer.accelerator={device}", "trainer.devices=1"]
+        run = Run(recipe.read([*SMALL, f"cache={cache}", *chosen]).recipe)
+        card = (run.pretrained("prior") / "CARD.md").read_text()
+        [line] = [x for x in card.splitlines() if "loss, mean of the last tenth" in x]
+        found[device] = float(line.split(": ")[1])
+    # It begins at 1.35.
+    assert found["gpu"] == pytest.approx(found["cpu"], abs=0.01) < 1.1
 
 
 @pytest.mark.slow

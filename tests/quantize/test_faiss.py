@@ -89,6 +89,7 @@ def test_a_probe_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_gpu_finds_points_as_good_as_the_cpu():
+    pytest.importorskip("faiss")
     x = blobs()
     cpu, gpu = (Faiss(restarts=10, gpu=g)(x, 9, generator=generator()) for g in (False, True))
     least = float(assign(x, cpu)[1].mean())
