@@ -171,7 +171,8 @@ def test_on_a_card_a_compiled_prior_in_half_precision_learns_as_on_a_cpu(cache: 
         [line] = [x for x in card.splitlines() if "loss, mean of the last tenth" in x]
         found[device] = float(line.split(": ")[1])
     # It begins at 1.35.
-    assert found["gpu"] == pytest.approx(found["cpu"], abs=0.01) < 1.1
+    assert found["gpu"] == pytest.approx(found["cpu"], abs=0.01)
+    assert found["gpu"] < 1.2
 
 
 @pytest.mark.slow
