@@ -22,9 +22,17 @@ def sections(page: str) -> dict[str, list[tuple[str, str, str]]]:
     return {title: blocks for title, blocks in found.items() if blocks}
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all sections, as many of them train the same networks beside their own."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def at_home(tmp_path: Path, environment: dict[str, str]) -> dict[str, str]:
+def at_home(tmp_path: Path, cache: Path, environment: dict[str, str]) -> dict[str, str]:
     """Make a folder with the photographs that the pages speak of, and return its environment."""
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "cache").symlink_to(cache)
     for label, name in enumerate(("cats", "dogs")):
         folder = tmp_path / "photos" / name
         folder.mkdir(parents=True)

@@ -13,7 +13,7 @@ from ddoq import recipe
 from ddoq.files.tensors import write_tensors
 from ddoq.run import Run
 
-SEEDS = 8
+SEEDS = 6
 
 
 @pytest.mark.slow

@@ -25,6 +25,8 @@ from ddoq.run import Run
 ONE = "evaluation.workers=1"
 TWO = "evaluation.workers=2"
 RANKS = "trainer={accelerator: cpu, devices: 2, strategy: ddp}"
+# One table.
+ALONE = ["protocols=[{name: small_hard, steps: 2}]"]
 WORDS = ["recipe=digits", "student={name: convnet, depth: 1, width: 4}"]
 WORDS += ["protocols=[{name: small_hard, steps: 2}, {name: dc, epochs: 2}]"]
 WORDS += ["evaluation.baselines=[]", "evaluation.decoders=[]", "evaluation.seeds=2"]
@@ -103,9 +105,9 @@ def test_one_process_two_and_two_ranks_learn_the_same_sets_each_once(start: Star
 def test_a_set_that_is_killed_while_it_is_learned_goes_on_to_the_same_bytes(
     start: Start, learner: Path
 ):
-    ended(start(TWO, "cache=whole", "out=out-whole"))
+    ended(start(ONE, "cache=whole", "out=out-whole", *ALONE))
     for number in (signal.SIGKILL, signal.SIGTERM):
-        process = start(TWO, "cache=cut", "out=out-cut", settings=", pause: 0.15")
+        process = start(TWO, "cache=cut", "out=out-cut", *ALONE, settings=", pause: 0.15")
         assert process.stdout is not None
         begun = 0
         while begun < 2:
@@ -118,7 +120,7 @@ def test_a_set_that_is_killed_while_it_is_learned_goes_on_to_the_same_bytes(
     assert sets(learner / "cut") == {}
     # SIGTERM leaves the state of its step.
     assert len(list((learner / "cut").glob(".work/slow-*/training.resume"))) == 2
-    ended(start(TWO, "cache=cut", "out=out-cut"))
+    ended(start(TWO, "cache=cut", "out=out-cut", *ALONE))
     assert sets(learner / "cut") == sets(learner / "whole")
 
 

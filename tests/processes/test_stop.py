@@ -250,7 +250,7 @@ def test_lightning_leaves_the_signals_alone():
 @pytest.mark.skipif(not (ROOT / "benchmarks").exists(), reason="benchmarks are not in the sdist")
 def test_trainings_end_at_signals_with_their_state_and_go_on(tmp_path: Path):
     count = os.environ.get("DDOQ_SIGNALS", "1")
-    words = [f"count={count}", "ranks=2", f"out={tmp_path / 'signals.json'}"]
+    words = [f"count={count}", "ranks=2", "steps=150", f"out={tmp_path / 'signals.json'}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.signals", *words],

@@ -117,7 +117,7 @@ def optimum(x: torch.Tensor, k: int) -> float:
 
 @pytest.mark.parametrize(
     ("dims", "seeds", "misses", "worst"),
-    [((1, 2, 3), 100, 1, 1.025), ((2,), 60, 2, 1.21), ((16,), 60, 4, 1.04)],
+    [((1, 2, 3), 24, 0, 1.0), ((2,), 20, 0, 1.0), ((16,), 20, 3, 1.003)],
 )
 def test_how_often_the_optimum_of_tiny_classes_is_missed_depends_on_them(
     dims: tuple[int, ...], seeds: int, misses: int, worst: float
