@@ -13,11 +13,13 @@ from ddoq.evaluation.outlook import outlook, time_of_trainings
 from ddoq.evaluation.results import Results
 from ddoq.evaluation.rows import entries
 from ddoq.evaluation.score import Row
+from ddoq.evaluation.so_far import is_whole
 from ddoq.files.license import told
 from ddoq.files.outputs import refuse_foreign_run
 from ddoq.pushforward.pushforward import push_forward
 from ddoq.recipe import Invocation
 from ddoq.report.folder import write_report
+from ddoq.report.unfinished import leaving_results
 from ddoq.report.verdict import verdicts
 from ddoq.run import Run
 from ddoq.run.refusals import refuse_run, refuse_tiles
@@ -65,9 +67,10 @@ def experiment(
     sets = [grid.drawn(draw) for draw in grid.of_method]
     if says_time:
         say_time(grid)
-    train_missing(grid)
-    with run.console.stage("students", len(grid)) as bar:
-        results = grid.results(bar.advance)
+    with leaving_results(grid, folder):
+        train_missing(grid)
+        with run.console.stage("students", len(grid)) as bar:
+            results = grid.results(bar.advance)
     sets = _chosen_first(grid, results, sets)
 
     write_report(run, folder, results, sets, push_forward(grid), curves_of(grid))
@@ -102,5 +105,5 @@ def _say_outlook(grid: Grid, *, says_trainings: bool) -> None:
     if missing:
         run.console.show(plan.table(list(missing.values()), "weights to train first"))
         run.console.tell(outlook(run, list(missing)))
-    elif says_trainings and (run.world.size > 1 or not plan.is_whole(grid)):
+    elif says_trainings and (run.world.size > 1 or not is_whole(grid)):
         run.console.tell(time_of_trainings(run))

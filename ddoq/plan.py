@@ -9,11 +9,10 @@ from rich.table import Table as Shown
 
 from ddoq.data.whitening import WHITENING, whitening_key
 from ddoq.display.duration import duration
-from ddoq.errors import NotMade
 from ddoq.evaluation.grid import Grid, tables_of
 from ddoq.evaluation.making import kept, seconds
 from ddoq.evaluation.rows import GIVEN, entries
-from ddoq.files.artifacts import is_finished
+from ddoq.evaluation.so_far import is_trained
 from ddoq.files.stage import PRETRAIN, Planned
 from ddoq.pushforward.pushforward import is_wanted
 from ddoq.recipe import shipped
@@ -89,11 +88,6 @@ def training(run: "Run") -> dict[str, Step]:
     """Return the parts whose weights a run must train before anything else."""
     steps = {part: _weights(run, part) for part in parts(run)}
     return {part: step for part, step in steps.items() if step.state == "to do"}
-
-
-def is_whole(grid: Grid) -> bool:
-    """Say whether every training of a run is cached."""
-    return all(_is_trained(grid, job) for job in range(len(grid)))
 
 
 def parts(run: "Run") -> list[str]:
@@ -188,23 +182,13 @@ def _students(grid: Grid, number: int) -> Step:
     """Return the trainings of a table."""
     table, jobs = grid.tables[number], grid.of_table(number)
     protocol, teacher = table.protocol, table.teacher
-    total, done = len(jobs), sum(_is_trained(grid, job) for job in jobs)
+    total, done = len(jobs), sum(is_trained(grid, job) for job in jobs)
     needs = f"{total - done} of {total} trainings of {protocol.steps or protocol.epochs} "
     return _step(
         f"students ({protocol.id}{', ' + teacher['name'] if teacher else ''})",
         done == total,
         needs + ("steps" if protocol.steps else "epochs"),
     )
-
-
-def _is_trained(grid: Grid, job: int) -> bool:
-    """Say whether a training is finished. It is not if its set or its images are not there."""
-    if not grid.is_at_hand(grid.draw_of(job)):
-        return False
-    try:
-        return is_finished(grid.place(job))
-    except NotMade:
-        return False
 
 
 def table(steps: list[Step], title: str) -> Shown:

@@ -18,11 +18,13 @@ from ddoq.files.artifacts import sha256
 from ddoq.report.files import read_results
 from ddoq.report.finished import FinishedRun
 from ddoq.report.merging import merged
+from ddoq.report.unfinished import UNFINISHED
 
 ROOT = Path(__file__).parents[1]
 QUICK = [
     "recipe=digits",
     "student=[{name: convnet, depth: 2, width: 8}]",
+    "protocol={name: small, steps: 80}",
     "evaluation.seeds=2",
     "distiller.images_per_class=2",
     # The images of a class are guided together, and each is a block of its own.
@@ -183,9 +185,13 @@ def test_a_stop_takes_the_workers_down_and_the_next_call_goes_on(
     places = [f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}", "evaluation.workers=2"]
     stopped(places, tmp_path, 1, signal.SIGTERM, 143)
     stopped(places, tmp_path, 3, signal.SIGINT, 130)
+    so_far = read_results(tmp_path / "out", UNFINISHED)
     run_fit(*places, cwd=tmp_path)
+    assert not (tmp_path / "out" / UNFINISHED).exists()
     again, first = (read_results(f / "out") for f in (tmp_path, finished))
     assert [r.top1 for r in again] == [r.top1 for r in first]
+    assert 3 <= len(so_far) < len(first)
+    assert {(r.row, r.seed, r.top1) for r in so_far} <= {(r.row, r.seed, r.top1) for r in again}
 
 
 def stopped(places: list[str], tmp_path: Path, number: int, stop: signal.Signals, code: int):

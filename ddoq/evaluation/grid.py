@@ -170,7 +170,7 @@ class Grid:
         """Train and measure everything. Finished trainings are read from the cache."""
         found: dict[int, Result] = {}
         for job in self:
-            found[job] = self._result(job)
+            found[job] = self.result(job)
             advance()
         runs: list[Result] = []
         for number, table in enumerate(self.tables):
@@ -178,7 +178,7 @@ class Grid:
             runs += quoted(self.run.recipe, table.protocol) if table.teacher is None else []
         return Results(runs)
 
-    def _result(self, job: int) -> Result:
+    def result(self, job: int) -> Result:
         """Measure a training and return it as a row of results.csv."""
         training, draw = self[job], self.draw_of(job)
         run, synthetic = self.run, training.synthetic

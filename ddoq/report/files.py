@@ -15,6 +15,7 @@ from ddoq.evaluation.score import ABSENT, Comparison, Result, Score
 from ddoq.files.artifacts import replacing, write_json
 from ddoq.report.comparisons import in_words
 
+RESULTS = "results.csv"
 _FIELDS = {f.name: f for f in dataclasses.fields(Result)}
 # The first columns, in this order. The other fields of a result follow.
 _FIRST = (
@@ -26,13 +27,13 @@ _COLUMNS = (*_FIRST, *(name for name in _FIELDS if name not in _FIRST))
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
-def write_results(folder: Path, results: Iterable[Result]) -> None:
+def write_results(folder: Path, results: Iterable[Result], name: str = RESULTS) -> None:
     """Write `results.csv` (RFC 4180): one run per row, accuracies as fractions.
 
     Strings that a spreadsheet would run as formulas get a leading apostrophe.
     """
     with (
-        replacing(folder / "results.csv") as temporary,
+        replacing(folder / name) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as stream,
     ):
         rows = csv.writer(stream)
@@ -40,9 +41,9 @@ def write_results(folder: Path, results: Iterable[Result]) -> None:
         rows.writerows([_escaped(getattr(r, c)) for c in _COLUMNS] for r in results)
 
 
-def read_results(folder: Path) -> Results:
+def read_results(folder: Path, name: str = RESULTS) -> Results:
     """Read what `write_results` wrote."""
-    file = folder / "results.csv"
+    file = folder / name
     with file.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         return Results(_result(row, f"{file}, line {reader.line_num}") for row in reader)
