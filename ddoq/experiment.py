@@ -71,9 +71,8 @@ def experiment(
         train_missing(grid)
         with run.console.stage("students", len(grid)) as bar:
             results = grid.results(bar.advance)
-    sets = _chosen_first(grid, results, sets)
-
-    write_report(run, folder, results, sets, push_forward(grid), curves_of(grid))
+        sets = _chosen_first(grid, results, sets)
+        write_report(run, folder, results, sets, push_forward(grid), curves_of(grid))
     run.console.say(f"report: {folder / 'report.html'}")
     return Outcome(folder, results)
 
