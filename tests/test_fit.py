@@ -214,6 +214,20 @@ def stopped(places: list[str], tmp_path: Path, number: int, stop: signal.Signals
 
 
 @pytest.mark.slow
+def test_an_error_while_the_report_is_written_leaves_all_results(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no page today")
+
+    monkeypatch.setattr("ddoq.experiment.write_report", fails)
+    places = [f"out={tmp_path / 'out'}", f"cache={finished / 'cache'}"]
+    with pytest.raises(RuntimeError, match="no page today"):
+        experiment(recipe.read([*QUICK, *places]))
+    assert read_results(tmp_path / "out", UNFINISHED) == read_results(finished / "out")
+
+
+@pytest.mark.slow
 def test_a_dry_run_says_what_is_cached_and_runs_nothing(finished: Path, tmp_path: Path) -> None:
     shown = run_fit(f"cache={finished / 'cache'}", "dry_run=true", cwd=tmp_path)
     assert "to do" not in shown

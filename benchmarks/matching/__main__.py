@@ -6,6 +6,7 @@
 FOLDER is a checkout of github.com/VICO-UoE/DatasetCondensation, of which the functions and the
 order of its scripts are used. Each side is a process of its own. They take turns, some steps at a
 time, in alternating order, on ten classes of noise of 3 x 32 x 32. The first round is not counted.
+Where there is a GPU, both use it.
 """
 
 import json
