@@ -1,5 +1,8 @@
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -63,6 +66,21 @@ def signals_are_the_runners() -> Generator[None]:
 def environment() -> dict[str, str]:
     """Return an environment in which a new Python process finds the package."""
     return {**os.environ, "PYTHONPATH": str(Path(ddoq.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """Return a Python that has imported the slow libraries; `warm.py` says what it is not for."""
+    folder = tmp_path_factory.mktemp("warm")
+    python = folder / "python"
+    program = Path(__file__).with_name("warm.py")
+    command = [sys.executable, program, python, folder / "socket"]
+    with subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}) as server:
+        while not os.access(python, os.X_OK):
+            assert server.poll() is None
+            time.sleep(0.05)
+        yield str(python)
+        server.kill()
 
 
 @pytest.fixture

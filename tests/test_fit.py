@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,15 +34,22 @@ QUICK = [
 TWO_RANKS = ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp"]
 
 
-def run_fit(*overrides: str, cwd: Path, launcher: tuple[str, ...] = ()) -> str:
-    """Run `python -m ddoq.fit` as a process of its own and return what it printed."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *(launcher or ("-m", "ddoq.fit")), *QUICK, *overrides]
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=280, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+RunFit = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def run_fit(warm: str) -> RunFit:
+    """Return what runs `python -m ddoq.fit` as a process of its own, and what it printed."""
+
+    def run(*overrides: str, cwd: Path, launcher: tuple[str, ...] = ()) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        command = [*(launcher or (warm, "-m", "ddoq.fit")), *QUICK, *overrides]
+        how = {"env": environment, "capture_output": True, "text": True, "timeout": 280}
+        done = subprocess.run(command, cwd=cwd, check=False, **how)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
 def hashes(cache: Path) -> dict[str, str]:
@@ -51,7 +59,7 @@ def hashes(cache: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(run_fit: RunFit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on one rank: `out` is its folder, `cache` beside it."""
     folder = tmp_path_factory.mktemp("one")
     run_fit(f"out={folder / 'out'}", f"cache={folder / 'cache'}", cwd=folder)
@@ -116,7 +124,7 @@ def test_a_terminal_that_shows_nothing_costs_no_result(
 
 
 @pytest.mark.slow
-def test_a_second_run_finds_every_stage_finished(finished: Path) -> None:
+def test_a_second_run_finds_every_stage_finished(run_fit: RunFit, finished: Path) -> None:
     run_fit(f"out={finished / 'again'}", f"cache={finished / 'cache'}", cwd=finished)
     stages = json.loads((finished / "again" / "summary.json").read_text())["stages"]
     assert stages
@@ -131,7 +139,7 @@ def test_a_second_run_finds_every_stage_finished(finished: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_report_of_two_runs_counts_equal_trainings_once(finished: Path) -> None:
+def test_a_report_of_two_runs_counts_equal_trainings_once(run_fit: RunFit, finished: Path) -> None:
     run_fit(f"out={finished / 'again'}", f"cache={finished / 'cache'}", cwd=finished)
     runs = [FinishedRun.read(finished / name) for name in ("out", "again")]
     [group] = merged(runs)
@@ -150,7 +158,9 @@ def test_the_saved_recipe_repeats_the_run(finished: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_ranks_make_the_same_points_masses_and_images(finished: Path, tmp_path: Path) -> None:
+def test_two_ranks_make_the_same_points_masses_and_images(
+    run_fit: RunFit, finished: Path, tmp_path: Path
+) -> None:
     run_fit(f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}", *TWO_RANKS, cwd=tmp_path)
     assert hashes(tmp_path / "cache") == hashes(finished / "cache") != {}
     one, two = (read_results(f / "out") for f in (finished, tmp_path))
@@ -160,8 +170,16 @@ def test_two_ranks_make_the_same_points_masses_and_images(finished: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_torchrun_makes_the_same_set(finished: Path, tmp_path: Path) -> None:
-    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "ddoq.fit")
+def test_torchrun_makes_the_same_set(run_fit: RunFit, finished: Path, tmp_path: Path) -> None:
+    launcher = (
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "ddoq.fit",
+    )
     extra = ["evaluation.seeds=1", "evaluation.baselines=[]", "evaluation.decoders=[]"]
     places = [f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}"]
     run_fit(*extra, *places, cwd=tmp_path, launcher=launcher)
@@ -171,7 +189,9 @@ def test_torchrun_makes_the_same_set(finished: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_ranks_go_on_where_only_the_weights_are_other(finished: Path, tmp_path: Path) -> None:
+def test_two_ranks_go_on_where_only_the_weights_are_other(
+    run_fit: RunFit, finished: Path, tmp_path: Path
+) -> None:
     only = ["evaluation.seeds=1", "evaluation.baselines=[]", "evaluation.decoders=[]"]
     places = [f"out={tmp_path / 'out'}", f"cache={finished / 'cache'}"]
     run_fit(*TWO_RANKS, *only, *places, "weighting=mass", cwd=tmp_path)
@@ -180,7 +200,7 @@ def test_two_ranks_go_on_where_only_the_weights_are_other(finished: Path, tmp_pa
 
 @pytest.mark.slow
 def test_a_stop_takes_the_workers_down_and_the_next_call_goes_on(
-    finished: Path, tmp_path: Path
+    run_fit: RunFit, finished: Path, tmp_path: Path
 ) -> None:
     places = [f"out={tmp_path / 'out'}", f"cache={tmp_path / 'cache'}", "evaluation.workers=2"]
     stopped(places, tmp_path, 1, signal.SIGTERM, 143)
@@ -228,7 +248,9 @@ def test_an_error_while_the_report_is_written_leaves_all_results(
 
 
 @pytest.mark.slow
-def test_a_dry_run_says_what_is_cached_and_runs_nothing(finished: Path, tmp_path: Path) -> None:
+def test_a_dry_run_says_what_is_cached_and_runs_nothing(
+    run_fit: RunFit, finished: Path, tmp_path: Path
+) -> None:
     shown = run_fit(f"cache={finished / 'cache'}", "dry_run=true", cwd=tmp_path)
     assert "to do" not in shown
     assert "cached" in shown
@@ -247,9 +269,11 @@ print("loaded:", *sorted(heavy & {*sys.modules}))
 
 
 @pytest.mark.slow
-def test_a_finished_run_loads_what_it_needs(finished: Path, tmp_path: Path) -> None:
+def test_a_finished_run_loads_what_it_needs(
+    run_fit: RunFit, finished: Path, tmp_path: Path
+) -> None:
     again = f"out={tmp_path / 'out'}", f"cache={finished / 'cache'}"
-    shown = run_fit(*again, cwd=tmp_path, launcher=("-c", _LOADED))
+    shown = run_fit(*again, cwd=tmp_path, launcher=(sys.executable, "-c", _LOADED))
     # The page's plots are drawn anew.
     assert shown.splitlines()[-1] == "loaded: matplotlib"
 

@@ -152,14 +152,14 @@ WORDS = [
 
 
 @pytest.fixture
-def start(tmp_path: Path, environment: dict[str, str]) -> Callable[[], subprocess.Popen[str]]:
+def start(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
     """Return what starts `fit` in a folder that holds the four files."""
     files = {"waves": DATA, "nets": STUDENT, "learned": DISTILLER, "ridge": EVALUATOR}
     for name, source in files.items():
         (tmp_path / f"{name}.py").write_text(source)
 
-    def started() -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "ddoq.fit", *WORDS]
+    def started(python: str = sys.executable) -> subprocess.Popen[str]:
+        command = [python, "-m", "ddoq.fit", *WORDS]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.Popen(
             command, cwd=tmp_path, env=environment, start_new_session=True, **pipes
@@ -180,12 +180,12 @@ def kill_at(process: subprocess.Popen[str], cache: Path, pattern: str, number: i
 
 
 @pytest.mark.slow
-def test_four_plug_ins_are_killed_go_on_and_are_reported(start, tmp_path: Path):
+def test_four_plug_ins_are_killed_go_on_and_are_reported(start, tmp_path: Path, warm: str):
     kill_at(start(), tmp_path / "cache", "spectra-*/begun.safetensors", signal.SIGKILL)
     # While the first student is trained.
     said = kill_at(start(), tmp_path / "cache", "training-*", signal.SIGTERM)
     assert "spectra: going on at step" in said
-    last = start()
+    last = start(warm)
     said = last.communicate(timeout=120)[0]
     assert last.returncode == 0, said
     results = read_results(tmp_path / "out")

@@ -29,7 +29,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def at_home(tmp_path: Path, cache: Path, environment: dict[str, str]) -> dict[str, str]:
+def at_home(tmp_path: Path, cache: Path, environment: dict[str, str], warm: str) -> dict[str, str]:
     """Make a folder with the photographs that the pages speak of, and return its environment."""
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "cache").symlink_to(cache)
@@ -41,7 +41,8 @@ def at_home(tmp_path: Path, cache: Path, environment: dict[str, str]) -> dict[st
             pixels = torch.randint(0, 128, (40, 50, 3), dtype=torch.uint8, generator=draw)
             Image.fromarray((pixels + 100 * label).numpy()).save(folder / f"{i}.png")
     # `python` is the one that runs the tests.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    own = [str(Path(python).parent) for python in (warm, sys.executable)]
+    path = os.pathsep.join([*own, os.environ["PATH"]])
     return {**environment, "PATH": path, "HOME": str(tmp_path)}
 
 
@@ -56,7 +57,7 @@ def test_a_how_to_works_word_for_word(
         if file := about.strip().removeprefix("file="):
             (tmp_path / file).write_text(text, encoding="utf-8")
             continue
-        shell = {"bash": ["bash", "-e", "-c", text], "python": [sys.executable, "-c", text]}
+        shell = {"bash": ["bash", "-e", "-c", text], "python": ["python", "-c", text]}
         done = subprocess.run(
             shell[language], cwd=tmp_path, env=at_home, capture_output=True, text=True, timeout=250
         )

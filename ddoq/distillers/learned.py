@@ -1,5 +1,6 @@
 """Sets that are learned by gradient: the distiller that all methods of this family return."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,9 +38,9 @@ _KINDS = {
     "parameterization": "parameterization",
     "sampler": "sampler",
 }
-_REMEDY = (
-    "lower the distiller's lr; what was saved before is kept, and goes on if nothing is changed"
-)
+_REMEDY = "lower the distiller's lr; what was saved is kept, and goes on if nothing is changed"
+# What a recipe says of students' trainings is not meant for sets.
+_PLAIN = {"gradient_clip_val": None, "precision": "32-true", "accumulate_grad_batches": 1}
 
 
 class Learned(Distiller):
@@ -187,10 +188,8 @@ class Learned(Distiller):
         start = self._start_of(run).made(run)
         # A start without stages costs little. A plan decodes no images.
         if not start.stages(run, seed):
-            try:
+            with contextlib.suppress(NotMade):
                 self._begun(run, start.distill(run.images, run, seed))
-            except NotMade:
-                return
 
     def _made(self, run: "Run", seed: int, network: "FlatNetwork") -> "LoopParts":
         from ddoq.matching.parts import LoopParts
@@ -217,11 +216,8 @@ class Learned(Distiller):
         # For networks that draw numbers themselves, as dropout does.
         torch.manual_seed(keyed.seed_of("learned", seed))
         what, batches = f"learn ({self.name})", Steps(int, self._steps)
-        # What a recipe says of students' trainings is not meant for sets.
-        plain: dict[str, Any] = {"gradient_clip_val": None, "precision": "32-true"}
-        plain["accumulate_grad_batches"] = 1
         with run.console.stage(what, self._steps) as bar:
-            how: dict[str, Any] = {"settings": plain, "remedy": _REMEDY}
+            how: dict[str, Any] = {"settings": _PLAIN, "remedy": _REMEDY}
             trained = train(run, loop, what, work, Progress(bar), **how, train_dataloaders=batches)
         if run.world.is_first:
             images = loop.parameterization.finish(loop.leaves).cpu()
@@ -242,14 +238,13 @@ class Learned(Distiller):
 
         parts = self._made(run, seed, network := self._network(run))
         augmentation = Augmentation(**self._augmentation, seed=seed)
-        seen = real or Seen(run.images, run.world.device)
         return Distillation(
             network,
             parts,
             begun=parts.parameterization.begin(begun.images),
             labels=begun.labels,
             weights=begun.counted,
-            draws=RealDraws(seen, augmentation, seed),
+            draws=RealDraws(real or Seen(run.images, run.world.device), augmentation, seed),
             augmentation=augmentation,
             descent=Descent(**self._descent),
         )

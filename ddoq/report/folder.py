@@ -119,7 +119,7 @@ def _show(
 
 
 def _about(synthetic: SyntheticSet) -> dict[str, Any]:
-    told = ("shrinkage", "advice", "study_seconds")
+    told = ("shrinkage", "advice", "study_seconds", "points_in")
     return {
         "images": len(synthetic),
         "fingerprint": synthetic.fingerprint,

@@ -18,6 +18,7 @@ from ddoq.report.glossary import GLOSSARY
 from ddoq.report.heat import heat_maps
 from ddoq.report.merging import differences, merged
 from ddoq.report.pictures import Gallery
+from ddoq.report.points import certified
 from ddoq.report.set_costs import CAPTION as SET_COSTS
 from ddoq.report.set_costs import set_costs
 from ddoq.report.table import Sheet, across, sheets
@@ -116,6 +117,7 @@ def _run(run: FinishedRun, prefix: str) -> dict[str, Any]:
         "pushed": content.get("pushed"),
         "not_pushed": content.get("not_pushed", ""),
         "certificates": summary.get("certificates", ()),
+        "certified": certified(summary.get("set") or {}),
         "stages": summary.get("stages", ()),
         "set_costs": set_costs(run.results),
         "recipe": content.get("recipe", ""),

@@ -11,7 +11,7 @@ def describe_points(provenance: Mapping[str, Any]) -> list[str]:
         return []
     held = [r for r in rows if r.get("held_out_distortion") is not None]
     near = f"{_mean(r['distortion'] for r in held or rows):.4g}"
-    latents = "inverted latents" if provenance.get("points_in") == "inverted" else "latents"
+    latents = certified(provenance)
     parts = [f"mean squared distance (distortion) of the {latents} that they stand for {near}"]
     if held:
         number = _mean(r["held_out_distortion"] for r in held)
@@ -30,6 +30,11 @@ def describe_points(provenance: Mapping[str, Any]) -> list[str]:
     # Students may gain from points that bring latents no closer.
     told = f"number of points, by distance alone and not by accuracy: {advice}"
     return [*lines, told] if advice else lines
+
+
+def certified(about: Mapping[str, Any]) -> str:
+    """Return what the certificates of a set are about."""
+    return "inverted latents" if about.get("points_in") == "inverted" else "latents"
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -166,13 +166,15 @@ RANKS = """
 
 
 @pytest.mark.slow
-def test_two_ranks_learn_the_sets_of_one_to_the_byte(tmp_path: Path, environment: dict[str, str]):
+def test_two_ranks_learn_the_sets_of_one_to_the_byte(
+    tmp_path: Path, environment: dict[str, str], warm: str
+):
     program = tmp_path / "ranks.py"
     program.write_text(textwrap.dedent(RANKS))
     blocks = [json.dumps(block) for block in (SHORT[1], SHORT[2])]
     found: list[dict[str, bytes]] = []
     for number in ("1", "2"):
-        words = [sys.executable, program.name, cache := f"cache{number}", number, *blocks]
+        words = [warm, program.name, cache := f"cache{number}", number, *blocks]
         how: dict[str, Any] = {"cwd": tmp_path, "env": environment, "timeout": 280}
         done = subprocess.run(words, **how, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

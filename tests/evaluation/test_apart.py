@@ -206,11 +206,11 @@ SMALL_STEPS = """
 
 
 @pytest.mark.slow
-def test_three_ranks_train_on_steps_of_two_images(tmp_path: Path, environment) -> None:
+def test_three_ranks_train_on_steps_of_two_images(tmp_path: Path, environment, warm: str) -> None:
     program = tmp_path / "small_steps.py"
     program.write_text(textwrap.dedent(SMALL_STEPS))
     done = subprocess.run(
-        [sys.executable, program.name],
+        [warm, program.name],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -45,13 +45,13 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start(learner: Path, environment: dict[str, str]) -> Start:
+def start(learner: Path, environment: dict[str, str], warm: str) -> Start:
     """Return what starts `fit` with the distiller."""
 
-    def started(*overrides: str, settings: str = "") -> "subprocess.Popen[str]":
+    def started(*overrides: str, settings: str = "", python: str = warm) -> "subprocess.Popen[str]":
         words = [*WORDS, f"distiller={{name: 'learner:Slow'{settings}}}", *overrides]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        command = [sys.executable, "-m", "ddoq.fit", *words]
+        command = [python, "-m", "ddoq.fit", *words]
         return subprocess.Popen(
             command, cwd=learner, env=environment, start_new_session=True, **pipes
         )
@@ -103,11 +103,14 @@ def test_one_process_two_and_two_ranks_learn_the_same_sets_each_once(start: Star
 
 @pytest.mark.slow
 def test_a_set_that_is_killed_while_it_is_learned_goes_on_to_the_same_bytes(
-    start: Start, learner: Path
+    start: Start, learner: Path, make_grid
 ):
-    ended(start(ONE, "cache=whole", "out=out-whole", *ALONE))
+    whole = make_grid("cache=whole", *ALONE)
+    for seed in range(2):
+        make(whole.run, SetTask.of(whole, Draw(0, seed)))
+    words = (TWO, "cache=cut", "out=out-cut", *ALONE)
     for number in (signal.SIGKILL, signal.SIGTERM):
-        process = start(TWO, "cache=cut", "out=out-cut", *ALONE, settings=", pause: 0.15")
+        process = start(*words, settings=", pause: 0.15", python=sys.executable)
         assert process.stdout is not None
         begun = 0
         while begun < 2:
@@ -120,7 +123,7 @@ def test_a_set_that_is_killed_while_it_is_learned_goes_on_to_the_same_bytes(
     assert sets(learner / "cut") == {}
     # SIGTERM leaves the state of its step.
     assert len(list((learner / "cut").glob(".work/slow-*/training.resume"))) == 2
-    ended(start(TWO, "cache=cut", "out=out-cut", *ALONE))
+    ended(start(*words))
     assert sets(learner / "cut") == sets(learner / "whole")
 
 

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -176,10 +175,10 @@ def test_on_a_card_a_compiled_prior_in_half_precision_learns_as_on_a_cpu(cache: 
 
 
 @pytest.mark.slow
-def test_two_ranks_train_one_prior(tmp_path: Path, environment: dict[str, str]):
+def test_two_ranks_train_one_prior(tmp_path: Path, environment: dict[str, str], warm: str):
     ranks = ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp"]
     places = [f"cache={tmp_path / 'cache'}", f"out={tmp_path / 'out'}"]
-    command = [sys.executable, "-m", "ddoq.pretrain", *SMALL, *ranks, *places]
+    command = [warm, "-m", "ddoq.pretrain", *SMALL, *ranks, *places]
     short = ["pretrain.teacher.steps=2", "pretrain.prior.minutes=0.02"]
     done = subprocess.run(
         [*command, *short], env=environment, capture_output=True, text=True, timeout=250

@@ -1,5 +1,4 @@
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -154,11 +153,13 @@ torch.save(points, f"points{world.rank}.pt")
 
 
 @pytest.mark.slow
-def test_two_ranks_polish_as_one_bit_for_bit(tmp_path: Path, environment: dict[str, str]):
+def test_two_ranks_polish_as_one_bit_for_bit(
+    tmp_path: Path, environment: dict[str, str], warm: str
+):
     x = blobs(dim=50).half()
     torch.save(x, tmp_path / "x.pt")
     (tmp_path / "ranks.py").write_text(RANKS)
-    command = [sys.executable, "ranks.py"]
+    command = [warm, "ranks.py"]
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
     )

@@ -119,6 +119,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         name: str = "run",
         results: list[Result] | None = None,
         names: tuple[str, ...] = ("cat", "dog"),
+        about: dict[str, Any] | None = None,
         **changes: Any,
     ) -> Path:
         folder = tmp_path / name
@@ -126,7 +127,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         found = Results(trainings() if results is None else results)
         write_results(folder, found)
         told = {"stages": costs(), "certificates": certificates(names), "pushforward": figures()}
-        write_summary(folder, summary(found, **told, recipe_name="pets", set_info={}))
+        write_summary(folder, summary(found, **told, recipe_name="pets", set_info=about or {}))
         write_json(folder / CONTENT, {**content(names), **changes})
         return folder
 

@@ -210,3 +210,12 @@ def test_several_runs_share_a_page_with_unique_names(make_run: Maker):
 def test_a_number_stays_with_its_interval_and_a_path_breaks_after_its_parts():
     assert code("up by +3.5 ± 0.2 of `a ± b`") == ("up by +3.5\xa0±\xa00.2 of <code>a ± b</code>")
     assert breakable("trained(source=a/b)<") == "trained(source=<wbr>a/<wbr>b)&lt;"
+
+
+@pytest.mark.parametrize("about", [{}, {"points_in": "inverted"}])
+def test_certificates_say_which_latents_they_are_about(make_run: Maker, about: dict[str, Any]):
+    said = re.search(
+        r"squared distance of a class.{1,5}s (.*?) to their points", page(make_run(about=about))
+    )
+    assert said
+    assert said[1] == ("inverted latents" if about else "latents")

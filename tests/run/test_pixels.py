@@ -182,14 +182,14 @@ command.run(body)
 
 @pytest.mark.slow
 def test_a_rank_may_ask_alone_and_nothing_is_decoded_twice(
-    make_run, photos: Path, tmp_path: Path, environment: dict[str, str]
+    make_run, photos: Path, tmp_path: Path, environment: dict[str, str], warm: str
 ):
     images = make_run().images
     (tmp_path / "ask.py").write_text(_RANKS)
     words = ["recipe=imagefolder", f"data.root={photos}", f"cache={tmp_path / 'ranks'}"]
     ranks = "trainer={accelerator: cpu, devices: 2, strategy: ddp}"
     done = subprocess.run(
-        [sys.executable, "ask.py", *words, ranks],
+        [warm, "ask.py", *words, ranks],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -218,14 +218,14 @@ SCRIPT = """
 """
 
 
-def test_a_process_that_is_killed_is_taken_up_by_the_next(tmp_path, environment):
-    def start(place: str) -> subprocess.Popen[bytes]:
+def test_a_process_that_is_killed_is_taken_up_by_the_next(tmp_path, environment, warm):
+    def start(place: str, python: str = warm) -> subprocess.Popen[bytes]:
         words = [str(tmp_path / place), "200", "0.0"]
-        command = [sys.executable, "-c", textwrap.dedent(SCRIPT), *words]
+        command = [python, "-c", textwrap.dedent(SCRIPT), *words]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
 
     start("whole").communicate()
-    process = start("killed")
+    process = start("killed", sys.executable)
     while not list((tmp_path / "killed").rglob("training.resume")):
         assert process.poll() is None
     os.kill(process.pid, signal.SIGKILL)
