@@ -65,10 +65,9 @@ def experiment(
     folder = run.open_folder(invocation.digest)
     make_missing(grid)
     sets = [grid.drawn(draw) for draw in grid.of_method]
-    if says_time:
-        say_time(grid)
+    seconds = say_time(grid) if says_time else None
     with leaving_results(grid, folder):
-        train_missing(grid)
+        train_missing(grid, seconds)
         with run.console.stage("students", len(grid)) as bar:
             results = grid.results(bar.advance)
         sets = _chosen_first(grid, results, sets)

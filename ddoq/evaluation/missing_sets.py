@@ -9,13 +9,10 @@ from ddoq.display.duration import duration
 from ddoq.evaluation.grid import Draw, Grid
 from ddoq.evaluation.making import SetTask, kept, make, seconds
 from ddoq.evaluation.sharing import is_there, over_ranks, over_workers
-from ddoq.evaluation.workers import num_workers
+from ddoq.evaluation.workers import STARTING, num_workers, num_worth
 from ddoq.files.artifacts import is_finished
 from ddoq.files.stage import Planned
 from ddoq.recipe.kinds import PRETRAINERS
-
-# What starting processes must save, in seconds; it takes about half of them.
-_STARTING = 20.0
 
 
 def make_missing(grid: Grid) -> None:
@@ -40,8 +37,13 @@ def learn_missing(grid: Grid, draws: Sequence[Draw] | None = None) -> None:
     if not found:
         return
     _train_parts(grid, {draw.row for draw in found.values()})
-    workers = run.world.size if run.world.size > 1 else min(num_workers(run), len(found))
-    _say_sets(grid, found.values(), workers)
+    whole, is_whole = _seconds(grid, found.values())
+    most = num_worth(run, whole) if is_whole else num_workers(run)
+    workers = run.world.size if run.world.size > 1 else min(most, len(found))
+    several = f" in {workers} processes" if workers > 1 else ""
+    least = "" if is_whole else "at least "
+    time = f", {least}about {duration(whole / workers)}{several}" if whole else several
+    run.console.say(f"{len(found)} sets to learn{time}")
     tasks = [SetTask.of(grid, draw) for draw in found.values()]
     if run.world.size > 1:
         over_ranks(run, run.world.share(tasks), set(found), "learn sets")
@@ -64,7 +66,7 @@ def decode_missing(grid: Grid) -> None:
     if workers == 1 or run.world.device.type != "cpu":
         return
     left, saved = _to_decode(grid), 0.0
-    while len(left) > 1 and saved < _STARTING:
+    while len(left) > 1 and saved < STARTING:
         draw, last = left.pop(0)
         grid.drawn(draw)
         each = run.made_seconds(last.stage, last.key) or 0.0
@@ -89,15 +91,12 @@ def _to_decode(grid: Grid) -> list[tuple[Draw, Planned]]:
     return list(found.values())
 
 
-def _say_sets(grid: Grid, draws: Collection[Draw], workers: int) -> None:
-    """Print how many sets are to be learned, and about how long that will take."""
+def _seconds(grid: Grid, draws: Collection[Draw]) -> tuple[float, bool]:
+    """Return the seconds of sets one after another, and whether all of them could be told."""
     number = Counter(draw.row for draw in draws)
     each = {row: seconds(grid, row) for row in number}
     known = [number[row] * s for row, s in each.items() if s is not None]
-    several = f" in {workers} processes" if workers > 1 else ""
-    least = "" if len(known) == len(each) else "at least "
-    time = f", {least}about {duration(sum(known) / workers)}{several}" if known else several
-    grid.run.console.say(f"{len(draws)} sets to learn{time}")
+    return sum(known), len(known) == len(each)
 
 
 def _train_parts(grid: Grid, rows: Collection[int]) -> None:

@@ -10,7 +10,7 @@ from ddoq.display.duration import duration
 from ddoq.evaluation.forecast import seconds_of
 from ddoq.evaluation.grid import Grid
 from ddoq.evaluation.training import Training
-from ddoq.evaluation.workers import num_workers
+from ddoq.evaluation.workers import num_worth
 from ddoq.run.pretraining import pretrainer
 from ddoq.size import Size
 from ddoq.synthetic import SyntheticSet
@@ -62,7 +62,7 @@ def _trainings(run: "Run") -> tuple[float, int, int]:
         blank = _blank(run.images, size if size.is_known else Size(1))
         training = Training(blank, run.recipe.students[student], protocol, run.seed)
         total += number * seconds_of(run, training)
-    workers = max(1, min(1 if run.world.size > 1 else num_workers(run), len(grid)))
+    workers = max(1, min(num_worth(run, total), len(grid)))
     return total / workers, len(grid), workers
 
 

@@ -35,6 +35,8 @@ Task = int | SetTask
 
 # A process with torch and a small network in it takes about a gigabyte.
 _MOST = 4
+# What starting processes must save, in seconds; it takes about half of them.
+STARTING = 20.0
 
 _grid: Grid | None = None
 
@@ -77,6 +79,16 @@ def num_workers(run: "Run") -> int:
     if run.world.device.type != "cpu" or threads is None:
         return 1
     return max(1, min(_MOST, cores() // threads))
+
+
+def num_worth(run: "Run", seconds: float) -> int:
+    """Return the number of processes for tasks that take so long one after another.
+
+    Few enough to do here are not spread, unless the recipe gives a number of processes.
+    """
+    workers = num_workers(run)
+    asks = run.recipe.evaluation.workers is not None
+    return workers if asks or seconds - seconds / workers >= STARTING else 1
 
 
 def gpus_of(run: "Run") -> list[str]:

@@ -45,7 +45,7 @@ def test_processes_draw_what_one_would_draw(tmp_path: Path, shared, monkeypatch)
     assert not drawn(tmp_path / "one")
     for draw in one.draws:
         one.drawn(draw)
-    monkeypatch.setattr(missing_sets, "_STARTING", 1e-9)
+    monkeypatch.setattr(missing_sets, "STARTING", 1e-9)
     decode_missing(grid_of(tmp_path / "two", "evaluation.workers=2"))
     # The first was drawn here, which told how long one takes. `nearest` and `random` read no prior.
     assert shared == [(["ddoq"] * 2 + ["prior"] * 3, 2)]
