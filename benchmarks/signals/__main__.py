@@ -64,6 +64,7 @@ def main(argv: list[str]) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # So it is in a shell's background, and what is started would ignore it, too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         seconds, tries = _tried(Path(name), asked, random.Random(asked.seed))
     about = {"what": asked.what, "ranks": asked.ranks, "seconds": seconds}

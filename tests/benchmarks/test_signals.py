@@ -12,8 +12,8 @@ from ddoq.files.artifacts import read_json
 @pytest.mark.slow
 def test_a_set_whose_process_is_killed_has_the_same_bytes_in_the_end(tmp_path: Path):
     words = ["what=dm", "ranks=1", "signals=SIGKILL", "count=1", "steps=60"]
-    main([*words, f"out={tmp_path / 'signals.json'}"])
-    [tried] = read_json(tmp_path / "signals.json")["tries"]
+    main([*words, f"out={tmp_path / 'new' / 'signals.json'}"])
+    [tried] = read_json(tmp_path / "new" / "signals.json")["tries"]
     assert (tried["signal"], tried["code"], tried["equal"]) == ("SIGKILL", -9, True)
 
 
