@@ -92,7 +92,7 @@ def _code(words: list[str], folder: str, environment: dict[str, str]) -> int:
             exec(compile(program, "<string>", "exec"), vars(main))
         else:
             sys.argv[:] = words
-            runpy.run_path(how, run_name="__main__")
+            runpy.run_path(os.path.abspath(how), run_name="__main__")
         code: object = 0
     except SystemExit as ended:
         code = ended.code

@@ -96,7 +96,7 @@ def _seconds(grid: Grid, draws: Collection[Draw]) -> tuple[float, bool]:
     number = Counter(draw.row for draw in draws)
     each = {row: seconds(grid, row) for row in number}
     known = [number[row] * s for row, s in each.items() if s is not None]
-    return sum(known), len(known) == len(each)
+    return sum(known, 0.0), len(known) == len(each)
 
 
 def _train_parts(grid: Grid, rows: Collection[int]) -> None:
