@@ -3,10 +3,10 @@
     python warm.py PYTHON SOCKET
 
 writes the file PYTHON, and then runs at the socket what that file is asked to: `-m MODULE`,
-`-c PROGRAM` or a file, with arguments. Half of a short command's time is the importing of
-Lightning, and the tests run more than a hundred. Our own modules are imported anew by each command,
-and processes that it starts are ordinary ones. A signal to PYTHON does not reach the command, so
-what is to be killed is started without it.
+`-c PROGRAM` or a file, with arguments. Most of a short command's time is the importing of
+Lightning, and the tests run many. Our own modules are imported anew by each command, and processes
+that it starts are ordinary ones. A signal to PYTHON does not reach the command, so what is to be
+killed is started without it.
 """
 
 import importlib
