@@ -46,7 +46,8 @@ class Grid:
     """Every training of a run. A training is identified by its number.
 
     Trainings are numbered in the order of the results: table by table, row by row, seed by seed.
-    Iteration goes from set to set, so that each set is drawn once.
+    Iteration goes from set to set, so that each set is drawn once, and from seed to seed, so that a
+    run which ends early has all rows of the first seeds.
     """
 
     def __init__(
@@ -90,7 +91,11 @@ class Grid:
 
     def __iter__(self) -> Iterator[int]:
         """Yield the numbers of all trainings. Those on the same set follow one another."""
-        return iter(sorted(range(len(self)), key=lambda job: (self.draw_of(job), job)))
+        return iter(sorted(range(len(self)), key=lambda job: (self._turn(self.draw_of(job)), job)))
+
+    def _turn(self, draw: Draw) -> tuple[int, Draw]:
+        """Return when it is a set's turn. One that serves all seeds stays with the first."""
+        return draw.number if self.rows[draw.row].redraw else 0, draw
 
     def draw_of(self, job: int) -> Draw:
         """Return the set that a training uses."""
@@ -121,8 +126,9 @@ class Grid:
 
     @property
     def draws(self) -> list[Draw]:
-        """All sets, row by row."""
-        return [Draw(r, n) for r, entry in enumerate(self.rows) for n in range(entry.num_seeds)]
+        """All sets, seed by seed."""
+        found = [Draw(r, n) for r, entry in enumerate(self.rows) for n in range(entry.num_seeds)]
+        return sorted(found, key=self._turn)
 
     @property
     def of_method(self) -> list[Draw]:

@@ -46,6 +46,17 @@ def test_a_training_is_a_number_and_sets_are_drawn_once_on_the_way_through() -> 
     assert [grid[job].protocol.id for job in (0, len(grid) - 1)] == ["small", "small_hard"]
 
 
+def test_every_row_has_its_first_seed_before_any_has_its_second() -> None:
+    several = ["distiller=random", "evaluation.baselines=[herding, random]", "evaluation.seeds=3"]
+    grid = Grid.of(Run(digits("evaluation.images_per_class=[1, 2]", *several)))
+    one_set = {row for row, entry in enumerate(grid.rows) if not entry.redraw}
+    draws = [grid.draw_of(job) for job in grid]
+    numbers = [draw.number for draw in draws if draw.row not in one_set]
+    assert one_set
+    assert numbers == sorted(numbers)
+    assert {draw.number for draw in draws[: len(draws) // 2] if draw.row in one_set} == {0, 1, 2}
+
+
 def test_a_published_number_is_marked_as_quoted() -> None:
     number = "{distiller: full, student: timm/resnet18, top1: 0.698, protocol: small}"
     [row] = quoted(digits(f"evaluation.quoted=[{number}]"), PRESETS["small"])
