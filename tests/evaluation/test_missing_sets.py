@@ -47,8 +47,9 @@ def test_processes_draw_what_one_would_draw(tmp_path: Path, shared, monkeypatch)
         one.drawn(draw)
     monkeypatch.setattr(missing_sets, "STARTING", 1e-9)
     decode_missing(grid_of(tmp_path / "two", "evaluation.workers=2"))
-    # The first was drawn here, which told how long one takes. `nearest` and `random` read no prior.
-    assert shared == [(["ddoq"] * 2 + ["prior"] * 3, 2)]
+    # The first of `ddoq` was drawn here, which told how long one takes. The others go seed by seed.
+    # `nearest` and `random` read no prior.
+    assert shared == [(["prior", "ddoq", "prior", "ddoq", "prior"], 2)]
     of_two = drawn(tmp_path / "two")
     assert len(of_two) == 6
     assert of_two.items() <= drawn(tmp_path / "one").items()
