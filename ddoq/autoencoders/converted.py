@@ -15,13 +15,22 @@ from ddoq.files.pickles import read_pickle
 from ddoq.files.tensors import write_tensors
 
 PICKLE = "diffusion_pytorch_model.bin"
+WHOLE = "diffusion_pytorch_model.safetensors"
 _CONFIG = "config.json"
 
 
 def pickle_alone(folder: Path) -> Path | None:
-    """Return the pickle of a model's folder if it has no safetensors."""
+    """Return the pickle of a model's folder if it has no safetensors that diffusers reads.
+
+    Files of a variant (`.fp16.safetensors`) are not read.
+    """
     file = folder / PICKLE
-    return file if file.is_file() and not any(folder.glob("*.safetensors")) else None
+    return file if file.is_file() and not has_safetensors(folder) else None
+
+
+def has_safetensors(folder: Path) -> bool:
+    """Say whether a model's folder has weights as safetensors, in one file or several."""
+    return any((folder / name).is_file() for name in (WHOLE, f"{WHOLE}.index.json"))
 
 
 def pickle_on_hub(source: str, revision: str | None, subfolder: str | None) -> Path | None:

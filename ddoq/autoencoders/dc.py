@@ -5,6 +5,7 @@ from typing import Any, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ddoq.autoencoders.shapes import latent_shape
 from ddoq.autoencoders.weights import load_diffusers
 
 
@@ -34,8 +35,7 @@ class DC(nn.Module):
 
     def latent_shape(self, channels: int, size: int) -> tuple[int, ...]:
         """Return the shape of one image's latent."""
-        side = size // self.model.spatial_compression_ratio
-        return (self.model.config.latent_channels, side, side)
+        return latent_shape("dc", self.model.config, size)
 
     def encode(
         self, images: Float[Tensor, "n c h w"], noise: Tensor | None = None

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ddoq.autoencoders.shapes import latent_shape
 from ddoq.autoencoders.weights import load_diffusers
 
 
@@ -37,8 +38,7 @@ class KL(nn.Module):
 
     def latent_shape(self, channels: int, size: int) -> tuple[int, ...]:
         """Return the shape of one image's latent."""
-        factor = 2 ** (len(self.model.config.block_out_channels) - 1)
-        return (self.model.config.latent_channels, size // factor, size // factor)
+        return latent_shape("kl", self.model.config, size)
 
     def encode(
         self, images: Float[Tensor, "n c h w"], noise: Tensor | None = None

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ddoq.autoencoders.shapes import latent_shape
 from ddoq.autoencoders.weights import load_diffusers
 
 
@@ -32,8 +33,7 @@ class Tiny(nn.Module):
 
     def latent_shape(self, channels: int, size: int) -> tuple[int, ...]:
         """Return the shape of one image's latent."""
-        factor = 2 ** (len(self.model.config.encoder_block_out_channels) - 1)
-        return (self.model.config.latent_channels, size // factor, size // factor)
+        return latent_shape("tiny", self.model.config, size)
 
     def encode(
         self, images: Float[Tensor, "n c h w"], noise: Tensor | None = None

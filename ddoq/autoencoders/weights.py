@@ -1,5 +1,6 @@
 """Weights of diffusers models, from a local folder or a pinned revision on the Hub."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,9 @@ def _load(model: Any, source: str, place: Path | str, dtype: str, **named: Any) 
         _refuse_damaged(source, Path(place), error)
         raise ResourceError(
             f"{source} (revision {named.get('revision')}): {str(error).splitlines()[0]}",
-            "check the id and revision; offline, download it once with `hf download`",
+            "give a folder of diffusers with all its files"
+            if Path(place).is_dir()
+            else "check the id and revision; offline, download it once with `hf download`",
         ) from error
     if keys["missing_keys"]:
         # Otherwise these weights would be random numbers.
@@ -104,8 +107,7 @@ def load_schedule(source: str, revision: str | None) -> dict[str, Any]:
     try:
         with intact(source):
             loaded: Any = DDIMScheduler.load_config(place, revision=revision, subfolder="scheduler")
-            if "num_train_timesteps" not in loaded:
-                raise ValueError("its scheduler has no num_train_timesteps")
+            refuse_no_times(loaded)
             return dict(loaded)
     except OSError as error:
         _refuse_damaged(source, folder, error)
@@ -113,3 +115,9 @@ def load_schedule(source: str, revision: str | None) -> dict[str, Any]:
             f"{source} has no scheduler: {str(error).splitlines()[0]}",
             "give a folder in the layout of a diffusers pipeline",
         ) from error
+
+
+def refuse_no_times(config: Mapping[str, Any]) -> None:
+    """Refuse a file that does not say at how many times its network was trained."""
+    if "num_train_timesteps" not in config:
+        raise ValueError("its scheduler has no num_train_timesteps")

@@ -16,6 +16,7 @@ from ddoq.decoders.starts import PARTIAL, Start, begin, first_step
 from ddoq.errors import UsageError
 from ddoq.guides.guide import Guide, Targets
 from ddoq.priors.prior import Prior
+from ddoq.priors.space import refuse_shape
 from ddoq.quantize.blocks import PointBlock
 from ddoq.recipe.component import Block
 
@@ -142,6 +143,7 @@ class Diffusion:
         """Return points in the space of the prior, on its device."""
         points = points.to(self._prior.device)
         if self._prior.space == "latents":
+            refuse_shape(self._prior.shape, tuple(points.shape[1:]))
             return points
         return self._fitted(self._autoencoder.decode(points) * 2 - 1)
 

@@ -12,10 +12,11 @@ from ddoq.data.latents import LatentStore
 from ddoq.decoders.inversion import inverted
 from ddoq.decoders.sampling import Sampler
 from ddoq.decoders.starts import first_step
-from ddoq.errors import IntegrityError, UsageError
+from ddoq.errors import IntegrityError
 from ddoq.files.artifacts import write_json
 from ddoq.files.stage import PRETRAIN, Stage
 from ddoq.files.tensors import write_tensors
+from ddoq.priors.space import refuse_shape
 
 if TYPE_CHECKING:
     from ddoq.run import Run
@@ -45,7 +46,7 @@ def open_inverted(run: "Run", inversion: Inversion) -> LatentStore:
     def work(folder: Path) -> None:
         prior = run.clean.prior
         size = run.autoencoder.image_size or run.image_size
-        _refuse_shape(prior, run.autoencoder.latent_shape(run.channels, size))
+        refuse_shape(prior.shape, run.autoencoder.latent_shape(run.channels, size))
         store = run.clean.latents
         counts = store.counts
         with run.console.stage("invert latents", sum(counts)) as bar:
@@ -59,15 +60,6 @@ def open_inverted(run: "Run", inversion: Inversion) -> LatentStore:
             write_json(folder / "manifest.json", _manifest(store))
 
     return LatentStore.open(run.stage(INVERTED, run.latents_key, work))
-
-
-def _refuse_shape(prior: Any, shape: tuple[int, ...]) -> None:
-    if prior.shape is not None and prior.shape != shape:
-        raise UsageError(
-            f"distiller.space=inverted: the prior denoises samples of shape {prior.shape}, the "
-            f"latents have {shape}",
-            "use a prior of the same latents, or autoencoder=identity with a prior of pixels",
-        )
 
 
 def _of_class(run: "Run", prior: Any, latents: Tensor, label: int, inversion: Inversion) -> Tensor:

@@ -41,7 +41,8 @@ class Sampler:
         scheduler.set_timesteps(steps)
         number = len(scheduler.timesteps)
         index = first * scheduler.order if first < steps else number
-        if 0 < index < number and hasattr(scheduler, "set_begin_index"):
+        if index < number and hasattr(scheduler, "set_begin_index"):
+            # Otherwise it looks for the time, and of two that were rounded to one takes the second.
             scheduler.set_begin_index(index)
         return cls(schedule, scheduler, index)
 

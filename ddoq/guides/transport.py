@@ -27,7 +27,10 @@ class TransportGuide:
     """The share after which it ends."""
     epsilon: float = 0.05
     """The temperature of the plan, relative to the mean squared distance."""
-    iterations: int = 20
+    iterations: int = 1000
+    """The most half-steps of a plan."""
+    tolerance: float = 0.001
+    """The share of the mass that a plan may misplace. At 0 it takes all its iterations."""
 
     @property
     def guides_classes(self) -> bool:
@@ -56,6 +59,7 @@ class TransportGuide:
             shares[held],
             epsilon=self.epsilon,
             iterations=self.iterations,
+            tolerance=self.tolerance,
         )
         moved = clean.clone()
         moved[:num] += self.weight * pull[:num].reshape(clean[:num].shape)

@@ -11,7 +11,7 @@ from ddoq.data.imagenet import imagenet_ids
 from ddoq.errors import DataError
 from ddoq.files.artifacts import read_json, write_json
 from ddoq.files.given import intact
-from ddoq.recipe import shipped
+from ddoq.priors.beside import beside
 
 _FILE = "classes.json"
 
@@ -23,14 +23,13 @@ class Classes:
     ids: tuple[str, ...]
 
     @classmethod
-    def of(cls, source: str) -> "Classes":
-        """Return the classes that a folder lists, or ImageNet-1K's if there is no such list.
+    def of(cls, source: str, revision: str | None = None) -> "Classes":
+        """Return the classes that a folder or Hub id lists, or ImageNet-1K's without a list.
 
         The list of a file's classes lies beside it.
         """
-        place = shipped.locate(source)
-        file = (place.parent if place.is_file() else place) / _FILE
-        return cls(_read(file) if file.is_file() else imagenet_ids())
+        file = beside(source, _FILE, revision)
+        return cls(_read(file) if file else imagenet_ids())
 
     def save(self, folder: Path) -> None:
         """Write them beside a prior's weights."""
@@ -49,6 +48,15 @@ class Classes:
                 + ("; ImageNet's classes are known by their WordNet ids" if is_imagenet else ""),
             )
         return torch.tensor([self.ids.index(c) for c in class_ids])
+
+    def refuse_more_than(self, labels: int, source: str) -> None:
+        """Refuse more classes than a network has labels."""
+        if len(self.ids) > labels:
+            raise DataError(
+                f"{source}: its network has {labels} labels, for the {len(self.ids)} classes of "
+                + ("ImageNet-1K" if self.ids == imagenet_ids() else _FILE),
+                f"list the classes of its labels, in their order, in a {_FILE} beside the weights",
+            )
 
 
 def _few(names: list[str]) -> str:

@@ -14,6 +14,12 @@ from ddoq.recipe.component import Block
 # Priors that know their classes by labels.
 LABELED = ("dit", "sit", "unet")
 
+# An error and its remedy.
+NO_NULL_LABEL = (
+    'the prior has no label for "no class", which guidance needs',
+    "set decoder.guidance=1",
+)
+
 # Further inputs of a network, by name. Each has a row for each sample.
 Inputs = dict[str, Tensor]
 
@@ -45,10 +51,7 @@ class LabelConditions:
     def none(self, labels: Int[Tensor, " n"]) -> Inputs:
         """Return the label for "no class"."""
         if self.null_label is None:
-            raise UsageError(
-                'the prior has no label for "no class", which guidance needs',
-                "set decoder.guidance=1",
-            )
+            raise UsageError(*NO_NULL_LABEL)
         return {"class_labels": torch.full_like(self.labels[labels], self.null_label)}
 
 

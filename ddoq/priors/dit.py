@@ -53,7 +53,7 @@ class DiTPrior(LabelPrior):
         dtype: Dtype = "float32",
         compile: bool = False,
     ) -> None:
-        classes, file = Classes.of(source), shipped.locate(source)
+        classes, file = Classes.of(source, revision), shipped.locate(source)
         if file.is_file():
             num = len(classes.ids)
             model = load_original(file, heads=heads, dtype=dtype, num_classes=num)
@@ -64,13 +64,14 @@ class DiTPrior(LabelPrior):
             model = load_diffusers(
                 DiTTransformer2DModel, source, revision=revision, subfolder=subfolder, dtype=dtype
             )
+            classes.refuse_more_than(int(model.config.num_embeds_ada_norm), source)
             schedule = load_schedule(source, revision)
         super().__init__(
             Network(model, compile=compile),
             Schedule(schedule),
             classes=classes,
             null_label=int(model.config.num_embeds_ada_norm),
-            space=space_of(source, otherwise="latents"),
+            space=space_of(source, revision, otherwise="latents"),
             shape=sample_shape(model),
             guided_channels=guided_channels,
         )

@@ -63,7 +63,7 @@ def dit(
         layers: The number of layers, by default that of `size`, or 4.
         heads: The heads of a layer, likewise.
         head_size: The channels of a head, by default those of `size`, or 24.
-        patch_size: The side of a patch, by default such that a side has 8 patches.
+        patch_size: The side of a patch; by default the largest of which a side has 8 or more.
         shared: Whether all layers share the embedding of time and label, as the paper's do.
         zero: Whether it is initialized as the paper's (adaLN-Zero).
         label_dropout: How often a label is left out in training.
@@ -73,7 +73,7 @@ def dit(
             f"pretrain.prior: {num_classes} classes", f"at most {_DIT_LABELS} fit a dit; net=unet"
         )
     sizes = _sizes(size, layers, heads, head_size)
-    model = _new_dit(shape, sizes, patch_size or max(1, shape[1] // 8))
+    model = _new_dit(shape, sizes, patch_size or _patch(shape[1]))
     if shared:
         _share(model)
     if zero:
@@ -85,6 +85,10 @@ def _sizes(name: str | None, *given: int | None) -> list[int]:
     """Return layers, heads and head size: what is given, and else that of a name."""
     known = _DIT_SIZES[name] if name else _SMALLEST_DIT
     return [own or of for own, of in zip(given, known, strict=True)]
+
+
+def _patch(side: int) -> int:
+    return max(p for p in range(1, max(1, side // 8) + 1) if side % p == 0)
 
 
 def _new_dit(shape: tuple[int, ...], sizes: Sequence[int], patch_size: int) -> Any:

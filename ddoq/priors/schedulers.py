@@ -91,7 +91,8 @@ def _refuse_config(config: Mapping[str, Any], family: Family) -> None:
     if family == "edm":
         wanted = {"prediction_type": "epsilon", "sigma_schedule": "karras"}
     elif family == "flow":
-        wanted = {"use_dynamic_shifting": False, "stochastic_sampling": False}
+        unwanted = ("use_dynamic_shifting", "stochastic_sampling", "invert_sigmas")
+        wanted = dict.fromkeys(unwanted, False)
     for name, value in wanted.items():
         if config.get(name, value) != value:
             raise DataError(
@@ -116,7 +117,14 @@ def _stated(config: Mapping[str, Any], family: Family, name: str) -> dict[str, A
     """Return settings that a scheduler would take from its defaults, where these are wrong here."""
     if family == "flow" and name in ("dpm", "unipc"):
         shift = config.get("shift", config.get("flow_shift", 1.0))
-        return {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": shift}
+        # These take the sigmas of one kind alone.
+        others = [f"use_{kind}_sigmas" for kind in ("karras", "exponential", "beta")]
+        return {
+            "use_flow_sigmas": True,
+            "prediction_type": "flow_prediction",
+            "flow_shift": shift,
+            **dict.fromkeys(others, False),
+        }
     stated: dict[str, Any] = {}
     if name in ("ddim", "ddpm") and "clip_sample" not in config:
         # They would clip latents to [-1, 1].

@@ -1,5 +1,6 @@
 """A class-conditional U-Net that denoises pixels or latents."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ddoq.autoencoders.weights import load_diffusers, load_schedule
@@ -49,16 +50,22 @@ class UNetPrior(LabelPrior):
                 f"{source}: its network takes no class labels",
                 "give one that was trained with labels (num_class_embeds)",
             )
-        classes = Classes.of(source)
+        classes = Classes.of(source, revision)
+        classes.refuse_more_than(labels, source)
         super().__init__(
             Network(model, compile=compile),
             Schedule(load_schedule(source, revision)),
             classes=classes,
             null_label=int(labels) - 1 if labels > len(classes.ids) else None,
-            space=space or space_of(source, otherwise="pixels"),
-            shape=(int(model.config.in_channels), *_sides(model.config.sample_size)),
+            space=space or space_of(source, revision, otherwise="pixels"),
+            shape=sample_shape(model.config),
         )
 
 
-def _sides(size: Any) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else tuple(size)
+def sample_shape(config: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """Return the shape of one sample of a network. One without a size takes any."""
+    size = config["sample_size"]
+    if size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return (int(config["in_channels"]), height, width)

@@ -107,6 +107,7 @@ RANGES: dict[str, Range] = {
             "label_dropout",
             "momentum",
             "test_share",
+            "tolerance",
             "val_share",
             "warmup",
         ),

@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddoq.autoencoders.converted import pickle_alone
+from ddoq.autoencoders.weights import refuse_no_times
 from ddoq.errors import ResourceError
 from ddoq.files.artifacts import read_json
 from ddoq.files.given import intact
 from ddoq.files.pickles import read_pickle
-from ddoq.priors.classes import Classes
-from ddoq.priors.conditions import LABELED
 from ddoq.priors.raw import innermost
 from ddoq.priors.schedulers import usable_name
 from ddoq.recipe import shipped
 from ddoq.recipe.component import Block, is_code
 from ddoq.recipe.kinds import KINDS
 from ddoq.recipe.settings import complete
+from ddoq.run.fitting import refuse_misfit
 from ddoq.run.sources import SCHEDULE_FILE, files_lacking
 
 if TYPE_CHECKING:
@@ -88,9 +88,8 @@ def _refuse_files(kind: str, block: Block) -> None:
 
 
 def _refuse_use(run: "Run", block: Block, drawn: list[Block]) -> None:
-    """Refuse classes that the prior does not know, and schedulers that it cannot use."""
-    if block["name"] in LABELED:
-        Classes.of(block["source"]).labels(run.images.class_ids)
+    """Refuse a prior that does not fit the recipe, and schedulers that it cannot use."""
+    refuse_misfit(run, block, drawn)
     _refuse_schedulers(known_schedule(run), drawn)
 
 
@@ -118,4 +117,6 @@ def _schedule(block: Block) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     with intact(file):
-        return dict(read_json(file))
+        found = dict(read_json(file))
+        refuse_no_times(found)
+        return found

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ddoq.autoencoders.converted import PICKLE, WHOLE, has_safetensors
 from ddoq.files.artifacts import fingerprint, hash_of_files, sha256
 from ddoq.recipe import shipped
 from ddoq.recipe.component import Block
@@ -14,7 +15,7 @@ _MODEL = (
 )
 _DIFFUSERS = (
     *(pattern.format("diffusion_pytorch_model") for pattern in _MODEL),
-    "diffusion_pytorch_model.bin",
+    PICKLE,
 )
 _TRANSFORMERS = tuple(pattern.format("model") for pattern in _MODEL)
 SCHEDULE_FILE = "scheduler/scheduler_config.json"
@@ -68,16 +69,22 @@ def weights_fingerprint(kind: str, block: Block) -> str:
     patterns = _READ.get((kind, block["name"]), ())
     subfolder = block.get("subfolder") or "."
     read = {f for p in patterns for f in folder.glob(p.replace("<subfolder>", subfolder))}
-    read -= {f for f in read if f.suffix == ".bin" and any(f.parent.glob("*.safetensors"))}
+    read -= {f for f in read if f.suffix == ".bin" and has_safetensors(f.parent)}
     return hash_of_files(folder, (f for f in read or _all(folder) if f.is_file()))
 
 
 def files_lacking(kind: str, block: Block) -> list[str]:
     """Return the files that a component cannot do without, and that its folder does not have."""
     folder, subfolder = shipped.locate(block["source"]), block.get("subfolder") or "."
-    needed = [p for p in _READ.get((kind, block["name"]), ()) if p.endswith(_NEEDED)]
-    names = [p.replace("<subfolder>/", "" if subfolder == "." else f"{subfolder}/") for p in needed]
-    return [name for name in names if not (folder / name).is_file()]
+    prefix = "" if subfolder == "." else f"{subfolder}/"
+    names = [p.replace("<subfolder>/", prefix) for p in _READ.get((kind, block["name"]), ())]
+    lacking = [name for name in names if name.endswith(_NEEDED) and not (folder / name).is_file()]
+    models = [(folder / name).parent for name in names if name.endswith(PICKLE)]
+    return lacking + [
+        f"{(model / WHOLE).relative_to(folder)}"
+        for model in models
+        if not has_safetensors(model) and not (model / PICKLE).is_file()
+    ]
 
 
 def _all(folder: Path) -> list[Path]:

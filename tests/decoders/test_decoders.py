@@ -149,6 +149,14 @@ def test_a_strength_above_one_is_refused(run: Run) -> None:
         run.make("decoder", {"name": "dit", "strength": 1.5})
 
 
+def test_a_prior_of_other_latents_is_refused(
+    run: Run, points: Quantization, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run.prior, "shape", (4, 32, 32))
+    with pytest.raises(UsageError, match=r"shape \(4, 32, 32\), the latents have \(4, 4, 4\)"):
+        decoded(run, points, tmp_path / "a")
+
+
 def test_direct_takes_the_point_for_pure_noise(
     run: Run, points: Quantization, tmp_path: Path
 ) -> None:

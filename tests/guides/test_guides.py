@@ -104,6 +104,16 @@ def test_padding_and_images_already_made_do_not_move_others_by_their_own_pull():
     assert torch.equal(half[2:], clean[2:])
 
 
+def test_images_near_points_are_shared_out_by_masses():
+    """Images that begin at their points, equally many each, have far to go."""
+    points, masses = torch.randn(4, 1024), torch.tensor([0.55, 0.25, 0.15, 0.05])
+    clean = points.repeat_interleave(5, 0) + 0.7 * torch.randn(20, 1024)
+    guide = TransportGuide()
+    for _ in range(50):
+        clean = guide(clean, Targets(clean, points, masses), 0.0)
+    assert torch.cdist(clean, points).argmin(1).bincount().tolist() == [11, 5, 3, 1]
+
+
 def test_a_point_without_mass_is_left_out():
     clean, of_class = torch.randn(4, 1, 2, 2), torch.randn(3, 1, 2, 2)
     masses = torch.tensor([0.6, 0.4, 0.0])

@@ -35,6 +35,19 @@ def test_the_last_half_step_fits_the_masses_of_the_points(x: torch.Tensor, point
     assert not torch.allclose(found.sum(1), ROWS, atol=1e-3)
 
 
+@pytest.mark.parametrize("tolerance", [0.1, 0.001])
+def test_a_plan_ends_when_little_is_misplaced(
+    x: torch.Tensor, points: torch.Tensor, tolerance: float
+):
+    costs = torch.cdist(x, points).square()
+    found = plan(costs, ROWS, MASSES, temperature=0.05, iterations=3000, tolerance=tolerance)
+    misplaced = float((found.sum(1) - ROWS).abs().sum())
+    assert 1e-12 < misplaced <= tolerance
+    own = torch.cdist(x, x).square()
+    within = symmetric_plan(own, ROWS, temperature=5.0, iterations=3000, tolerance=tolerance)
+    assert 1e-15 < float((within.sum(1) - ROWS).abs().sum()) <= tolerance
+
+
 def test_a_plan_to_itself_has_both_marginals(x: torch.Tensor):
     costs, weights = torch.cdist(x, x).square(), torch.arange(1, 8).double() / 28
     found = symmetric_plan(costs, weights, temperature=1.0, iterations=200)

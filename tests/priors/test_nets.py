@@ -30,6 +30,12 @@ def test_a_number_beside_a_name_changes_that_alone() -> None:
     assert (config.num_layers, config.num_attention_heads, config.attention_head_dim) == (2, 6, 64)
 
 
+@pytest.mark.parametrize(("side", "patch"), [(8, 1), (17, 1), (28, 2), (32, 4), (64, 8)])
+def test_by_default_a_side_has_eight_patches_or_more(side: int, patch: int) -> None:
+    with torch.device("meta"):
+        assert dit((3, side, side), 10).model.config.patch_size == patch
+
+
 def test_a_new_dit_of_the_paper_returns_zero_and_its_layers_nothing_new() -> None:
     model, x = tiny(), torch.randn(3, 2, 8, 8)
     times, labels = torch.tensor([1.0, 500.0, 999.0]), torch.tensor([0, 5, 9])

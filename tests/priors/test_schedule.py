@@ -115,6 +115,27 @@ def test_a_perfect_network_ends_at_the_clean_sample_by_every_scheduler(predicts:
         assert torch.allclose(found, clean, atol=0.03), name
 
 
+@pytest.mark.parametrize("name", ["dpm", "unipc"])
+@pytest.mark.parametrize("kind", ["karras", "exponential"])
+def test_a_flow_has_the_sigmas_of_flows_whatever_else_its_scheduler_knows(name: str, kind: str):
+    plain = Sampler.of(Schedule(CONFIGS["flow"]), name, steps=12)
+    named = Schedule({**CONFIGS["flow"], f"use_{kind}_sigmas": True})
+    assert torch.equal(Sampler.of(named, name, steps=12).scheduler.sigmas, plain.scheduler.sigmas)
+
+
+@pytest.mark.parametrize("name", ["dpm", "unipc"])
+def test_times_that_are_rounded_to_one_do_not_end_the_loop_early(name: str):
+    """At zero terminal SNR the first two of Karras' times are the same."""
+    stated = {"rescale_betas_zero_snr": True, "use_karras_sigmas": True}
+    betas = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+    schedule = Schedule({**CONFIGS["v_prediction"], **stated, **betas})
+    sampler = Sampler.of(schedule, name, steps=50)
+    assert sampler.times[0] == sampler.times[1]
+    found = sampler.run(torch.randn(2, 1, 4, 4), lambda x, *_: 0.1 * x)
+    assert sampler.scheduler.step_index == 50
+    assert bool(found.isfinite().all())
+
+
 @pytest.mark.parametrize("predicts", CONFIGS)
 def test_guides_and_inversion_reach_pure_noise(predicts: str):
     schedule = Schedule(CONFIGS[predicts])
@@ -143,6 +164,7 @@ def test_levels_of_pure_noise_are_for_schedulers_that_know_them(name: str):
         ("edm", {"sigma_schedule": "exponential"}),
         ("flow", {"use_dynamic_shifting": True}),
         ("flow", {"stochastic_sampling": True}),
+        ("flow", {"invert_sigmas": True}),
     ],
 )
 def test_schedules_that_are_not_offered_are_refused(predicts: str, changed: dict[str, Any]):

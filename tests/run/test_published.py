@@ -109,3 +109,68 @@ def test_a_guide_of_a_decoder_without_a_prior_is_refused(ended, folder: Path):
     assert code == 2
     assert "takes no 'guide'" in said
     assert "guide is a setting of diffusion, dit, sit" in said
+
+
+def changed(file: Path, **settings: object) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
+
+
+def test_samples_of_another_shape_than_the_latents_are_refused(ended, folder: Path):
+    prior = {"name": "dit", "source": str(folder)}
+    changed(folder / "transformer" / "config.json", sample_size=32)
+    code, said = ended(prior)
+    assert code == 2
+    assert "samples of shape (4, 32, 32), the latents have (4, 4, 4)" in said
+    changed(folder / "transformer" / "config.json", sample_size=4, in_channels=3)
+    assert "samples of shape (3, 4, 4)" in ended(prior)[1]
+
+
+def test_more_classes_than_labels_are_refused(ended, folder: Path):
+    prior = {"name": "dit", "source": str(folder)}
+    changed(folder / "transformer" / "config.json", num_embeds_ada_norm=5)
+    code, said = ended(prior)
+    assert code == 3
+    assert "its network has 5 labels, for the 10 classes of classes.json" in said
+    (folder / "classes.json").unlink()
+    assert "5 labels, for the 1000 classes of ImageNet-1K" in ended(prior)[1]
+
+
+def test_guidance_without_a_label_for_no_class_is_refused(ended, tmp_path: Path):
+    own = shutil.copytree(shipped.ROOT / "checkpoints" / "cifar10" / "prior", tmp_path / "own")
+    classes = [str(digit) for digit in range(10)]
+    (own / "classes.json").write_text(json.dumps(classes))
+    # The digits have one channel and 8 pixels.
+    sizes = {"in_channels": 1, "out_channels": 1, "sample_size": 8}
+    changed(own / "unet" / "config.json", **sizes, num_class_embeds=10)
+    prior = {"name": "unet", "source": str(own)}
+    rest = ["autoencoder=identity", "evaluation.decoders=[]"]
+    code, said = ended(prior, *rest, "decoder={name: unet, guidance: 1.5}")
+    assert code == 2
+    assert 'no label for "no class"' in said
+    assert ended(prior, *rest, "decoder={name: unet, guidance: 1}")[0] == 0
+
+
+@pytest.mark.parametrize("variant", [None, "diffusion_pytorch_model.fp16.safetensors"])
+def test_a_folder_without_weights_that_are_read_is_refused(ended, folder: Path, variant):
+    weights = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    if variant:
+        weights.rename(weights.with_name(variant))
+    else:
+        weights.unlink()
+    code, said = ended({"name": "dit", "source": str(folder)})
+    assert code == 4
+    assert "there is no transformer/diffusion_pytorch_model.safetensors" in said
+
+
+def test_files_beside_the_weights_that_say_nonsense_are_refused(ended, folder: Path):
+    prior = {"name": "dit", "source": str(folder)}
+    (folder / "prior.json").write_text('{"space": "pixel"}')
+    code, said = ended(prior)
+    assert code == 5
+    assert "prior.json" in said
+    assert "its space is 'pixel', not pixels or latents" in said
+    (folder / "prior.json").unlink()
+    (folder / "scheduler" / "scheduler_config.json").write_text('{"_class_name": "DDIMScheduler"}')
+    code, said = ended(prior)
+    assert code == 5
+    assert "no num_train_timesteps" in said
