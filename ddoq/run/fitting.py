@@ -12,6 +12,7 @@ from ddoq.files.given import intact
 from ddoq.priors.classes import Classes
 from ddoq.priors.conditions import LABELED, NO_NULL_LABEL
 from ddoq.priors.space import SampleSpace, refuse_shape, space_of
+from ddoq.priors.unet import sample_shape
 from ddoq.recipe import shipped
 from ddoq.recipe.component import Block
 
@@ -61,9 +62,7 @@ def _refuse_shape(run: "Run", block: Block, config: dict[str, Any]) -> None:
     latents = _latent_shape(run)
     if (block.get("space") or space) == "latents" and latents is not None:
         with intact(source):
-            size: Any = config["sample_size"]
-            sides = (size, size) if isinstance(size, int) else size
-            shape = None if sides is None else (config["in_channels"], *sides)
+            shape = sample_shape(config)
         refuse_shape(shape, latents)
 
 
