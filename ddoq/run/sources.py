@@ -81,7 +81,7 @@ def files_lacking(kind: str, block: Block) -> list[str]:
     lacking = [name for name in names if name.endswith(_NEEDED) and not (folder / name).is_file()]
     models = [(folder / name).parent for name in names if name.endswith(PICKLE)]
     return lacking + [
-        f"{(model / WHOLE).relative_to(folder)}"
+        (model / WHOLE).relative_to(folder).as_posix()
         for model in models
         if not has_safetensors(model) and not (model / PICKLE).is_file()
     ]
