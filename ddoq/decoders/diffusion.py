@@ -80,8 +80,8 @@ class Diffusion:
         self._scheduler, self._steps = scheduler, steps
         self._first = first_step(steps, strength) if start in PARTIAL else 0
         self._guide: Guide | None = make("guide", guide) if guide else None
-        # A scheduler that the prior cannot use is refused before any work.
-        prior.schedule.scheduler(scheduler)
+        # A scheduler or steps that the prior cannot use are refused before any work.
+        Sampler.of(prior.schedule, scheduler, steps=steps, first=self._first)
 
     @property
     def by_class(self) -> bool:

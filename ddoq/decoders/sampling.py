@@ -18,6 +18,9 @@ from ddoq.recipe.plugin import blamed, expect_tensor
 # From a network's input, its time and the share of the way from noise to image to the output.
 Predict = Callable[[Tensor, Tensor, float], Tensor]
 
+# A share of the image that is rounding alone.
+_NOTHING = 1e-5
+
 
 @dataclass(frozen=True)
 class Sampler:
@@ -39,12 +42,15 @@ class Sampler:
                 f"give at most {trained} steps",
             )
         scheduler.set_timesteps(steps)
+        _refuse_equal_levels(scheduler, steps)
         number = len(scheduler.timesteps)
         index = first * scheduler.order if first < steps else number
         if index < number and hasattr(scheduler, "set_begin_index"):
             # Otherwise it looks for the time, and of two that were rounded to one takes the second.
             scheduler.set_begin_index(index)
-        return cls(schedule, scheduler, index)
+        sampler = cls(schedule, scheduler, index)
+        sampler._refuse_silence()
+        return sampler
 
     @property
     def times(self) -> Shaped[Tensor, " times"]:
@@ -109,6 +115,19 @@ class Sampler:
             x = self.scheduler.step(output, time, x, **random).prev_sample
         return x
 
+    def _refuse_silence(self) -> None:
+        """Refuse to begin where the predicted noise says nothing about an image."""
+        # DDIM and DDPM would divide by the share of the image, which is 0 there.
+        divides = type(self.scheduler).__name__ in ("DDIMScheduler", "DDPMScheduler")
+        if not (divides and self.schedule.predicts == "epsilon" and len(self.times)):
+            return
+        if self.level(0).clean < _NOTHING:
+            raise UsageError(
+                "the prior predicts noise, and the first time is pure noise, where that says "
+                "nothing about an image",
+                "give decoder.scheduler=dpm, or begin later (decoder.start=renoise)",
+            )
+
     def _guided(
         self,
         guide: Guide,
@@ -125,3 +144,14 @@ class Sampler:
         expect_tensor(found, tuple(clean.shape), guide, "the guide")
         # A guide that changes nothing leaves the output exactly as it is.
         return output + (found - clean) / reading.out
+
+
+def _refuse_equal_levels(scheduler: Any, steps: int) -> None:
+    """Refuse two steps at one noise level, by whose distance a multistep solver divides."""
+    is_multistep = hasattr(scheduler, "model_outputs")
+    if is_multistep and len(set(scheduler.sigmas.tolist())) < len(scheduler.sigmas):
+        raise UsageError(
+            f"decoder.steps={steps} are too many for {type(scheduler).__name__}: two of its "
+            "times are rounded to one",
+            "give fewer steps (20 do for such a solver), or decoder.scheduler=euler",
+        )

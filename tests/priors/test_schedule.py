@@ -186,6 +186,33 @@ def test_more_steps_than_times_of_training_are_refused():
         Sampler.of(Schedule(CONFIGS["epsilon"]), "ddim", steps=2000)
 
 
+@pytest.mark.parametrize("name", ["dpm", "unipc"])
+def test_steps_that_a_multistep_solver_cannot_tell_apart_are_refused(name: str):
+    with pytest.raises(UsageError, match="steps=1000 are too many"):
+        Sampler.of(Schedule(CONFIGS["epsilon"]), name, steps=1000)
+    assert len(Sampler.of(Schedule(CONFIGS["epsilon"]), name, steps=500).times) == 500
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ddim"])
+def test_predicted_noise_is_not_read_at_pure_noise(name: str):
+    silent = {
+        **CONFIGS["epsilon"],
+        "rescale_betas_zero_snr": True,
+        "timestep_spacing": "trailing",
+    }
+    with pytest.raises(UsageError, match="says nothing about an image"):
+        Sampler.of(Schedule(silent), name, steps=10)
+    x = torch.randn(2, 4, 4, 4)
+    generators = [torch.Generator().manual_seed(n) for n in range(2)]
+    for sampler in (
+        Sampler.of(Schedule(silent), name, steps=10, first=5),
+        Sampler.of(Schedule(silent), "dpm", steps=10),
+        Sampler.of(Schedule({**silent, "prediction_type": "v_prediction"}), name, steps=10),
+    ):
+        found = sampler.run(x, lambda x, *_: 0.1 * x, generators=generators)
+        assert found.isfinite().all()
+
+
 def test_the_own_scheduler_is_the_default():
     assert isinstance(Schedule(CONFIGS["flow"]).scheduler(), FlowMatchEulerDiscreteScheduler)
     own = Schedule(config(DDPMScheduler(clip_sample=False))).scheduler()
