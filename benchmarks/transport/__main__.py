@@ -8,6 +8,7 @@ All images begin with noise. They are re-encoded, and count alike; the points ha
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ class Options:
     images: int = 10
     weights: tuple[str, ...] = ("0", "0.25", "0.5", "1")
     seeds: int = 3
-    work: Path = Path("transport")
+    out: Path = Path("transport.json")
 
 
 def main(argv: list[str]) -> None:
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> None:
     rows: list[dict[str, Any]] = []
     for weight in map(float, asked.weights):
         for seed in range(asked.seeds):
-            images = _images(run, points, weight, seed, asked.work)
+            images = _images(run, points, weight, seed)
             share = float(
                 (run.teacher(as_floats(images)).argmax(1) == points.labels).float().mean()
             )
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> None:
             rows.append({"weight": weight, "seed": seed, "w2": w2, "in_class": share})
     for weight in map(float, asked.weights):
         print(_line([r for r in rows if r["weight"] == weight], rows[: asked.seeds]))
-    write_json(asked.work / "transport.json", {"machine": about, "rows": rows})
+    write_json(asked.out, {"machine": about, "rows": rows})
 
 
 def arguments_of(words: list[str]) -> Options:
@@ -75,15 +76,14 @@ def _points(run: Run, images: int) -> Quantization:
     return distiller.points(run, 0).quantization
 
 
-def _images(run: Run, points: Quantization, weight: float, seed: int, work: Path) -> Tensor:
+def _images(run: Run, points: Quantization, weight: float, seed: int) -> Tensor:
     guide = complete(KINDS, "guide", {"name": "transport", "weight": weight})
     block = {**raw_decoder(run.recipe.decoder, run.recipe.prior), "guide": guide}
-    folder = work / f"weight-{weight:g}-{seed}"
-    if not (folder / "images.safetensors").exists():
-        folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
         decoder = run.make("decoder", block, seed=seed)
         decode(points, decoder, folder, image_size=run.image_size, world=run.world)
-    return read_images(folder)
+        return read_images(folder)
 
 
 def _w2(run: Run, points: Quantization, images: Tensor, label: int) -> float:
