@@ -103,8 +103,13 @@ def load_text_encoder(
             tokenizer: Any = CLIPTokenizer.from_pretrained(
                 place, subfolder=f"tokenizer{suffix}", **pinned
             )
+            # By default transformers takes the precision that the folder's configuration names.
             encoder = model.from_pretrained(
-                place, subfolder=f"text_encoder{suffix}", use_safetensors=True, **pinned
+                place,
+                subfolder=f"text_encoder{suffix}",
+                use_safetensors=True,
+                dtype=torch.float32,
+                **pinned,
             ).eval()
     except OSError as error:
         raise ResourceError(

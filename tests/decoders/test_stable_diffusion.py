@@ -1,6 +1,7 @@
 """Does the UNet track run, on a small random model in the pipeline's own layout?"""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,18 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(source: Path) -> Run:
     prior = f"prior={{name: stable_diffusion, source: '{source}'}}"
     return Run(recipe.read(["recipe=digits", prior, "decoder=stable_diffusion"]).recipe)
+
+
+def test_prompts_are_read_in_single_precision_whatever_the_folder_says(
+    run: Run, source: Path, tmp_path: Path
+) -> None:
+    """As for SDXL, whose weights are stored in single precision."""
+    folder = tmp_path / "half"
+    shutil.copytree(source, folder)
+    file = folder / "text_encoder" / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "dtype": "float16"}))
+    prior = run.make("prior", {"name": "stable_diffusion", "source": str(folder)})
+    assert torch.equal(prior.embed(("a cat",)), run.prior.embed(("a cat",)))
 
 
 def block(ranks: list[int]) -> PointBlock:
