@@ -13,7 +13,13 @@ from typing import Any, NoReturn
 
 from ddoq import __version__
 from ddoq.display.outlet import Outlet
-from ddoq.errors import DdoqError, ResourceError, UsageError, refused_by_the_machine
+from ddoq.errors import (
+    DdoqError,
+    ResourceError,
+    UsageError,
+    is_out_of_memory,
+    refused_by_the_machine,
+)
 from ddoq.processes import ranks, stop
 from ddoq.recipe.plugin import blamed
 
@@ -64,7 +70,7 @@ def _attempt(body: Body, arguments: list[str]) -> None:
             _end(refused.exit_code, f"error: {refused}", show="debug=true" in arguments)
         if isinstance(error, OSError):
             _end(1, f"error: {error}", show=True)
-        if type(error).__name__ == "OutOfMemoryError":
+        if is_out_of_memory(error):
             _end(4, f"error: {error}\n  remedy: lower decoder.block or the protocol's batch_size")
         _end(1, f"error: {type(error).__name__}: {error}\n  this is a bug of ddoq", show=True)
 

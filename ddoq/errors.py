@@ -44,6 +44,11 @@ class IntegrityError(DdoqError, RuntimeError):
     exit_code = 5
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether a device, or torch's allocator on a CPU, has no memory left."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+
+
 class NotMade(Exception):
     """Something is needed that is not there yet, by a run that makes nothing, as a plan does."""
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -15,6 +16,9 @@ class KL(nn.Module):
     `source` is a `save_pretrained` folder, a Hub id with its `revision`, or `pretrain`: trained on
     the recipe's own images. Scale and shift are those of the model's configuration.
     """
+
+    means: Tensor
+    deviations: Tensor
 
     def __init__(
         self,
@@ -35,6 +39,17 @@ class KL(nn.Module):
         self.samples, self.dtype, self.image_size = samples, dtype, image_size
         self.scale = float(self.model.config.scaling_factor)
         self.shift = float(self.model.config.shift_factor or 0.0)
+        self._set_channels()
+
+    def _set_channels(self) -> None:
+        """Take the mean and deviation of each channel, which some models have (Playground's)."""
+        means, deviations = (
+            getattr(self.model.config, f"latents_{name}", None) for name in ("mean", "std")
+        )
+        if means is None or deviations is None:
+            means, deviations = [0.0], [1.0]
+        self.register_buffer("means", _row(means), persistent=False)
+        self.register_buffer("deviations", _row(deviations), persistent=False)
 
     def latent_shape(self, channels: int, size: int) -> tuple[int, ...]:
         """Return the shape of one image's latent."""
@@ -48,8 +63,13 @@ class KL(nn.Module):
         latents = posterior.mean
         if noise is not None:
             latents = latents + posterior.std * noise
-        return (latents - self.shift) * self.scale
+        return (latents - self.shift - self.means) * self.scale / self.deviations
 
     def decode(self, latents: Float[Tensor, "n d g g"]) -> Float[Tensor, "n c h w"]:
         """Return images, whose values may lie a little outside [0, 1]."""
-        return self.model.decode(latents / self.scale + self.shift).sample / 2 + 0.5
+        latents = latents * self.deviations / self.scale + self.means + self.shift
+        return self.model.decode(latents).sample / 2 + 0.5
+
+
+def _row(values: list[float]) -> Tensor:
+    return torch.tensor(values).view(1, -1, 1, 1)

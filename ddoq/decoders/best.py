@@ -1,5 +1,6 @@
 """Decoders that make several images of each point and keep the best one."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.autoencoders.sizes import device_of, encoded
+from ddoq.autoencoders.sizes import device_of, encoded, fitted
+from ddoq.data.images import Images
 from ddoq.decoders.decoding import Decoder
 from ddoq.errors import UsageError
 from ddoq.quantize.blocks import PointBlock
@@ -16,6 +18,10 @@ from ddoq.recipe.component import Block
 
 # From images and their block to the score of each image, of which the largest is kept.
 Merit = Callable[[Tensor, PointBlock], Tensor]
+
+
+# The version of how attempts differ. Raise it when their noise changes.
+ATTEMPTS = 1
 
 
 class Best:
@@ -35,7 +41,7 @@ class Best:
         best = scores = None
         for decoder in self._decoders:
             images = decoder.decode(block)
-            found = self._merit(images, block)
+            found = self._merit(images, block).nan_to_num(nan=-math.inf)
             if best is None or scores is None:
                 best, scores = images, found
                 continue
@@ -48,9 +54,16 @@ class Best:
 
 def _attempts(make: Callable[..., Any], seed: int, decoder: Block, number: int) -> list[Decoder]:
     """Return a decoder with other noise for each attempt; the first one's is its own."""
-    # The block is part of the purpose, as a decoder within it makes attempts of its own.
-    seeds = [seed, *(keyed.seed_of("attempt", seed, n, str(decoder)) for n in range(1, number))]
+    # The depth is part of the purpose, as a decoder within makes attempts of its own.
+    depth = _depth(decoder)
+    seeds = [seed, *(keyed.seed_of("attempt", seed, n, depth) for n in range(1, number))]
     return [make("decoder", decoder, seed=one) for one in seeds]
+
+
+def _depth(decoder: Block) -> int:
+    """Return how many decoders lie within a decoder."""
+    within = decoder.get("decoder")
+    return 1 + _depth(within) if isinstance(within, dict) else 0
 
 
 def confident(
@@ -66,12 +79,20 @@ def confident(
 
 
 def closest(
-    autoencoder: Any, make: Callable[..., Any], seed: int, *, decoder: Block, number: int = 4
+    autoencoder: Any,
+    images: Images,
+    make: Callable[..., Any],
+    seed: int,
+    *,
+    decoder: Block,
+    number: int = 4,
 ) -> Best:
     """Keep the image of each point whose latent is nearest to the point."""
+    size = images.image_size
 
     def merit(images: Tensor, block: PointBlock) -> Tensor:
-        latents = encoded(autoencoder, images.clamp(0, 1)).cpu()
+        # A prior of pixels has a size of its own.
+        latents = encoded(autoencoder, fitted(images.clamp(0, 1), size)).cpu()
         return -(latents - block.points).flatten(1).square().sum(1)
 
     return Best(_attempts(make, seed, decoder, number), merit)

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ddoq.data.conversion import as_bytes, as_floats, resized
-from ddoq.errors import IntegrityError, ResourceError
+from ddoq.errors import IntegrityError, ResourceError, is_out_of_memory
 from ddoq.files.tensors import join_tensors, read_tensors, write_tensors
 from ddoq.processes.world import World
 from ddoq.quantize.blocks import Company, Layout, PointBlock, layout
@@ -139,7 +139,9 @@ class _Loop:
             number = len(block.labels)
             parts = [self.decoder.decode(block.part(i, size)) for i in range(0, number, size)]
             return torch.cat(parts)[:number]
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             if size == 1 or block.company is not None:
                 raise ResourceError(
                     f"decode: {size} points do not fit into the memory of the device",

@@ -124,12 +124,14 @@ class Diffusion:
         company = block.company
         if company is None:
             return Targets(points)
-        made = company.images.to(points)
+        # In parts, so that memory is bounded by a block and not by the class.
+        size = len(block.labels)
+        made = [self._encoded(part.to(points)) for part in company.images.split(size) if len(part)]
         return Targets(
             points,
-            of_class=self._in_space(company.points),
+            of_class=torch.cat([self._in_space(part) for part in company.points.split(size)]),
             masses=company.masses.to(points),
-            made=self._encoded(made) if len(made) else None,
+            made=torch.cat(made) if made else None,
             num=block.num,
         )
 

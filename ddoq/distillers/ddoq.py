@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ddoq.data.images import Images
+from ddoq.decoders.best import ATTEMPTS
 from ddoq.decoders.decoding import decode, read_images
 from ddoq.decoders.inverted import INVERTED, Inversion
 from ddoq.distillers.distiller import Distiller
@@ -211,9 +212,10 @@ class DDOQ(Distiller):
 
     def decoded_key(self, run: "Run", points: Points) -> dict[str, Any]:
         """Return what determines the images."""
-        inverts = innermost(self._decoder).get("start") == "invert"
+        inner = innermost(self._decoder)
         return {
-            **({"inverted": INVERTED.version} if inverts else {}),
+            **({"inverted": INVERTED.version} if inner.get("start") == "invert" else {}),
+            **({"attempts": ATTEMPTS} if inner is not self._decoder else {}),
             "points": points.key(),
             "decoder": run.key("decoder", self._decoder),
             **{part: run.key(part) for part in self._read(run)},

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Generator
 from pathlib import Path
 
-from ddoq.errors import DdoqError, IntegrityError
+from ddoq.errors import DdoqError, IntegrityError, is_out_of_memory
 
 # The errors of reading a file, or a network from it, if its content is not as expected.
 # JSON's and Unicode's errors are ValueErrors.
@@ -21,7 +21,7 @@ def intact(place: Path | str) -> Generator[None]:
     except DdoqError:
         raise
     except (*_SIGNS, SafetensorError) as error:
-        if type(error).__name__ == "OutOfMemoryError":
+        if is_out_of_memory(error):
             raise
         said = " ".join(line.strip() for line in str(error).splitlines()[:2])
         raise IntegrityError(

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from ddoq.autoencoders.weights import load_diffusers, load_schedule
 from ddoq.data.images import Images
-from ddoq.priors.conditions import Inputs, PromptConditions
+from ddoq.priors.conditions import Inputs, PromptConditions, prompts_of, refuse_equal
 from ddoq.priors.network import Network
 from ddoq.priors.prior import Dtype, Prior
 from ddoq.priors.schedule import Schedule
-from ddoq.priors.stable_diffusion import load_text_encoder, tokenized
+from ddoq.priors.stable_diffusion import AT_ONCE, load_text_encoder, tokenized
 from ddoq.recipe import shipped
 
 # The side of an image in pixels, divided by that of its latent.
@@ -70,7 +70,9 @@ class SDXLPrior(Prior):
 
         Without a negative prompt the other embedding is zero if the pipeline's index says so.
         """
-        wanted = self.embed(tuple(prompt.replace("{}", name) for name in images.class_names))
+        prompts = prompts_of(prompt, images.class_names)
+        refuse_equal(prompts, tokenized(self._encoders[0][0], prompts))
+        wanted = self.embed(prompts)
         unwanted = self.embed((negative_prompt or "",))
         if negative_prompt is None and self._is_none_zero:
             unwanted = {name: torch.zeros_like(rows) for name, rows in unwanted.items()}
@@ -78,6 +80,11 @@ class SDXLPrior(Prior):
 
     def embed(self, prompts: tuple[str, ...]) -> Inputs:
         """Return both encoders' embeddings of each token, and the second one's of each prompt."""
+        # In parts, as each keeps what all layers of both encoders say until it is done.
+        parts = [self._embed(prompts[i : i + AT_ONCE]) for i in range(0, len(prompts), AT_ONCE)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def _embed(self, prompts: tuple[str, ...]) -> Inputs:
         told: list[Any] = []
         with torch.inference_mode():
             for tokenizer, encoder in self._encoders:

@@ -10,11 +10,14 @@ from ddoq.autoencoders.weights import load_diffusers, load_schedule
 from ddoq.data.images import Images
 from ddoq.errors import ResourceError
 from ddoq.files.given import intact
-from ddoq.priors.conditions import PromptConditions
+from ddoq.priors.conditions import PromptConditions, prompts_of, refuse_equal
 from ddoq.priors.network import Network
 from ddoq.priors.prior import Dtype, Prior
 from ddoq.priors.schedule import Schedule
 from ddoq.recipe import shipped
+
+# How many prompts are embedded at once.
+AT_ONCE = 32
 
 
 class StableDiffusionPrior(Prior):
@@ -55,7 +58,8 @@ class StableDiffusionPrior(Prior):
         self, images: Images, prompt: str = "{}", negative_prompt: str | None = None
     ) -> PromptConditions:
         """Return the embedding of each class's names, put into `prompt` in place of {}."""
-        prompts = tuple(prompt.replace("{}", name) for name in images.class_names)
+        prompts = prompts_of(prompt, images.class_names)
+        refuse_equal(prompts, tokenized(self._tokenizer, prompts))
         return PromptConditions(
             {"encoder_hidden_states": self.embed(prompts)},
             {"encoder_hidden_states": self.embed((negative_prompt or "",))},
@@ -65,7 +69,7 @@ class StableDiffusionPrior(Prior):
         """Return the text encoder's embedding of each prompt, cut to its length."""
         tokens = tokenized(self._tokenizer, prompts).to(self.device)
         with torch.inference_mode():
-            return self._encoder(tokens).last_hidden_state
+            return torch.cat([self._encoder(t).last_hidden_state for t in tokens.split(AT_ONCE)])
 
 
 def tokenized(tokenizer: Any, prompts: tuple[str, ...]) -> Int[Tensor, "n tokens"]:

@@ -50,12 +50,18 @@ def halves(labels: Int[Tensor, " n"], seed: int) -> tuple[Tensor, Tensor]:
     return first, second
 
 
-def too_few(labels: Int[Tensor, " n"]) -> str:
+def cut(synthetic: SyntheticSet) -> SyntheticSet:
+    """Return the images as networks see them: a collage is none, its tiles are."""
+    tiles = synthetic.hints.get("tiles", 1)
+    return synthetic.unfolded(tiles) if tiles > 1 else synthetic
+
+
+def too_few(labels: Int[Tensor, " n"], kind: str = "") -> str:
     """Return why a set has no halves to compare, or nothing if it has."""
     fewest = int(labels.unique(return_counts=True)[1].min())
     if fewest >= _FEWEST:
         return ""
-    return f"a class has {fewest} images, and halves are compared from {_FEWEST} images on"
+    return f"a class has {fewest} {kind}images, and halves are compared from {_FEWEST} images on"
 
 
 def redundancy(run: "Run", synthetic: SyntheticSet, protocol: Protocol, seed: int) -> Redundancy:
@@ -74,7 +80,7 @@ def _of(run: "Run", synthetic: SyntheticSet, protocol: Protocol, seed: int) -> f
     student = run.recipe.students[0]
     accuracies: list[float] = []
     for taught, tested in (rows, rows[::-1]):
-        part = run.narrowed(_tested_on(run.images, _some(synthetic, tested)))
+        part = run.narrowed(_tested_on(run.images, cut(_some(synthetic, tested))))
         training = Training(_some(synthetic, taught), student, protocol, seed)
         accuracies.append(measure(part, training).top1)
     return fmean(accuracies)

@@ -7,7 +7,7 @@ from ddoq.evaluation.grid import Draw, Grid
 from ddoq.evaluation.score import Row
 from ddoq.pushforward.distance import Distance
 from ddoq.pushforward.figures import Figures, figures_of
-from ddoq.pushforward.halves import Redundancy, redundancy, too_few
+from ddoq.pushforward.halves import Redundancy, as_many, cut, redundancy, too_few
 from ddoq.pushforward.judge import judge_of
 from ddoq.pushforward.real import real_of
 from ddoq.synthetic import SyntheticSet
@@ -69,7 +69,7 @@ def push_forward(grid: Grid) -> PushForward | None:
     found: list[Pushed] = []
     for draw in draws:
         synthetic = grid.drawn(draw)
-        figures = figures_of(run, _cut(synthetic), real, judge, encodes=encodes)
+        figures = figures_of(run, cut(synthetic), real, judge, encodes=encodes)
         halved, why = _halved(grid, synthetic) if settings.redundancy else (None, "")
         row = Row(**grid.labels(draw))
         seed, number = grid.seed_of(draw), len(synthetic)
@@ -81,12 +81,6 @@ def push_forward(grid: Grid) -> PushForward | None:
         real.in_class,
         run.recipe.students[0]["name"] if settings.redundancy else "",
     )
-
-
-def _cut(synthetic: SyntheticSet) -> SyntheticSet:
-    """Return the images as networks see them: a collage is none, its tiles are."""
-    tiles = synthetic.hints.get("tiles", 1)
-    return synthetic.unfolded(tiles) if tiles > 1 else synthetic
 
 
 def keeps_all(grid: Grid, draw: Draw) -> bool:
@@ -117,7 +111,9 @@ def _halved(grid: Grid, synthetic: SyntheticSet) -> tuple[Redundancy | None, str
     run = grid.run
     if run.trains_apart:
         return None, "ranks train apart (evaluation.spread=ranks), halves are compared by all ranks"
-    why = too_few(synthetic.labels)
-    if why:
-        return None, why
+    real = as_many(run.images, synthetic.labels, run.seed)
+    for kind, labels in (("", synthetic.labels), ("real ", real.labels)):
+        why = too_few(labels, kind)
+        if why:
+            return None, why
     return redundancy(run, synthetic, grid.tables[0].protocol, run.seed), ""

@@ -69,13 +69,13 @@ class Layout:
 def layout(quantization: Quantization, size: int, *, by_class: bool = False) -> Layout:
     """Cut all points into blocks of `size`, of a single class each if `by_class`.
 
-    A block of a single class is at most as large as the largest class.
+    No block is larger than all there is for one: the points, or the largest class.
     """
     offsets = quantization.offsets.tolist()
     spans = [(0, offsets[-1])]
     if by_class:
         spans = list(pairwise(offsets))
-        size = min(size, max(stop - start for start, stop in spans))
+    size = min(size, max(stop - start for start, stop in spans))
     starts = [(i, min(i + size, stop)) for start, stop in spans for i in range(start, stop, size)]
     rows = [torch.arange(i, i + size) for i, _ in starts]
     padded = [torch.where(r < stop, r, i) for r, (i, stop) in zip(rows, starts, strict=True)]

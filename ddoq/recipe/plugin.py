@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Generator
 from typing import Any
 
-from ddoq.errors import DdoqError, UsageError
+from ddoq.errors import DdoqError, UsageError, is_out_of_memory
 from ddoq.recipe.signature import local_sources
 
 _REMEDY = "correct that code, which is not ddoq's; debug=true shows the traceback"
@@ -50,7 +50,7 @@ def _line_of(error: BaseException) -> str | None:
 
 def _is_of_the_machine(error: Exception) -> bool:
     is_full = isinstance(error, OSError) and error.errno in _OF_THE_MACHINE
-    return is_full or type(error).__name__ == "OutOfMemoryError"
+    return is_full or is_out_of_memory(error)
 
 
 def place_of(component: Any) -> str | None:

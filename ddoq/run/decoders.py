@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ddoq.decoders.starts import PARTIAL, first_step
 from ddoq.errors import UsageError
+from ddoq.priors.conditions import PROMPTED, prompts_of
 from ddoq.priors.raw import innermost
 from ddoq.priors.schedulers import draws
 from ddoq.recipe.component import Block
@@ -34,6 +35,8 @@ def refuse_decoder(run: "Run", block: Block) -> None:
             f"decoder.interval={[low, high]}: guidance would never be used",
             "give the smaller share first and a larger one then, or guidance=1",
         )
+    if run.recipe.prior["name"] in PROMPTED and "prompt" in inner:
+        prompts_of(inner["prompt"], run.images.class_names)
     if inner is not block:
         _refuse_choice(run, block, inner)
 

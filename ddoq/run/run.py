@@ -12,6 +12,7 @@ from ddoq.data.encoding import LATENTS
 from ddoq.display.console import Console
 from ddoq.files.artifacts import fingerprint
 from ddoq.files.stage import Planned
+from ddoq.priors.conditions import prompts_key
 from ddoq.recipe import Recipe
 from ddoq.recipe.component import Block, build, is_code, kind_of
 from ddoq.recipe.kinds import KINDS
@@ -193,6 +194,7 @@ class Run(Site):
             key["seed"] = self.recipe.seed
         if self.inversion is not None:
             key |= {"inversion": self.inversion.key, "prior": self.key("prior")}
+            key |= prompts_key(self.recipe.prior, self.images)
         return key
 
     @property

@@ -47,6 +47,25 @@ def test_scale_and_shift_are_those_of_the_configuration(kl_folder: Path) -> None
     torch.testing.assert_close(kl.decode(kl.encode(x)), kl.model.decode(mean).sample / 2 + 0.5)
 
 
+def test_the_mean_and_deviation_of_each_channel_are_taken(tmp_path: Path) -> None:
+    """As diffusers' StableDiffusionXLPipeline does, which has no shift beside them."""
+    torch.manual_seed(0)
+    mean, deviation = torch.tensor([0.5, -1.0]), torch.tensor([2.0, 4.0])
+    AutoencoderKL(
+        block_out_channels=(4,),
+        norm_num_groups=4,
+        latent_channels=2,
+        scaling_factor=0.5,
+        latents_mean=mean.tolist(),
+        latents_std=deviation.tolist(),
+    ).save_pretrained(tmp_path)
+    kl, x = KL(source=str(tmp_path)), torch.rand(2, 3, 8, 8)
+    raw = kl.model.encode(x * 2 - 1).latent_dist.mean
+    expected = (raw - mean.view(1, 2, 1, 1)) * 0.5 / deviation.view(1, 2, 1, 1)
+    torch.testing.assert_close(kl.encode(x), expected)
+    torch.testing.assert_close(kl.decode(expected), kl.model.decode(raw).sample / 2 + 0.5)
+
+
 def test_a_sampled_latent_is_the_mean_plus_scaled_noise(kl_folder: Path) -> None:
     kl, x = KL(source=str(kl_folder), samples=True), torch.rand(2, 3, 8, 8)
     noise = torch.randn(2, *kl.latent_shape(3, 8))

@@ -1,11 +1,15 @@
 """Is the best of several images kept, and a single one the decoder's own?"""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from ddoq import recipe
+from ddoq.autoencoders.identity import Identity
+from ddoq.decoders.best import Best
+from ddoq.decoders.plain import Plain
 from ddoq.errors import UsageError
 from ddoq.quantize.blocks import PointBlock
 from ddoq.run import Run
@@ -67,6 +71,39 @@ def test_a_class_that_is_guided_as_a_whole_has_no_best_image(run: Run):
     guided = {**DECODER, "guide": {"name": "transport"}}
     with pytest.raises(UsageError, match="cannot be chosen alone"):
         run.make("decoder", {"name": "closest", "decoder": guided})
+
+
+def test_an_attempt_that_fails_does_not_hide_one_that_does_not(block: PointBlock):
+    class Broken(Plain):
+        def decode(self, block: PointBlock) -> torch.Tensor:
+            return super().decode(block) * torch.nan
+
+    decoders = [d(Identity(), block=10) for d in (Broken, Plain, Broken)]
+    latents = PointBlock(torch.rand(10, 1, 8, 8), block.labels, block.ranks)
+    best = Best(decoders, lambda images, _: images.flatten(1).sum(1)).decode(latents)
+    assert torch.equal(best, Plain(Identity(), block=10).decode(latents))
+
+
+@pytest.mark.parametrize("name", ["confident", "closest"])
+def test_the_size_of_a_block_is_nothing_that_images_depend_on(
+    run: Run, block: PointBlock, name: str
+):
+    def best(size: int) -> torch.Tensor:
+        within = {"name": name, "number": 2, "decoder": {**DECODER, "block": size}}
+        return decoded(run, block, {"name": name, "decoder": within, "number": 2})
+
+    assert torch.equal(best(5), best(10))
+
+
+def test_a_prior_of_another_size_has_a_closest_image_too(tmp_path: Path):
+    """Pictures of 16 pixels, and a prior that draws 32."""
+    few = "data={name: glyphs, image_size: 16, train: 20, val: 10, test: 10}"
+    run = Run(recipe.read(["recipe=glyphs", few, f"cache={tmp_path}"]).recipe)
+    points = torch.rand(2, 3, 16, 16)
+    pair = PointBlock(run.autoencoder.encode(points), torch.arange(2), torch.arange(2))
+    unet = {"name": "unet", "steps": 3, "scheduler": "dpm"}
+    images = decoded(run, pair, {"name": "closest", "number": 2, "decoder": unet})
+    assert images.shape == (2, 3, 32, 32)
 
 
 def test_attempts_within_attempts_all_differ(run: Run, block: PointBlock):

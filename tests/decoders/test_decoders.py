@@ -305,6 +305,24 @@ def test_a_block_that_does_not_fit_is_halved_once_for_all(
     assert set(decoder.sizes) == {2}
 
 
+def test_a_cpu_without_memory_is_a_device_too(tmp_path: Path) -> None:
+    class Full(Small):
+        def decode(self, block: PointBlock) -> torch.Tensor:
+            try:
+                return super().decode(block)
+            except torch.OutOfMemoryError:
+                return torch.empty(2**60)
+
+    q = quantization(torch.rand(6, 1, 8, 8), labels=torch.zeros(6).long(), classes=1)
+    decoder = Full(6)
+    decode(q, decoder, tmp_path, image_size=8, world=World())
+    assert set(decoder.sizes) == {3}
+
+
+def test_no_block_is_larger_than_the_set(points: Quantization) -> None:
+    assert [rows.tolist() for rows in layout(points, 64).rows] == [[0, 1, 2, 3, 4, 5, 6]]
+
+
 def test_a_device_too_small_for_one_point_is_an_error(tmp_path: Path) -> None:
     class Full(Plain):
         def decode(self, block: PointBlock) -> torch.Tensor:

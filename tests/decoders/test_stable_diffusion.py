@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from ddoq import keyed, recipe
+from ddoq.errors import UsageError
+from ddoq.priors.conditions import prompts_of
 from ddoq.quantize.blocks import PointBlock
 from ddoq.run import Run
 
@@ -146,3 +148,18 @@ def test_latents_are_those_of_diffusers_own_pipeline(
     with torch.inference_mode():
         ours = decoder.decode(own)
     assert torch.allclose(ours, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [("a photo of a digit", "the same for every class"), ("a long long prompt {}", "lies beyond")],
+)
+def test_a_prompt_that_tells_no_class_apart_is_refused(run: Run, prompt: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        run.prior.conditions(run.images, prompt)
+
+
+def test_wordnet_ids_are_no_prompts() -> None:
+    with pytest.raises(UsageError, match="n01440764 says nothing"):
+        prompts_of("{}", ("n01440764", "n02102040"))
+    assert prompts_of("a {}", ("crane", "crane")) == ("a crane", "a crane")

@@ -47,6 +47,26 @@ def test_inverted_latents_are_nearly_noise_and_lead_back(run: Run):
     assert not torch.allclose(pooled, clean, atol=0.5)
 
 
+def test_batches_that_do_not_fit_are_halved(run: Run, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = run.inverting(Inversion(steps=3, strength=0.6, scheduler=None)).latents
+    output, told, sizes = run.prior.output, run.prior.conditions, set[int]()
+    conditions: list[Any] = []
+
+    def small(x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        if len(x) > 40:
+            raise torch.OutOfMemoryError
+        sizes.add(len(x))
+        return output(x, *rest)
+
+    monkeypatch.setattr(run.prior, "output", small)
+    monkeypatch.setattr(run.prior, "conditions", lambda *a: conditions.append(a) or told(*a))
+    again = run.inverting(Inversion(steps=3, strength=0.61, scheduler=None)).latents
+    assert max(sizes) <= 40
+    assert len(conditions) == 1
+    for label in range(10):
+        torch.testing.assert_close(again.latents(label), whole.latents(label), atol=1e-4, rtol=0)
+
+
 def test_the_set_is_made_of_points_among_them(run: Run):
     made = distiller(run)
     where = run.inverting(Inversion(steps=10, strength=0.6, scheduler=None))

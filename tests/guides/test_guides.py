@@ -121,6 +121,19 @@ def test_a_point_without_mass_is_left_out():
     assert torch.allclose(TransportGuide()(clean, Targets(clean, of_class, masses), 0.5), without)
 
 
+def test_a_class_is_encoded_in_parts_of_a_block(
+    run: Run, points: Quantization, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    sizes: list[int] = []
+    encode, decode = run.autoencoder.encode, run.autoencoder.decode
+    monkeypatch.setattr(
+        run.autoencoder, "encode", lambda x, noise=None: sizes.append(len(x)) or encode(x, noise)
+    )
+    monkeypatch.setattr(run.autoencoder, "decode", lambda x: sizes.append(len(x)) or decode(x))
+    images(run, points, tmp_path / "a", guide={"name": "transport"}, block=2, steps=1)
+    assert set(sizes) == {2}
+
+
 @pytest.mark.parametrize("returned", ["None", "clean.mean()"])
 def test_what_a_users_guide_returns_is_checked(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, returned: str

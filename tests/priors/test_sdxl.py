@@ -151,6 +151,18 @@ def test_no_negative_prompt_is_an_empty_one_if_the_pipeline_says_so(
     assert not torch.allclose(found, theirs(pipeline, 5.0, None), atol=1e-3)
 
 
+def test_many_prompts_are_embedded_in_parts(run: Run):
+    many = tuple(str(number) for number in range(70))
+    found, first, last = (
+        run.prior.embed(many),
+        run.prior.embed(many[:1]),
+        run.prior.embed(many[-1:]),
+    )
+    for name, rows in found.items():
+        assert len(rows) == 70
+        torch.testing.assert_close(rows[[0, 69]], torch.cat([first[name], last[name]]))
+
+
 def test_the_size_that_the_network_is_told_matters(source: Path):
     run = run_of(source, image_size=64)
     conditions = run.prior.conditions(run.images)

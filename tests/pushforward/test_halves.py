@@ -68,3 +68,13 @@ def test_a_set_in_floats_is_tested_on_in_8_bits(run: Run):
     floats = replace(drawn, images=drawn.images / 255)
     found = [redundancy(run, s, protocol, 0).synthetic for s in (drawn, floats)]
     assert found[0] == pytest.approx(found[1], abs=0.05)
+
+
+def test_halves_of_a_collage_are_compared_tile_by_tile(run: Run):
+    """Each class has one image, in every tile: both halves are the same."""
+    protocol = PRESETS["small"].change(steps=60, crop=None, lr=0.01)
+    drawn = Random(images_per_class=4).distill(run.images, run, 0)
+    first = torch.arange(10).repeat_interleave(4) * 4
+    small = drawn.images[first][:, :, ::2, ::2]
+    collage = replace(drawn, images=small.tile(1, 1, 2, 2), hints={"tiles": 2})
+    assert redundancy(run, collage, protocol.change(uses_hints=["tiles"]), 0).synthetic > 0.95

@@ -40,12 +40,15 @@ def refusal(*words: str) -> str:
             "no image is close to its point",
         ),
         ("{name: dit, scheduler: nope}", "scheduler=nope cannot use"),
+        ("{name: stable_diffusion, prompt: a photo of a digit}", "the same for every class"),
     ],
 )
 def test_a_decoder_that_cannot_work_is_refused_in_a_dry_run(
     tmp_path: Path, decoder: str, said: str
 ) -> None:
     chosen = ["recipe=digits", f"decoder={decoder}", f"cache={tmp_path}", "dry_run=true"]
+    if "stable_diffusion" in decoder:
+        chosen.append("prior={name: stable_diffusion, source: own/weights, revision: main}")
     with pytest.raises(UsageError, match=said):
         experiment(recipe.read(chosen))
     assert not list(tmp_path.iterdir())
