@@ -99,7 +99,8 @@ def refuse_equal(prompts: Sequence[str], tokens: Int[Tensor, "n tokens"]) -> Non
     """Refuse different prompts that are the same once they are cut to the tokenizer's length."""
     kept: dict[tuple[int, ...], str] = {}
     for prompt, row in zip(prompts, tokens.tolist(), strict=True):
-        if kept.setdefault(tuple(row), prompt) != prompt:
+        # Tokenizers do not tell capitals.
+        if kept.setdefault(tuple(row), prompt).casefold() != prompt.casefold():
             raise UsageError(
                 f"decoder.prompt: what tells {prompt[-40:]!r} from other classes lies beyond the "
                 f"{len(row)} tokens that the prior reads",

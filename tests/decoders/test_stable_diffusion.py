@@ -9,7 +9,7 @@ import torch
 
 from ddoq import keyed, recipe
 from ddoq.errors import UsageError
-from ddoq.priors.conditions import prompts_of
+from ddoq.priors.conditions import prompts_of, refuse_equal
 from ddoq.quantize.blocks import PointBlock
 from ddoq.run import Run
 
@@ -157,6 +157,12 @@ def test_latents_are_those_of_diffusers_own_pipeline(
 def test_a_prompt_that_tells_no_class_apart_is_refused(run: Run, prompt: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         run.prior.conditions(run.images, prompt)
+
+
+def test_names_that_differ_in_capitals_are_not_too_long() -> None:
+    refuse_equal(("Turkey", "turkey"), torch.tensor([[1, 2], [1, 2]]))
+    with pytest.raises(UsageError, match="beyond the 2 tokens"):
+        refuse_equal(("a turkey", "a crane"), torch.tensor([[1, 2], [1, 2]]))
 
 
 def test_wordnet_ids_are_no_prompts() -> None:
