@@ -12,15 +12,16 @@ def encoded(
     autoencoder: Any, images: Float[Tensor, "n c h w"], noise: Tensor | None = None
 ) -> Float[Tensor, "n ..."]:
     """Return the latents of images, resized to the autoencoder's size, on its device."""
-    images = fitted(images, autoencoder.image_size or images.shape[-1])
+    size = autoencoder.image_size or images.shape[-1]
+    images = fitted(images, (size, size))
     return autoencoder.encode(images.to(device_of(autoencoder)), noise)
 
 
-def fitted(images: Float[Tensor, "n c _ _"], size: int) -> Float[Tensor, "n c _ _"]:
+def fitted(images: Float[Tensor, "n c _ _"], size: tuple[int, ...]) -> Float[Tensor, "n c _ _"]:
     """Return images of a size, with what is smaller than a pixel smoothed away."""
-    if images.shape[-2:] == (size, size):
+    if images.shape[-2:] == size:
         return images
-    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+    return F.interpolate(images, size=size, mode="bilinear", antialias=True)
 
 
 def device_of(network: Any) -> torch.device:

@@ -88,7 +88,7 @@ def closest(
     number: int = 4,
 ) -> Best:
     """Keep the image of each point whose latent is nearest to the point."""
-    size = images.image_size
+    size = (images.image_size, images.image_size)
 
     def merit(images: Tensor, block: PointBlock) -> Tensor:
         # A prior of pixels has a size of its own.

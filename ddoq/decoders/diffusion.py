@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from ddoq import keyed
-from ddoq.autoencoders.sizes import encoded
+from ddoq.autoencoders.sizes import encoded, fitted
 from ddoq.data.images import Images
 from ddoq.decoders.sampling import Predict, Sampler
 from ddoq.decoders.starts import PARTIAL, Start, begin, first_step
@@ -152,6 +151,4 @@ class Diffusion:
     def _fitted(self, pixels: Float[Tensor, "n c _ _"]) -> Float[Tensor, "n c _ _"]:
         """Return pixels at the prior's own size."""
         shape = self._prior.shape
-        if shape is None or pixels.shape[2:] == shape[1:]:
-            return pixels
-        return F.interpolate(pixels, size=shape[1:], mode="bilinear", antialias=True)
+        return pixels if shape is None else fitted(pixels, shape[1:])

@@ -47,7 +47,7 @@ def test_inverted_latents_are_nearly_noise_and_lead_back(run: Run):
     assert not torch.allclose(pooled, clean, atol=0.5)
 
 
-def test_batches_that_do_not_fit_are_halved(run: Run, cache: Path, monkeypatch: pytest.MonkeyPatch):
+def test_batches_that_do_not_fit_are_halved(run: Run, monkeypatch: pytest.MonkeyPatch):
     whole = run.inverting(Inversion(steps=3, strength=0.6, scheduler=None)).latents
     output, told, sizes = run.prior.output, run.prior.conditions, set[int]()
     conditions: list[Any] = []
